@@ -1,0 +1,117 @@
+"""What a manifest says, resolved: frozen values with every default filled in. Pure.
+
+Nothing here reads a file. `manifest.load` makes these; everything else only reads them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+AgentType = Literal["claude-code", "codex", "command"]
+Architecture = Literal["x86_64", "arm64"]
+PackageRegistry = Literal["npm", "pypi"]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Package:
+    """One pinned package of npm or PyPI; `str()` is its key in lambdactl.lock."""
+
+    registry: PackageRegistry
+    name: str
+    version: str
+
+    def __str__(self) -> str:
+        return f"{self.registry}:{self.name}@{self.version}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agent:
+    type: AgentType
+    version: str = ""  # exact; "" for `command`, which bundles no agent CLI
+    model: str = ""
+    provider: str = ""  # anthropic | openai; "" for `command`
+    base_url: str = ""  # "" is the provider's own
+    prompt: str = ""  # promptFile is read in at load time
+    system_prompt: str = ""
+    max_turns: int | None = None
+    permission_mode: str = "bypassPermissions"
+    allowed_tools: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()  # `command` only: an argv, no shell
+    env: Mapping[str, str] = field(default_factory=dict)  # values may hold ${secrets.NAME}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class McpServer:
+    """One server, as in .mcp.json. `stdio` has command, args, env; `http` and `sse` have url, headers.
+
+    `package` is what `npx -y NAME@VERSION` or `uvx NAME@VERSION` bundles into the image; then
+    `args` is what came after it, and `executable` the program of the package that was named on its
+    own (`uvx --from NAME==VERSION PROGRAM`), "" for the package's default one.
+    """
+
+    name: str
+    type: Literal["stdio", "http", "sse"] = "stdio"
+    command: str = ""
+    args: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    url: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    package: Package | None = None
+    executable: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Packages:
+    apt: tuple[str, ...] = ()
+    pip: tuple[Package, ...] = ()
+    npm: tuple[Package, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One job. Times are seconds, sizes are MB as Lambda counts them (1024 KB)."""
+
+    name: str
+    agent: Agent
+    prefix: str  # ends with "/"
+    description: str = ""
+    mcp_servers: tuple[McpServer, ...] = ()
+    secrets: Mapping[str, str] = field(default_factory=dict)  # name -> SSM parameter
+    timeout: int = 600
+    memory: int = 3072
+    ephemeral_storage: int = 2048
+    architecture: Architecture = "x86_64"
+    include: tuple[str, ...] = ()  # files and folders, relative to the project's root
+    packages: Packages = field(default_factory=Packages)
+    artifacts: tuple[str, ...] = ()  # globs below the workspace
+    retries: int = 1
+    max_event_age: int = 21600
+    concurrency: int | None = None  # reserved concurrency
+    log_retention_days: int = 30
+    tags: Mapping[str, str] = field(default_factory=dict)
+    source: Path = field(default=Path(), compare=False)  # the manifest's file
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """lambdactl.yaml, resolved. `root` is the folder it lies in."""
+
+    name: str
+    root: Path
+    environment: str = "main"
+    region: str = ""  # "" is the AWS configuration's own
+    account: str = ""  # "" is whichever the credentials belong to
+    bucket: str = ""  # "" is computed: <project>-<env>-<account>-<region>
+    kms_key: str = ""
+    permissions_boundary: str = ""
+    base_image: str = "public.ecr.aws/docker/library/python:3.13-slim-bookworm"
+    ca_bundle: str = ""  # a CA file handed to builds as a secret; never enters a layer
+    build_network: str = ""  # the build's --network; "" is the engine's default
+    allow_parameters: tuple[str, ...] = ()  # globs; () allows all
+    allow_buckets: tuple[str, ...] = ()
+    jobs: str = "jobs"  # the folder of manifests
+    sandbox: bool = False  # talk to the embedded AWS, never to AWS
+    tags: Mapping[str, str] = field(default_factory=dict)

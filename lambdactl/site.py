@@ -1,0 +1,107 @@
+"""Where a project lives in AWS: computes every name and ARN. Pure.
+
+No name is discovered during apply, so there is no state file. A function and its role are
+`<project>-<env>-<job>`; project and environment hold no hyphen, which makes the split unambiguous.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+# Lambda: FunctionName 64 characters; IAM: RoleName 64. (botocore models)
+NAME_MAX = 64
+
+
+def partition_of(region: str) -> str:
+    """The AWS partition a region belongs to."""
+    if region.startswith("cn-"):
+        return "aws-cn"
+    if region.startswith("us-gov-"):
+        return "aws-us-gov"
+    return "aws"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    project: str
+    environment: str
+    account: str  # 12 digits
+    region: str
+    bucket: str
+    registry: str  # host of the image registry, without a repository
+    permissions_boundary: str = ""
+    kms_key: str = ""
+
+    @property
+    def partition(self) -> str:
+        return partition_of(self.region)
+
+    @property
+    def stem(self) -> str:
+        return f"{self.project}-{self.environment}-"
+
+    def function(self, job: str) -> str:
+        return f"{self.stem}{job}"
+
+    def job_of(self, function: str) -> str | None:
+        """The job a function or role of ours belongs to, or None when the name is not ours."""
+        return function.removeprefix(self.stem) if function.startswith(self.stem) else None
+
+    def function_arn(self, job: str) -> str:
+        return f"arn:{self.partition}:lambda:{self.region}:{self.account}:function:{self.function(job)}"
+
+    role = function
+
+    @property
+    def role_path(self) -> str:
+        return f"/lambdactl/{self.project}/{self.environment}/"
+
+    def role_arn(self, job: str) -> str:
+        return f"arn:{self.partition}:iam::{self.account}:role{self.role_path}{self.role(job)}"
+
+    def log_group(self, job: str) -> str:
+        return f"/aws/lambda/{self.function(job)}"
+
+    def log_group_arn(self, job: str) -> str:
+        return f"arn:{self.partition}:logs:{self.region}:{self.account}:log-group:{self.log_group(job)}"
+
+    def parameter_arn(self, name: str) -> str:
+        return f"arn:{self.partition}:ssm:{self.region}:{self.account}:parameter/{name.removeprefix('/')}"
+
+    @property
+    def bucket_arn(self) -> str:
+        return f"arn:{self.partition}:s3:::{self.bucket}"
+
+    @property
+    def own_prefix(self) -> str:
+        """Ours in the bucket: definitions, later lock and history. No job may write here."""
+        return f".lambdactl/{self.project}/{self.environment}/"
+
+    def definitions_prefix(self, job: str) -> str:
+        return f"{self.own_prefix}jobs/{job}/"
+
+    def definition_key(self, job: str, sha256: str) -> str:
+        return f"{self.definitions_prefix(job)}{sha256}.json"
+
+    @property
+    def repository(self) -> str:
+        """The ECR repository's name: one for each project and environment."""
+        return f"lambdactl/{self.project}/{self.environment}"
+
+    @property
+    def repository_uri(self) -> str:
+        return f"{self.registry}/{self.repository}"
+
+    @property
+    def repository_arn(self) -> str:
+        return f"arn:{self.partition}:ecr:{self.region}:{self.account}:repository/{self.repository}"
+
+    @property
+    def owner_tags(self) -> dict[str, str]:
+        """The ownership mark on everything that can carry tags."""
+        return {"lambdactl:project": self.project, "lambdactl:environment": self.environment}
+
+
+def aws_registry(account: str, region: str) -> str:
+    suffix = "amazonaws.com.cn" if partition_of(region) == "aws-cn" else "amazonaws.com"
+    return f"{account}.dkr.ecr.{region}.{suffix}"
