@@ -1,0 +1,17 @@
+"""The kinds of AWS resources that a project is made of. Adding one is adding a file and a line here."""
+
+from __future__ import annotations
+
+from lambdactl.kinds.bucket import Bucket
+from lambdactl.kinds.definition import Definition
+from lambdactl.kinds.function import Function
+from lambdactl.kinds.image import Image
+from lambdactl.kinds.log_group import LogGroup
+from lambdactl.kinds.look import Look
+from lambdactl.kinds.repository import Repository
+from lambdactl.kinds.role import Role
+from lambdactl.kinds.stamp import Stamp
+
+KINDS = (Bucket, Repository, Image, Definition, Role, LogGroup, Function, Stamp)
+
+__all__ = ["KINDS", "Look"]

@@ -1,0 +1,355 @@
+"""The one door to AWS: session, clients, reads, `perform`, patience, error translation.
+
+The only module that sees botocore, and the only one that changes AWS. Importing it does not import
+boto3: that costs more than everything else lambdactl does at start.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, TypeVar
+
+from lambdactl.engine import Call, ImageRef, Wait
+from lambdactl.errors import AwsError, NotFound, Refused
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+READERS = 16  # concurrent reads; also the size of the connection pool
+WAIT_SECONDS = 600.0
+POLL_SECONDS = 1.0
+
+_NOT_FOUND = frozenset(
+    {
+        "404",
+        "NoSuchBucket",
+        "NoSuchEntity",
+        "NoSuchKey",
+        "NoSuchPublicAccessBlockConfiguration",
+        "NoSuchTagSet",
+        "LifecyclePolicyNotFoundException",
+        "NotFoundException",
+        "ParameterNotFound",
+        "RepositoryNotFoundException",
+        "RepositoryPolicyNotFoundException",
+        "ResourceNotFoundException",
+        "ServerSideEncryptionConfigurationNotFoundError",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NotYet:
+    """An answer that turns into success by itself. `seconds` is how long to believe that."""
+
+    operations: frozenset[str]
+    code: str
+    text: str  # a regular expression
+    seconds: float
+
+
+# Exact texts and the projects that handle them: docs/design.md, "What AWS answers before it is ready".
+NOT_YET = (
+    NotYet(
+        frozenset({"CreateFunction", "UpdateFunctionConfiguration"}),
+        "InvalidParameterValueException",
+        r"cannot be assumed by Lambda|does not have permissions|KMS key is invalid for CreateGrant",
+        120,
+    ),
+    NotYet(
+        frozenset({"CreateFunction", "UpdateFunctionCode"}),
+        "InvalidParameterValueException",
+        r"Source image .* does not exist",
+        30,
+    ),
+    NotYet(
+        frozenset({"UpdateFunctionCode", "UpdateFunctionConfiguration", "PutFunctionConcurrency"}),
+        "ResourceConflictException",
+        r"update is in progress|currently in the following state: Pending",
+        WAIT_SECONDS,
+    ),
+    NotYet(frozenset({"PutRolePolicy", "TagRole"}), "NoSuchEntity", r"", 20),
+    NotYet(frozenset({"DeleteRole"}), "DeleteConflict", r"", 20),
+)
+# Two writes to one role, or to one log group, at the same time.
+_CONCURRENT = frozenset({"ConcurrentModification", "EntityTemporarilyUnmodifiable", "OperationAbortedException"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """An AWS that is not AWS, whole: address, credentials and all. Nothing of it is left to defaults."""
+
+    url: str
+    region: str
+    access_key: str
+    secret_key: str = field(repr=False)
+
+
+class Aws:
+    """Reads are remembered for the life of the object (one plan); `perform` is never."""
+
+    def __init__(
+        self,
+        *,
+        region: str = "",
+        endpoint: Endpoint | None = None,
+        digests: Mapping[str, str] | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._region = endpoint.region if endpoint else region
+        self._endpoint = endpoint
+        self._sleep = sleep
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._clients: dict[str, Any] = {}
+        self._answers: dict[str, Future[Any]] = {}
+        self.images: dict[str, str] = dict(digests or {})  # tag -> "<repository>@<digest>"
+
+    # -- where we are ---------------------------------------------------------------------------
+
+    @cached_property
+    def session(self) -> Any:
+        import boto3
+
+        if self._endpoint:
+            return boto3.Session(
+                aws_access_key_id=self._endpoint.access_key,
+                aws_secret_access_key=self._endpoint.secret_key,
+                region_name=self._endpoint.region,
+            )
+        return boto3.Session(region_name=self._region or None)
+
+    @property
+    def region(self) -> str:
+        region = self.session.region_name
+        if not region:
+            raise Refused("no AWS region", hint="set `region:` in lambdactl.yaml, or AWS_REGION")
+        return str(region)
+
+    @cached_property
+    def account(self) -> str:
+        return str(self.read("sts", "GetCallerIdentity")["Account"])
+
+    def client(self, service: str) -> Any:
+        """One client for each service, made serially: making them in threads is slower."""
+        with self._lock:
+            if service not in self._clients:
+                from botocore.config import Config
+
+                config = Config(
+                    retries={"mode": "standard", "total_max_attempts": 8},
+                    max_pool_connections=2 * READERS,
+                    connect_timeout=10,
+                    read_timeout=60,
+                    ignore_configured_endpoint_urls=self._endpoint is not None,
+                    s3={"addressing_style": "path"} if self._endpoint else {},
+                )
+                url = self._endpoint.url if self._endpoint else None
+                with _translated(f"{service} client"):
+                    self._clients[service] = self.session.client(service, config=config, endpoint_url=url)
+            return self._clients[service]
+
+    # -- reads ----------------------------------------------------------------------------------
+
+    def read(self, service: str, operation: str, **parameters: Any) -> Any:
+        """One call that changes nothing; the same call is made once."""
+        return self._once(
+            (service, operation, parameters), lambda: self.call(service, operation, parameters)
+        )
+
+    def maybe(self, service: str, operation: str, **parameters: Any) -> Any | None:
+        """As `read`, but None when what it names does not exist."""
+        try:
+            return self.read(service, operation, **parameters)
+        except NotFound:
+            return None
+
+    def pages(self, service: str, operation: str, key: str, **parameters: Any) -> list[Any]:
+        """The items under `key` of all pages. An answer without `key` is an error, never an empty list."""
+        return list(
+            self._once(
+                (service, operation, parameters), lambda: self._pages(service, operation, key, parameters)
+            )
+        )
+
+    def maybe_pages(self, service: str, operation: str, key: str, **parameters: Any) -> list[Any] | None:
+        try:
+            return self.pages(service, operation, key, **parameters)
+        except NotFound:
+            return None
+
+    def each(self, function: Callable[[T], R], items: Iterable[T]) -> list[R]:
+        """`function` of every item, concurrently, in order."""
+        some = list(items)
+        if len(some) < 2:
+            return [function(item) for item in some]
+        with ThreadPoolExecutor(max_workers=min(READERS, len(some)), thread_name_prefix="read") as pool:
+            return list(pool.map(function, some))
+
+    def _pages(self, service: str, operation: str, key: str, parameters: Mapping[str, Any]) -> list[Any]:
+        client = self.client(service)
+        items: list[Any] = []
+        with _translated(f"{service}.{operation}", parameters):
+            for page in client.get_paginator(_snake(operation)).paginate(**parameters):
+                if key in page:
+                    items.extend(page[key])
+                elif page.get("KeyCount") != 0:  # S3 leaves an empty listing's Contents out
+                    raise AwsError(
+                        f"the answer has no {key}: cut short on its way",
+                        code="Truncated",
+                        call=f"{service}.{operation}",
+                        hint="run the command again",
+                    )
+        return items
+
+    def _once(self, key: tuple[str, str, Mapping[str, Any]], call: Callable[[], T]) -> T:
+        text = repr((key[0], key[1], sorted(key[2].items())))
+        with self._lock:
+            future = self._answers.get(text)
+            mine = future is None
+            if future is None:
+                future = self._answers[text] = Future()
+        if mine:
+            try:
+                future.set_result(call())
+            except BaseException as error:
+                future.set_exception(error)
+        result: T = future.result()
+        return result
+
+    def call(self, service: str, operation: str, parameters: Mapping[str, Any]) -> Any:
+        client = self.client(service)
+        with _translated(f"{service}.{operation}", parameters):
+            return getattr(client, _snake(operation))(**parameters)
+
+    # -- writes ---------------------------------------------------------------------------------
+
+    def perform(self, call: Call) -> None:
+        """Make one call of a plan, with the patience that AWS asks for. Never remembered."""
+        parameters = self._resolved(call.parameters)
+        if call.before:
+            self._wait(call.service, call.before)
+        begin = self._clock()
+        pause = POLL_SECONDS
+        while True:
+            try:
+                self.call(call.service, call.operation, parameters)
+                break
+            except AwsError as error:
+                if error.code in call.tolerate:
+                    break
+                if self._clock() - begin >= _patience(call.operation, error):
+                    raise
+                self._sleep(pause)
+                pause = min(pause * 1.5, 5.0)
+        if call.wait:
+            self._wait(call.service, call.wait)
+
+    def _resolved(self, value: Any) -> Any:
+        """Late references put in: what an image's tag stands for is known once it is pushed."""
+        if isinstance(value, ImageRef):
+            return self.images[value.tag]
+        if isinstance(value, Mapping):
+            return {key: self._resolved(each) for key, each in value.items()}
+        return value
+
+    def _wait(self, service: str, wait: Wait) -> None:
+        begin = self._clock()
+        while True:
+            answer = self.call(service, wait.operation, wait.parameters)
+            states = [_at(answer, path) for path in wait.paths]
+            name = f"{service}.{wait.operation}"
+            if any(state in wait.failed for state in states):
+                why = str(_at(answer, wait.reason) or "no reason given")
+                raise AwsError(f"failed after the call: {why}", code="Failed", call=name)
+            if not any(state in wait.pending for state in states):
+                return
+            if self._clock() - begin > WAIT_SECONDS:
+                raise AwsError(
+                    f"still {'/'.join(map(str, states))} after {WAIT_SECONDS:.0f} s", code="Timeout", call=name
+                )
+            self._sleep(POLL_SECONDS)
+
+
+def _patience(operation: str, error: AwsError) -> float:
+    if error.code in _CONCURRENT:
+        return 60
+    for each in NOT_YET:
+        if operation in each.operations and error.code == each.code and re.search(each.text, error.what):
+            return each.seconds
+    return 0
+
+
+def _at(answer: Any, path: str) -> Any:
+    for part in path.split("."):
+        answer = answer.get(part) if isinstance(answer, Mapping) else None
+    return answer
+
+
+def _snake(operation: str) -> str:
+    from botocore import xform_name
+
+    return str(xform_name(operation))
+
+
+class _translated:  # noqa: N801 - reads as a statement: `with _translated(...)`
+    """Botocore's errors become ours, with every value that we sent masked."""
+
+    def __init__(self, call: str, parameters: Mapping[str, Any] | None = None) -> None:
+        self.call = call
+        self.parameters = parameters or {}
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if error is None or isinstance(error, AwsError) or not isinstance(error, Exception):
+            return
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        if isinstance(error, ClientError):
+            answer = error.response.get("Error", {})
+            code = str(answer.get("Code", "Unknown"))
+            text = masked(str(answer.get("Message") or code), self.parameters)
+            request = str(error.response.get("ResponseMetadata", {}).get("RequestId", ""))
+            made = NotFound if code in _NOT_FOUND else AwsError
+            raise made(f"{code}: {text}", code=code, call=self.call, request_id=request) from None
+        if isinstance(error, BotoCoreError):
+            name = type(error).__name__
+            raise AwsError(
+                masked(str(error), self.parameters), code=name, call=self.call, hint=_HINTS.get(name, "")
+            ) from None
+
+
+_HINTS = {
+    "NoCredentialsError": "log in to AWS first (for example `aws sso login`), or use the sandbox: `--sandbox`",
+    "ProfileNotFound": "AWS_PROFILE names a profile that ~/.aws/config does not have",
+    "NoRegionError": "set `region:` in lambdactl.yaml, or AWS_REGION",
+    "TokenRetrievalError": "log in again: `aws sso login`",
+    "SSOTokenLoadError": "log in again: `aws sso login`",
+    "EndpointConnectionError": "check the network, the region, and AWS_ENDPOINT_URL",
+}
+# Where values stand that must not be echoed: a function's environment, a parameter's value.
+_SENSITIVE = frozenset({"Environment", "Variables", "Value"})
+
+
+def masked(text: str, parameters: Mapping[str, Any]) -> str:
+    """`text` without the sensitive values of `parameters`, and without AWS's echo of an environment."""
+    for value in sorted(_leaves(parameters, inside=False), key=len, reverse=True):
+        text = text.replace(value, "***")
+    return re.sub(r"(String measured: )\{.*\}", r"\1{***}", text, flags=re.DOTALL)
+
+
+def _leaves(value: Any, *, inside: bool) -> Iterable[str]:
+    if isinstance(value, Mapping):
+        for key, each in value.items():
+            yield from _leaves(each, inside=inside or key in _SENSITIVE)
+    elif inside and isinstance(value, str) and len(value) >= 4:
+        yield value

@@ -1,0 +1,144 @@
+"""Carry out a plan: the only threads of lambdactl. Yields events; draws nothing.
+
+A step starts as soon as everything before it is done. A failure skips only what depends on it.
+Once `stop` answers true (Ctrl-C), no further step starts and the running ones are waited for: a step
+is never abandoned half-way. A half-made resource is found to differ and healed by the next apply.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from time import monotonic
+
+from lambdactl.engine.plan import Plan, Step
+from lambdactl.engine.resource import Address, Effect
+
+Perform = Callable[[Effect], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    step: Step
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    step: Step
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    step: Step
+    error: Exception
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """Not started, since `because` failed, or (None) since apply was told to stop."""
+
+    step: Step
+    because: Address | None
+
+
+Event = Started | Done | Failed | Skipped
+
+
+def apply(
+    plan: Plan, perform: Perform, *, workers: int = 16, stop: Callable[[], bool] = lambda: False
+) -> Iterator[Event]:
+    """Perform every step of `plan`; yields each event as it happens."""
+    run = _Run(plan, stop)
+    pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="apply")
+    running: dict[Future[float], Step] = {}
+    try:
+        while True:
+            for event in run.ready():
+                yield event
+                if isinstance(event, Started):
+                    running[pool.submit(_perform, event.step, perform)] = event.step
+            if not running:
+                break
+            finished, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in finished:
+                yield run.finish(running.pop(future), future)
+        run.check()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def effects(step: Step) -> Iterator[Effect]:
+    """What a step asks of the world, in order."""
+    found, wanted = step.found, step.wanted
+    if step.action == "update" and found is not None and wanted is not None:
+        yield from wanted.update(found)
+        return
+    if found is not None:
+        yield from found.delete()
+    if wanted is not None:
+        yield from wanted.create()
+
+
+def _perform(step: Step, perform: Perform) -> float:
+    begin = monotonic()
+    for effect in effects(step):
+        perform(effect)
+    return monotonic() - begin
+
+
+class _Run:
+    """Which addresses are settled, and which became ready by that."""
+
+    def __init__(self, plan: Plan, stop: Callable[[], bool]) -> None:
+        self.stop = stop
+        self.steps = {step.address: step for step in plan.steps}
+        self.waits = {address: set(before) for address, before in plan.after.items()}
+        self.dependents: dict[Address, list[Address]] = {}
+        for address, before in plan.after.items():
+            for each in before:
+                self.dependents.setdefault(each, []).append(address)
+        self.broken: dict[Address, Address] = {}  # what cannot be done, and the failure it stems from
+        self.fresh = [address for address, before in self.waits.items() if not before]
+
+    def ready(self) -> Iterator[Event]:
+        """Events for all that can start or must be skipped now; what has no step settles at once."""
+        while self.fresh:
+            address = self.fresh.pop(0)
+            step = self.steps.get(address)
+            if step is None:
+                self._settle(address)
+            elif address in self.broken:
+                yield Skipped(step, self.broken[address])
+                self._settle(address)
+            elif self.stop():
+                yield Skipped(step, None)
+                self._settle(address)
+            else:
+                yield Started(step)
+
+    def finish(self, step: Step, future: Future[float]) -> Event:
+        error = future.exception()
+        if error is None:
+            event: Event = Done(step, future.result())
+        elif isinstance(error, Exception):
+            self.broken[step.address] = step.address
+            event = Failed(step, error)
+        else:
+            raise error
+        self._settle(step.address)
+        return event
+
+    def _settle(self, address: Address) -> None:
+        for dependent in self.dependents.get(address, ()):
+            if address in self.broken:
+                self.broken.setdefault(dependent, self.broken[address])
+            self.waits[dependent].discard(address)
+            if not self.waits[dependent]:
+                self.fresh.append(dependent)
+        self.waits.pop(address)
+
+    def check(self) -> None:
+        if self.waits:
+            raise RuntimeError(f"nothing runs while these wait: {sorted(map(str, self.waits))}")

@@ -1,0 +1,137 @@
+"""What a resource is, and what it may ask of the world: calls as data. Pure; standard library only.
+
+The same frozen type holds the wanted and the found state, so a difference is field inequality.
+`create`, `update` and `delete` yield descriptions (`Call`, `Build`); nothing here performs them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar, Self
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Address:
+    """A resource's name in plans: `function.triage`."""
+
+    kind: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}.{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRef:
+    """Stands in a call's parameters for `<repository>@<digest>`: the one value known late.
+
+    A digest exists only after the push; the tag (the image's fingerprint) is known before.
+    """
+
+    tag: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wait:
+    """After a call, poll `operation` until no value at `paths` is one of `pending`.
+
+    `paths` are dotted (`Configuration.State`). A value in `failed` ends the wait with an error whose
+    reason stands at `reason`. Any other value, one that we do not know included, is fine.
+    """
+
+    operation: str
+    parameters: Mapping[str, Any]
+    paths: tuple[str, ...]
+    pending: frozenset[str]
+    failed: frozenset[str] = frozenset()
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One call to AWS, by botocore's names of service and operation."""
+
+    service: str
+    operation: str
+    parameters: Mapping[str, Any]
+    before: Wait | None = None  # must hold before the call: an update runs alone
+    wait: Wait | None = None  # must hold after it
+    tolerate: frozenset[str] = frozenset()  # error codes that mean "it is so already"
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """Build the image with this fingerprint and push it under this tag."""
+
+    tag: str
+
+
+Effect = Call | Build
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """One field that differs. Nested mappings are dotted: `environment.LAMBDACTL_DEFINITION`."""
+
+    field: str
+    found: Any
+    wanted: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resource:
+    """Base of all kinds. A field that AWS invents is `compare=False`."""
+
+    kind: ClassVar[str]
+    frozen_fields: ClassVar[frozenset[str]] = frozenset()  # changing one means replace
+    data: ClassVar[bool] = False  # holds users' data: kept unless its removal is asked for
+
+    name: str
+    owned: bool = field(default=True, compare=False, repr=False)  # carries our mark
+
+    @property
+    def address(self) -> Address:
+        return Address(self.kind, self.name)
+
+    def needs(self) -> tuple[Address, ...]:
+        """What must exist before this does."""
+        return ()
+
+    def create(self) -> Iterator[Effect]:
+        raise NotImplementedError(self.kind)
+
+    def update(self, found: Self) -> Iterator[Effect]:
+        raise NotImplementedError(self.kind)
+
+    def delete(self) -> Iterator[Effect]:
+        raise NotImplementedError(self.kind)
+
+
+def deltas(found: Resource, wanted: Resource) -> tuple[Delta, ...]:
+    """The fields in which two states of one resource differ, in the order they are declared."""
+    return tuple(
+        delta
+        for each in fields(wanted)
+        if each.compare
+        for delta in _differ(each.name, getattr(found, each.name), getattr(wanted, each.name))
+    )
+
+
+def described(resource: Resource) -> tuple[Delta, ...]:
+    """All fields of a resource that is to be created, as differences from nothing."""
+    return tuple(
+        Delta(each.name, None, getattr(resource, each.name))
+        for each in fields(resource)
+        if each.compare and each.name != "name" and getattr(resource, each.name) not in (None, "", (), {})
+    )
+
+
+def _differ(path: str, found: Any, wanted: Any) -> Iterator[Delta]:
+    if found == wanted:
+        return
+    if isinstance(found, Mapping) and isinstance(wanted, Mapping):
+        for key in sorted({*found, *wanted}):
+            yield from _differ(f"{path}.{key}", found.get(key), wanted.get(key))
+    else:
+        yield Delta(path, found, wanted)

@@ -1,0 +1,90 @@
+"""A job's definition in the bucket: one object under its own SHA-256 (see lambdactl.definition).
+
+Older versions stay: they say what ran. They go with the job.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Self
+
+from lambdactl.definition import canonical, digest
+from lambdactl.deployment import Deployments
+from lambdactl.engine import Address, Call, Effect, Resource
+from lambdactl.kinds.look import Look
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Definition(Resource):
+    kind: ClassVar[str] = "definition"
+
+    bucket: str
+    folder: str  # ends with "/"
+    document: Mapping[str, Any]
+    keys: tuple[str, ...] = field(default=(), compare=False)  # all versions found
+
+    @classmethod
+    def wanted(cls, deployments: Deployments) -> Iterable[Self]:
+        site = deployments.site
+        for each in deployments.jobs:
+            name = each.job.name
+            folder = site.definitions_prefix(name)
+            yield cls(name=name, bucket=site.bucket, folder=folder, document=each.definition)
+
+    @classmethod
+    def read(cls, look: Look) -> Iterable[Resource]:
+        for job, objects in _by_job(look).items():
+            folder = look.site.definitions_prefix(job)
+            wanted = look.wanted.get(Address("definition", job))
+            keys = tuple(sorted(each["Key"] for each in objects))
+            if isinstance(wanted, Definition) and wanted.key in keys:
+                document = wanted.document  # the key is the content's hash
+            elif wanted is None:
+                document = {}
+            else:
+                newest = max(objects, key=lambda each: (each["LastModified"], each["Key"]))
+                document = _fetch(look, newest["Key"])
+            yield cls(name=job, bucket=look.site.bucket, folder=folder, document=document, keys=keys)
+
+    @property
+    def key(self) -> str:
+        return f"{self.folder}{digest(self.document)}.json"
+
+    def needs(self) -> tuple[Address, ...]:
+        return (Address("bucket", self.bucket),)
+
+    def create(self) -> Iterator[Effect]:
+        body = canonical(self.document)
+        parameters = {"Bucket": self.bucket, "Key": self.key, "Body": body, "ContentType": "application/json"}
+        yield Call(service="s3", operation="PutObject", parameters=parameters)
+
+    def update(self, found: Self) -> Iterator[Effect]:
+        yield from self.create()
+
+    def delete(self) -> Iterator[Effect]:
+        for key in self.keys:
+            parameters = {"Bucket": self.bucket, "Key": key}
+            yield Call(service="s3", operation="DeleteObject", parameters=parameters)
+
+
+def _by_job(look: Look) -> dict[str, list[Mapping[str, Any]]]:
+    prefix = f"{look.site.own_prefix}jobs/"
+    objects = look.aws.maybe_pages("s3", "ListObjectsV2", "Contents", Bucket=look.site.bucket, Prefix=prefix)
+    jobs: dict[str, list[Mapping[str, Any]]] = {}
+    for each in objects or ():
+        job, slash, _ = each["Key"].removeprefix(prefix).partition("/")
+        if slash:
+            jobs.setdefault(job, []).append(each)
+    return jobs
+
+
+def _fetch(look: Look, key: str) -> Mapping[str, Any]:
+    """A stored definition, to show what changes in it; {} when it is not one of ours."""
+    body = look.aws.read("s3", "GetObject", Bucket=look.site.bucket, Key=key)["Body"].read()
+    try:
+        document = json.loads(body)
+    except ValueError:
+        return {}
+    return document if isinstance(document, dict) else {}

@@ -1,0 +1,280 @@
+"""A job's Lambda function.
+
+ListFunctions shows most of it in bulk. It does not show tags, reserved concurrency and the
+event-invoke configuration (`Unlisted`): a stamp on the role vouches for those (kind `stamp`), and a
+function without a matching stamp is read in full.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Self
+
+from lambdactl.deployment import Deployment, Deployments
+from lambdactl.engine import Address, Call, Effect, ImageRef, Resource, Wait
+from lambdactl.kinds import image as images
+from lambdactl.kinds import role as roles
+from lambdactl.kinds.look import Look
+from lambdactl.site import Site
+from lambdactl.tags import pairs, unpaired
+
+OWNER = "LAMBDACTL_OWNER"  # the ownership mark that bulk reads show
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Function(Resource):
+    kind: ClassVar[str] = "function"
+
+    function_name: str
+    arn: str
+    description: str
+    image: str  # the fingerprint; "sha256:..." when the digest found has no tag of ours
+    role: str
+    role_name: str = field(compare=False)
+    timeout: int
+    memory: int
+    ephemeral_storage: int
+    architecture: str
+    environment: Mapping[str, str]
+    log_format: str = "Text"
+    log_group: str
+    tags: Mapping[str, str]
+    retries: int | None
+    max_event_age: int | None
+    concurrency: int | None
+    job_needs: tuple[Address, ...] = field(default=(), compare=False, repr=False)
+
+    @classmethod
+    def wanted(cls, deployments: Deployments) -> Iterable[Self]:
+        for each in deployments.jobs:
+            yield cls._of(each, deployments.site)
+
+    @classmethod
+    def _of(cls, each: Deployment, site: Site) -> Self:
+        job = each.job
+        return cls(
+            name=job.name,
+            function_name=site.function(job.name),
+            arn=site.function_arn(job.name),
+            description=job.description,
+            image=each.image,
+            role=site.role_arn(job.name),
+            role_name=site.role(job.name),
+            timeout=job.timeout,
+            memory=job.memory,
+            ephemeral_storage=job.ephemeral_storage,
+            architecture=job.architecture,
+            environment={
+                OWNER: f"{site.project}/{site.environment}",
+                "LAMBDACTL_BUCKET": site.bucket,
+                "LAMBDACTL_DEFINITION": site.definition_key(job.name, each.definition_sha256),
+            },
+            log_group=site.log_group(job.name),
+            tags={**job.tags, **site.owner_tags},
+            retries=job.retries,
+            max_event_age=job.max_event_age,
+            concurrency=job.concurrency,
+            job_needs=(
+                Address("role", job.name),
+                Address("log_group", job.name),
+                Address("definition", job.name),
+                Address("image", each.image),
+            ),
+        )
+
+    @classmethod
+    def read(cls, look: Look) -> Iterable[Resource]:
+        site = look.site
+        mark = f"{site.project}/{site.environment}"
+        tags_by_digest = {digest: tag for tag, digest in images.digests(look).items()}
+        stamps = {each["RoleName"]: unpaired(each.get("Tags", ())) for each in roles.details(look)}
+        listed = []
+        for answer in look.aws.pages("lambda", "ListFunctions", "Functions"):
+            job = site.job_of(answer["FunctionName"])
+            if job is None:
+                continue
+            variables = answer.get("Environment", {}).get("Variables", {})
+            owned = variables.get(OWNER) == mark
+            wanted = look.wanted.get(Address("function", job))
+            if owned or wanted is not None:
+                stamp = stamps.get(site.role(job), {}).get(roles.STAMP_TAG, "")
+                listed.append((job, answer, variables, owned, wanted, stamp))
+
+        def one(item: Any) -> Self:
+            job, answer, variables, owned, wanted, stamp = item
+            trusted = isinstance(wanted, Function) and wanted.stamp == stamp
+            unlisted = _unlisted_of(wanted) if trusted else _read_unlisted(look, answer, wanted)
+            return cls._found(site, job, answer, variables, owned, tags_by_digest, unlisted)
+
+        yield from look.aws.each(one, listed)
+
+    @classmethod
+    def _found(
+        cls,
+        site: Site,
+        job: str,
+        answer: Mapping[str, Any],
+        variables: Mapping[str, str],
+        owned: bool,
+        tags_by_digest: Mapping[str, str],
+        unlisted: Mapping[str, Any],
+    ) -> Self:
+        name = answer["FunctionName"]
+        digest = f"sha256:{answer['CodeSha256']}" if answer.get("CodeSha256") else ""
+        logging = answer.get("LoggingConfig", {})
+        return cls(
+            name=job,
+            owned=owned,
+            function_name=name,
+            arn=site.function_arn(job),
+            description=answer.get("Description", ""),
+            image=tags_by_digest.get(digest, digest),
+            role=answer["Role"],
+            role_name=site.role(job),
+            timeout=answer["Timeout"],
+            memory=answer["MemorySize"],
+            ephemeral_storage=answer.get("EphemeralStorage", {"Size": 512})["Size"],
+            architecture=answer.get("Architectures", ["x86_64"])[0],
+            environment=variables,
+            log_format=logging.get("LogFormat", "Text"),
+            log_group=logging.get("LogGroup", f"/aws/lambda/{name}"),
+            job_needs=(Address("role", job), Address("log_group", job), Address("definition", job)),
+            **unlisted,
+        )
+
+    @property
+    def stamp(self) -> str:
+        """A hash of what ListFunctions cannot show."""
+        text = json.dumps(_unlisted_of(self), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+    def needs(self) -> tuple[Address, ...]:
+        return self.job_needs
+
+    def create(self) -> Iterator[Effect]:
+        yield self._call(
+            "CreateFunction",
+            wait=self._settled(),
+            PackageType="Image",
+            Code={"ImageUri": ImageRef(self.image)},
+            Architectures=[self.architecture],
+            Tags=dict(self.tags),
+            **self._configuration(),
+        )
+        yield from self._put_unlisted(None)
+
+    def update(self, found: Self) -> Iterator[Effect]:
+        unlisted = _unlisted_of(found) != _unlisted_of(self)
+        if unlisted:
+            # From here until the new stamp is written, nothing vouches for what is half changed.
+            parameters = {"RoleName": self.role_name, "TagKeys": [roles.STAMP_TAG]}
+            yield Call(service="iam", operation="UntagRole", parameters=parameters)
+        # Code before configuration: the new environment names the new image's fingerprint.
+        if (found.image, found.architecture) != (self.image, self.architecture):
+            yield self._call(
+                "UpdateFunctionCode",
+                before=self._settled(),
+                wait=self._settled(),
+                ImageUri=ImageRef(self.image),
+                Architectures=[self.architecture],
+            )
+        if found._configuration() != self._configuration():
+            yield self._call(
+                "UpdateFunctionConfiguration",
+                before=self._settled(),
+                wait=self._settled(),
+                **self._configuration(),
+            )
+        if unlisted:
+            yield from self._put_unlisted(found)
+
+    def delete(self) -> Iterator[Effect]:
+        yield self._call("DeleteFunction", tolerate=frozenset({"ResourceNotFoundException"}))
+
+    def _configuration(self) -> dict[str, Any]:
+        """What CreateFunction and UpdateFunctionConfiguration take alike."""
+        return {
+            "Description": self.description,
+            "Role": self.role,
+            "Timeout": self.timeout,
+            "MemorySize": self.memory,
+            "EphemeralStorage": {"Size": self.ephemeral_storage},
+            "Environment": {"Variables": dict(self.environment)},
+            "LoggingConfig": {"LogFormat": self.log_format, "LogGroup": self.log_group},
+        }
+
+    def _put_unlisted(self, found: Self | None) -> Iterator[Effect]:
+        if found is not None and found.tags != self.tags:
+            yield Call(
+                service="lambda",
+                operation="TagResource",
+                parameters={"Resource": self.arn, "Tags": dict(self.tags)},
+            )
+            if gone := sorted(found.tags.keys() - self.tags.keys()):
+                parameters = {"Resource": self.arn, "TagKeys": gone}
+                yield Call(service="lambda", operation="UntagResource", parameters=parameters)
+        if found is None or (found.retries, found.max_event_age) != (self.retries, self.max_event_age):
+            yield self._call(
+                "PutFunctionEventInvokeConfig",
+                MaximumRetryAttempts=self.retries,
+                MaximumEventAgeInSeconds=self.max_event_age,
+            )
+        if self.concurrency is not None and (found is None or found.concurrency != self.concurrency):
+            yield self._call("PutFunctionConcurrency", ReservedConcurrentExecutions=self.concurrency)
+        if self.concurrency is None and found is not None and found.concurrency is not None:
+            yield self._call("DeleteFunctionConcurrency")
+
+    def _settled(self) -> Wait:
+        # GetFunction has its own, generous rate; `Inactive` is fine to update (facts: A.3).
+        return Wait(
+            operation="GetFunction",
+            parameters={"FunctionName": self.function_name},
+            paths=("Configuration.State", "Configuration.LastUpdateStatus"),
+            pending=frozenset({"Pending", "InProgress"}),
+            failed=frozenset({"Failed"}),
+            reason="Configuration.StateReason",
+        )
+
+    def _call(
+        self,
+        operation: str,
+        *,
+        before: Wait | None = None,
+        wait: Wait | None = None,
+        tolerate: frozenset[str] = frozenset(),
+        **parameters: Any,
+    ) -> Call:
+        return Call(
+            service="lambda",
+            operation=operation,
+            parameters={"FunctionName": self.function_name, **parameters},
+            before=before,
+            wait=wait,
+            tolerate=tolerate,
+        )
+
+
+def _unlisted_of(function: Function) -> dict[str, Any]:
+    return {
+        "tags": dict(function.tags),
+        "retries": function.retries,
+        "max_event_age": function.max_event_age,
+        "concurrency": function.concurrency,
+    }
+
+
+def _read_unlisted(look: Look, answer: Mapping[str, Any], wanted: Resource | None) -> dict[str, Any]:
+    name = answer["FunctionName"]
+    if wanted is None:  # to be removed: what it was set to does not matter
+        return {"tags": {}, "retries": None, "max_event_age": None, "concurrency": None}
+    whole = look.aws.read("lambda", "GetFunction", FunctionName=name)
+    invoke = look.aws.maybe("lambda", "GetFunctionEventInvokeConfig", FunctionName=name) or {}
+    return {
+        "tags": unpaired(pairs(whole.get("Tags", {}))),
+        "retries": invoke.get("MaximumRetryAttempts"),
+        "max_event_age": invoke.get("MaximumEventAgeInSeconds"),
+        "concurrency": whole.get("Concurrency", {}).get("ReservedConcurrentExecutions"),
+    }

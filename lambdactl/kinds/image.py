@@ -1,0 +1,52 @@
+"""An image in the repository, named by the fingerprint of all that goes into it.
+
+Tags are immutable, so an image is there or it is not: it is never updated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import ClassVar, Self
+
+from lambdactl.deployment import Deployments
+from lambdactl.engine import Address, Build, Call, Effect, Resource
+from lambdactl.kinds.look import Look
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Image(Resource):
+    kind: ClassVar[str] = "image"
+    data: ClassVar[bool] = True
+
+    repository: str
+    digest: str = field(default="", compare=False)  # ours to know only after the push
+
+    @classmethod
+    def wanted(cls, deployments: Deployments) -> Iterable[Self]:
+        for tag in {each.image: None for each in deployments.jobs}:
+            yield cls(name=tag, repository=deployments.site.repository)
+
+    @classmethod
+    def read(cls, look: Look) -> Iterable[Resource]:
+        for tag, digest in digests(look).items():
+            yield cls(name=tag, repository=look.site.repository, digest=digest)
+
+    def needs(self) -> tuple[Address, ...]:
+        return (Address("repository", self.repository),)
+
+    def create(self) -> Iterator[Effect]:
+        yield Build(self.name)
+
+    def delete(self) -> Iterator[Effect]:
+        ids = [{"imageTag": self.name}]
+        parameters = {"repositoryName": self.repository, "imageIds": ids}
+        yield Call(service="ecr", operation="BatchDeleteImage", parameters=parameters)
+
+
+def digests(look: Look) -> dict[str, str]:
+    """Every tag in the repository and its digest (`sha256:...`); empty without a repository."""
+    ids = look.aws.maybe_pages(
+        "ecr", "ListImages", "imageIds", repositoryName=look.site.repository, filter={"tagStatus": "TAGGED"}
+    )
+    return {each["imageTag"]: each["imageDigest"] for each in ids or () if "imageTag" in each}

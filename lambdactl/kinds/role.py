@@ -1,0 +1,229 @@
+"""A job's IAM role with its one inline policy. Our roles' path is the index of what exists.
+
+The role may read just the job's parameters and its own definitions, and write just under the job's
+prefix and into its own log streams (design 5.5). A role is never replaced: grants of a function's
+encrypted environment are bound to the role's id.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+from lambdactl.deployment import Deployments
+from lambdactl.engine import Call, Effect, Resource
+from lambdactl.kinds.look import Look
+from lambdactl.manifest.job import Job
+from lambdactl.policies import normal
+from lambdactl.site import Site
+from lambdactl.tags import pairs, unpaired
+
+POLICY_NAME = "job"
+STAMP_TAG = "lambdactl:stamp"  # written by the kind `stamp`, last of all
+TRUST = normal(
+    {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Sid": "Lambda",
+                "Effect": "Allow",
+                "Principal": {"Service": "lambda.amazonaws.com"},
+                "Action": "sts:AssumeRole",
+            }
+        ],
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Role(Resource):
+    kind: ClassVar[str] = "role"
+
+    role_name: str
+    path: str
+    trust: Mapping[str, Any]
+    policies: Mapping[str, Any]  # inline, by name
+    attached: tuple[str, ...] = ()  # ARNs of managed policies; we attach none
+    permissions_boundary: str = ""
+    tags: Mapping[str, str]
+
+    @classmethod
+    def wanted(cls, deployments: Deployments) -> Iterable[Self]:
+        site = deployments.site
+        for each in deployments.jobs:
+            yield cls(
+                name=each.job.name,
+                role_name=site.role(each.job.name),
+                path=site.role_path,
+                trust=TRUST,
+                policies={POLICY_NAME: normal(policy(each.job, site))},
+                permissions_boundary=site.permissions_boundary,
+                tags={**each.job.tags, **site.owner_tags},
+            )
+
+    @classmethod
+    def read(cls, look: Look) -> Iterable[Resource]:
+        functions = {each["FunctionName"] for each in look.aws.pages("lambda", "ListFunctions", "Functions")}
+        for detail in details(look):
+            job = look.site.job_of(detail["RoleName"])
+            if job is None:
+                continue
+            tags = unpaired(detail.get("Tags", ()))
+            if detail["RoleName"] in functions:
+                # Otherwise it stays a difference: a stamp must not outlive the function it vouches for.
+                tags.pop(STAMP_TAG, None)
+            yield cls(
+                name=job,
+                owned=detail["Path"] == look.site.role_path and look.site.owner_tags.items() <= tags.items(),
+                role_name=detail["RoleName"],
+                path=detail["Path"],
+                trust=normal(detail["AssumeRolePolicyDocument"]),
+                policies={
+                    each["PolicyName"]: normal(each["PolicyDocument"]) for each in detail["RolePolicyList"]
+                },
+                attached=tuple(sorted(each["PolicyArn"] for each in detail["AttachedManagedPolicies"])),
+                permissions_boundary=_boundary(look, detail),
+                tags=tags,
+            )
+
+    def create(self) -> Iterator[Effect]:
+        boundary = {"PermissionsBoundary": self.permissions_boundary} if self.permissions_boundary else {}
+        yield self._call(
+            "CreateRole",
+            Path=self.path,
+            AssumeRolePolicyDocument=json.dumps(self.trust),
+            Tags=pairs(self.tags),
+            **boundary,
+        )
+        yield from self._put_policies({})
+
+    def update(self, found: Self) -> Iterator[Effect]:
+        if found.trust != self.trust:
+            yield self._call("UpdateAssumeRolePolicy", PolicyDocument=json.dumps(self.trust))
+        if found.permissions_boundary != self.permissions_boundary:
+            if self.permissions_boundary:
+                yield self._call("PutRolePermissionsBoundary", PermissionsBoundary=self.permissions_boundary)
+            else:
+                yield self._call("DeleteRolePermissionsBoundary")
+        for arn in found.attached:
+            yield self._call("DetachRolePolicy", PolicyArn=arn)
+        yield from self._put_policies(found.policies)
+        if set_ := {key: value for key, value in self.tags.items() if found.tags.get(key) != value}:
+            yield self._call("TagRole", Tags=pairs(set_))
+        if unset := sorted(found.tags.keys() - self.tags.keys()):
+            yield self._call("UntagRole", TagKeys=unset)
+
+    def delete(self) -> Iterator[Effect]:
+        for arn in self.attached:
+            yield self._call("DetachRolePolicy", PolicyArn=arn)
+        for name in sorted(self.policies):
+            yield self._call("DeleteRolePolicy", PolicyName=name)
+        yield self._call("DeleteRole")
+
+    def _put_policies(self, found: Mapping[str, Any]) -> Iterator[Effect]:
+        for name in sorted(self.policies):
+            if found.get(name) != self.policies[name]:
+                document = json.dumps(self.policies[name])
+                yield self._call("PutRolePolicy", PolicyName=name, PolicyDocument=document)
+        for name in sorted(found.keys() - self.policies.keys()):
+            yield self._call("DeleteRolePolicy", PolicyName=name)
+
+    def _call(self, operation: str, **parameters: Any) -> Call:
+        return Call(service="iam", operation=operation, parameters={"RoleName": self.role_name, **parameters})
+
+
+def details(look: Look) -> list[Mapping[str, Any]]:
+    """Our roles whole: documents, attached policies, tags. One bulk read, none when we have no role."""
+    ours = {each["RoleName"] for each in look.aws.pages("iam", "ListRoles", "Roles", PathPrefix=look.site.role_path)}
+    names = ours | {look.site.role(name) for name in _wanted_jobs(look)}
+    everyone = look.aws.pages("iam", "GetAccountAuthorizationDetails", "RoleDetailList", Filter=["Role"], MaxItems=1000)
+    return [each for each in everyone if each["RoleName"] in names]
+
+
+def _wanted_jobs(look: Look) -> list[str]:
+    return [each.job.name for each in look.deployments.jobs]
+
+
+def _boundary(look: Look, detail: Mapping[str, Any]) -> str:
+    """The bulk read of some emulators leaves it out; GetRole has it, asked only where one is wanted."""
+    boundary = detail.get("PermissionsBoundary")
+    if boundary is None and look.site.permissions_boundary:
+        role = look.aws.read("iam", "GetRole", RoleName=detail["RoleName"])["Role"]
+        boundary = role.get("PermissionsBoundary")
+    return str(boundary["PermissionsBoundaryArn"]) if boundary else ""
+
+
+def policy(job: Job, site: Site) -> dict[str, Any]:
+    """What the job may do; nothing else can (design 5.5)."""
+    return {
+        "Version": "2012-10-17",
+        "Statement": [*_parameters(job, site), *_bucket(job, site), _logs(job, site)],
+    }
+
+
+def _parameters(job: Job, site: Site) -> list[dict[str, Any]]:
+    if not job.secrets:
+        return []
+    arns = sorted({site.parameter_arn(name) for name in job.secrets.values()})
+    via = {
+        "kms:ViaService": f"ssm.{site.region}.amazonaws.com",
+        "kms:EncryptionContext:PARAMETER_ARN": arns,
+    }
+    keys = f"arn:{site.partition}:kms:{site.region}:{site.account}:key/*"
+    return [
+        {"Sid": "Parameters", "Effect": "Allow", "Action": "ssm:GetParameters", "Resource": arns},
+        {
+            "Sid": "DecryptParameters",
+            "Effect": "Allow",
+            "Action": "kms:Decrypt",
+            "Resource": keys,
+            "Condition": {"StringEquals": via},
+        },
+    ]
+
+
+def _bucket(job: Job, site: Site) -> list[dict[str, Any]]:
+    statements: list[dict[str, Any]] = [
+        {
+            "Sid": "Definition",
+            "Effect": "Allow",
+            "Action": "s3:GetObject",
+            "Resource": f"{site.bucket_arn}/{site.definitions_prefix(job.name)}*",
+        },
+        {
+            "Sid": "Runs",
+            "Effect": "Allow",
+            "Action": ["s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject"],
+            "Resource": f"{site.bucket_arn}/{job.prefix}*",
+        },
+        {
+            "Sid": "ListRuns",
+            "Effect": "Allow",
+            "Action": "s3:ListBucket",
+            "Resource": site.bucket_arn,
+            "Condition": {"StringLike": {"s3:prefix": f"{job.prefix}*"}},
+        },
+    ]
+    if site.kms_key:
+        statements.append(
+            {
+                "Sid": "BucketKey",
+                "Effect": "Allow",
+                "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
+                "Resource": site.kms_key,
+                "Condition": {"StringEquals": {"kms:ViaService": f"s3.{site.region}.amazonaws.com"}},
+            }
+        )
+    return statements
+
+
+def _logs(job: Job, site: Site) -> dict[str, Any]:
+    # No CreateLogGroup: logs flushed after a deletion would make the group again, without retention.
+    return {
+        "Sid": "Logs",
+        "Effect": "Allow",
+        "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
+        "Resource": f"{site.log_group_arn(job.name)}:*",
+    }

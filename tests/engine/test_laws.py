@@ -1,0 +1,104 @@
+"""The engine's laws, for any two worlds."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lambdactl.engine import Done, Failed, Skipped, Started, apply, make_plan
+from tests.engine.world import Cloud, Thing, world
+
+NAMES = "abcdef"
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> dict:
+    """Things that use only things with an earlier letter: never a circle."""
+    things = []
+    for name in draw(st.lists(st.sampled_from(NAMES), unique=True)):
+        earlier = [thing.name for thing in things if thing.name < name]
+        uses = draw(st.lists(st.sampled_from(earlier), unique=True)) if earlier else []
+        size, shape = draw(st.integers(0, 2)), draw(st.sampled_from(["round", "flat"]))
+        things.append(Thing(name=name, size=size, shape=shape, uses=tuple(uses)))
+    return world(*things)
+
+
+def safe(found: dict, wanted: dict) -> bool:
+    """Replacing what others use dangles whatever the order: no kind of ours is both."""
+    plan = make_plan(found, wanted, remove=True)
+    replaced = {step.address for step in plan.steps if step.action == "replace"}
+    return not any(replaced & set(thing.needs()) for thing in [*found.values(), *wanted.values()])
+
+
+@given(worlds(), worlds())
+def test_apply_reaches_the_wanted_world_and_nothing_ever_dangles(found: dict, wanted: dict) -> None:
+    if not safe(found, wanted):
+        return
+    cloud = Cloud(found)
+    events = list(apply(make_plan(found, wanted, remove=True), cloud.perform))
+    assert [event for event in events if isinstance(event, Failed | Skipped)] == []
+    assert make_plan(cloud.world(), wanted, remove=True).steps == ()
+
+
+@given(worlds(), worlds(), st.randoms())
+def test_the_order_of_the_input_does_not_matter(found: dict, wanted: dict, random) -> None:  # type: ignore[no-untyped-def]
+    def shuffled(some: dict) -> dict:
+        items = list(some.items())
+        random.shuffle(items)
+        return dict(items)
+
+    plan = make_plan(found, wanted, remove=True)
+    again = make_plan(shuffled(found), shuffled(wanted), remove=True)
+    assert (again.steps, again.fingerprint) == (plan.steps, plan.fingerprint)
+
+
+@given(worlds(), st.sampled_from(NAMES))
+def test_a_failure_skips_exactly_what_depends_on_it_and_the_next_apply_heals(wanted: dict, broken: str) -> None:
+    cloud = Cloud({})
+    cloud.broken = frozenset({broken})
+    events = list(apply(make_plan({}, wanted), cloud.perform))
+    below = {broken} if any(thing.name == broken for thing in wanted.values()) else set()
+    for thing in sorted(wanted.values(), key=lambda thing: thing.name):
+        if below & set(thing.uses):
+            below.add(thing.name)
+    undone = {event.step.address.name for event in events if isinstance(event, Failed | Skipped)}
+    assert undone == below
+    cloud.broken = frozenset()
+    list(apply(make_plan(cloud.world(), wanted), cloud.perform))
+    assert make_plan(cloud.world(), wanted).steps == ()
+
+
+def test_stop_starts_nothing_more_and_lets_what_runs_finish() -> None:
+    wanted = world(Thing(name="a"), Thing(name="b", uses=("a",)), Thing(name="c", uses=("b",)))
+    cloud = Cloud({})
+    stopped = []
+
+    def perform(effect) -> None:  # type: ignore[no-untyped-def]
+        cloud.perform(effect)
+        stopped.append(True)
+
+    events = list(apply(make_plan({}, wanted), perform, stop=lambda: bool(stopped)))
+    assert [type(event) for event in events] == [Started, Done, Skipped, Skipped]
+    assert cloud.calls == ["Create a"]
+
+
+def test_what_is_not_ours_is_refused_and_never_removed() -> None:
+    found = world(Thing(name="a", size=1, owned=False), Thing(name="b", owned=False))
+    plan = make_plan(found, world(Thing(name="a", size=2)), remove=True)
+    assert [str(address) for address in plan.refused] == ["thing.a"]
+    assert plan.steps == ()
+
+
+def test_what_is_no_longer_wanted_stays_until_its_removal_is_asked_for() -> None:
+    found = world(Thing(name="a"))
+    assert make_plan(found, {}).steps == ()
+    assert [str(address) for address in make_plan(found, {}).orphans] == ["thing.a"]
+    assert [step.action for step in make_plan(found, {}, remove=True).steps] == ["delete"]
+
+
+def test_a_changed_field_that_cannot_change_in_place_is_a_replace() -> None:
+    plan = make_plan(world(Thing(name="a", shape="flat")), world(Thing(name="a", shape="round")))
+    assert [step.action for step in plan.steps] == ["replace"]
+    cloud = Cloud(world(Thing(name="a", shape="flat")))
+    list(apply(plan, cloud.perform))
+    assert cloud.calls == ["Delete a", "Create a"]
