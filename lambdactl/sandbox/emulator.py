@@ -1,0 +1,130 @@
+"""ministack as a child process: its environment, its start, its end. Talks no AWS.
+
+Its defaults are not ours: it would listen on every interface, open an MQTT port, reach for the
+container engine and forget everything. What it keeps, it writes on SIGTERM only.
+"""
+
+from __future__ import annotations
+
+import http.client
+import importlib.util
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import BinaryIO
+
+from lambdactl.errors import MissingTool, SandboxError
+
+STARTS_WITHIN = 30.0  # seconds; 0.7 on two idle cores
+ENDS_WITHIN = 15.0
+
+
+class Emulator:
+    """A context manager. State lies in `folder` and is there again the next time."""
+
+    def __init__(self, folder: Path, *, account: str, region: str, log: BinaryIO) -> None:
+        if importlib.util.find_spec("ministack") is None:
+            raise MissingTool(
+                "the sandbox needs ministack, which is not installed", hint="pip install 'lambdactl[sandbox]'"
+            )
+        self._folder, self._account, self._region, self._log = folder, account, region, log
+        self._process: subprocess.Popen[bytes] | None = None
+        self._port = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._port}"
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid if self._process else 0
+
+    def __enter__(self) -> Emulator:
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        (self._folder / "tmp").mkdir(exist_ok=True)
+        self._port = free_port()
+        lock = str(self._folder / "lock")
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "lambdactl.sandbox.leash", "ministack", lock],
+            stdin=subprocess.PIPE,
+            stdout=self._log,
+            stderr=self._log,
+            env=environment(self._folder, port=self._port, account=self._account, region=self._region),
+            cwd=self._folder,
+            start_new_session=True,  # ^C in a terminal is for us; we stop it in order
+        )
+        try:
+            self._wait()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not self._process:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(ENDS_WITHIN)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        if self._process.stdin:
+            self._process.stdin.close()
+
+    def alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def _wait(self) -> None:
+        until = time.monotonic() + STARTS_WITHIN
+        while not healthy(self._port):
+            if not self.alive():
+                raise SandboxError("the emulator ended while starting", hint=f"see {self._log.name}")
+            if time.monotonic() > until:
+                raise SandboxError(f"the emulator was not ready in {STARTS_WITHIN:.0f} s")
+            time.sleep(0.02)
+
+
+def environment(folder: Path, *, port: int, account: str, region: str) -> Mapping[str, str]:
+    """All of ministack's environment: nothing of ours, above all no credentials, reaches it."""
+    return {
+        "PATH": "/usr/bin:/bin",
+        "HOME": str(folder),
+        "TMPDIR": str(folder / "tmp"),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "LANG": "C.UTF-8",
+        "BIND_HOST": "127.0.0.1",
+        "GATEWAY_PORT": str(port),
+        "IOT_MTLS_ENABLED": "0",  # else MQTT on 0.0.0.0:8883, whatever BIND_HOST says
+        "SFTP_ENABLED": "0",
+        "DOCKER_HOST": f"unix://{folder}/no-engine.sock",  # never the engine's own socket
+        "MINISTACK_ACCOUNT_ID": account,
+        "MINISTACK_REGION": region,
+        "PERSIST_STATE": "1",
+        "STATE_DIR": str(folder / "services"),
+        "S3_PERSIST": "1",
+        "S3_DATA_DIR": str(folder / "s3"),
+        "LOG_LEVEL": "WARNING",
+    }
+
+
+def healthy(port: int) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+    try:
+        connection.request("GET", "/_ministack/health")
+        return connection.getresponse().status == 200
+    except OSError:
+        return False
+    finally:
+        connection.close()
+
+
+def free_port() -> int:
+    """A port nobody listens on now. Whoever binds it next may be another: callers check health."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

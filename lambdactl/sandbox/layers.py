@@ -1,0 +1,90 @@
+"""The layers that know AWS: count, delay, narrow, hand over invocations. Each is its own thing."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Collection
+
+from lambdactl.sandbox.identify import identify
+from lambdactl.sandbox.messages import Headers, Layer, Next, Request, Response
+
+# What a job in a container may reach: its data, its secrets, its identity, and itself.
+INSIDE_A_RUN = frozenset({"lambda", "s3", "ssm", "sts"})
+
+
+class Record:
+    """Counts calls by "service.Operation", and how many were under way at once. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._under_way = 0
+        self.reset()
+
+    def reset(self) -> None:
+        with self._lock:
+            self.calls: Counter[str] = Counter()
+            self.peak = self._under_way
+
+    def __call__(self, request: Request, following: Next) -> Response:
+        name = ".".join(identify(request))
+        with self._lock:
+            self.calls[name] += 1
+            self._under_way += 1
+            self.peak = max(self.peak, self._under_way)
+        try:
+            return following(request)
+        finally:
+            with self._lock:
+                self._under_way -= 1
+
+    @property
+    def total(self) -> int:
+        return self.calls.total()
+
+
+def latency(seconds: float, sleep: Callable[[float], None] = time.sleep) -> Layer:
+    """Every call takes this much longer, as over a network."""
+
+    def layer(request: Request, following: Next) -> Response:
+        sleep(seconds)
+        return following(request)
+
+    return layer
+
+
+def narrow(services: Collection[str] = INSIDE_A_RUN) -> Layer:
+    """Only calls to these services pass."""
+
+    def layer(request: Request, following: Next) -> Response:
+        service, operation = identify(request)
+        if service in services:
+            return following(request)
+        return error(403, "AccessDeniedException", f"{service}:{operation} is not open to a run")
+
+    return layer
+
+
+def invoke(invoker: Callable[[Request], Response]) -> Layer:
+    """Lambda's Invoke goes to `invoker`; the emulator never runs anything."""
+
+    def layer(request: Request, following: Next) -> Response:
+        service, operation = identify(request)
+        if service != "lambda" or operation not in ("Invoke", "InvokeAsync", "InvokeWithResponseStream"):
+            return following(request)
+        if operation != "Invoke":
+            return error(400, "InvalidRequestContentException", f"{operation} is not in the sandbox")
+        return invoker(request)
+
+    return layer
+
+
+def error(status: int, code: str, message: str, *, headers: Headers = ()) -> Response:
+    """An error as AWS's REST JSON services write it."""
+    return Response(
+        status=status,
+        headers=(("Content-Type", "application/json"), ("x-amzn-ErrorType", code), *headers),
+        body=json.dumps({"Type": "User", "message": message, "Message": message}).encode(),
+    )
