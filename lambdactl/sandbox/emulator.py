@@ -100,6 +100,7 @@ def environment(folder: Path, *, port: int, account: str, region: str) -> Mappin
         "GATEWAY_PORT": str(port),
         "IOT_MTLS_ENABLED": "0",  # else MQTT on 0.0.0.0:8883, whatever BIND_HOST says
         "SFTP_ENABLED": "0",
+        "LAMBDA_STRICT": "1",  # functions in a container or not at all: else Zip code runs on this host
         "DOCKER_HOST": f"unix://{folder}/no-engine.sock",  # never the engine's own socket
         "MINISTACK_ACCOUNT_ID": account,
         "MINISTACK_REGION": region,

@@ -28,6 +28,8 @@ _SMITHY = re.compile(r"^/service/[^/]+/operation/([^/?]+)$")
 
 def identify(request: Request) -> tuple[str, str]:
     """(boto3's name of the service, the operation), or UNKNOWN for what is no AWS call."""
+    if request.path.startswith("/_"):
+        return UNKNOWN  # an emulator's own pages; no bucket's name starts so
     service = _service(request)
     target = request.header("x-amz-target")
     if target:

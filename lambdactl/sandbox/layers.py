@@ -6,13 +6,40 @@ import json
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 
 from lambdactl.sandbox.identify import identify
 from lambdactl.sandbox.messages import Headers, Layer, Next, Request, Response
 
-# What a job in a container may reach: its data, its secrets, its identity, and itself.
-INSIDE_A_RUN = frozenset({"lambda", "s3", "ssm", "sts"})
+# What a run may call: what the role of a job can at most allow, and no more. Above all nothing that
+# makes the emulator do something for it (bucket notifications, event sources).
+OF_A_RUN: Mapping[str, frozenset[str]] = {
+    "lambda": frozenset({"Invoke"}),
+    "s3": frozenset(
+        {
+            "AbortMultipartUpload",
+            "CompleteMultipartUpload",
+            "CopyObject",
+            "CreateMultipartUpload",
+            "DeleteObject",
+            "DeleteObjects",
+            "GetObject",
+            "GetObjectAttributes",
+            "HeadBucket",
+            "HeadObject",
+            "ListMultipartUploads",
+            "ListObjectVersions",
+            "ListObjects",
+            "ListObjectsV2",
+            "ListParts",
+            "PutObject",
+            "UploadPart",
+            "UploadPartCopy",
+        }
+    ),
+    "ssm": frozenset({"GetParameter", "GetParameters"}),
+    "sts": frozenset({"AssumeRole", "GetCallerIdentity"}),
+}
 
 
 class Record:
@@ -55,12 +82,12 @@ def latency(seconds: float, sleep: Callable[[float], None] = time.sleep) -> Laye
     return layer
 
 
-def narrow(services: Collection[str] = INSIDE_A_RUN) -> Layer:
-    """Only calls to these services pass."""
+def narrow(allowed: Mapping[str, Collection[str]] = OF_A_RUN) -> Layer:
+    """Only these operations of these services pass."""
 
     def layer(request: Request, following: Next) -> Response:
         service, operation = identify(request)
-        if service in services:
+        if operation in allowed.get(service, ()):
             return following(request)
         return error(403, "AccessDeniedException", f"{service}:{operation} is not open to a run")
 

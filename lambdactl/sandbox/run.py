@@ -1,0 +1,53 @@
+"""Hands an invocation to a local runner. The only module of the sandbox that knows the runners."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+
+from lambdactl.sandbox.functions import Function
+from lambdactl.sandbox.invoke import Answer, Run
+
+PROCESS = "process"
+
+
+def runner(engine: str, *, relays: Mapping[str, int], environment: Mapping[str, str]) -> Run:
+    """`relays` are variables of the function and the loopback ports behind them; `engine` as in `up`.
+
+    The container engine is looked for when the first job runs: a sandbox without one still plans and
+    applies. It is never replaced by the process runner, which holds nothing back; that one is chosen.
+    """
+
+    def run(
+        function: Function,
+        event: bytes,
+        request_id: str,
+        on_line: Callable[[str], None],
+        stop: threading.Event,
+    ) -> Answer:
+        from lambdactl import container
+        from lambdactl.runners import local, process
+
+        invocation = local.Invocation(
+            image=function.image,
+            function_name=function.name,
+            function_arn=function.arn,
+            memory=function.memory,
+            timeout=function.timeout,
+            ephemeral_storage=function.ephemeral_storage,
+            architecture=function.architecture,
+            environment={**function.environment, **environment},
+            event=event,
+            request_id=request_id,
+            run_volume=None,
+            relays=tuple(local.Relay(name, ("127.0.0.1", port)) for name, port in relays.items()),
+        )
+        if engine == PROCESS:
+            response = process.invoke(invocation, on_line, stop)
+        else:
+            response = local.invoke(invocation, container.find(engine), on_line, stop)
+        return Answer(
+            payload=response.payload, function_error=response.function_error, log_tail=response.log_tail
+        )
+
+    return run

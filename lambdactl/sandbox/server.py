@@ -1,0 +1,121 @@
+"""The sandbox's daemon: `python -m lambdactl.sandbox.server ROOT`. Commands start it; it starts no other.
+
+One process holds the front, the door for containers, the invoker and the scripted model; the emulator
+is its child. Everything listens on loopback. SIGTERM: runs are asked to end, then the emulator saves.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import threading
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from lambdactl.errors import LambdactlError
+from lambdactl.sandbox import ACCOUNT, REGION, Endpoint, session_arguments
+from lambdactl.sandbox.emulator import Emulator
+from lambdactl.sandbox.fill import Fill
+from lambdactl.sandbox.front import Front, Layer
+from lambdactl.sandbox.functions import Functions
+from lambdactl.sandbox.invoke import Invoker
+from lambdactl.sandbox.layers import invoke, narrow
+from lambdactl.sandbox.model import ScriptedModel
+from lambdactl.sandbox.run import runner
+from lambdactl.sandbox.state import Folder, State
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m lambdactl.sandbox.server")
+    parser.add_argument("root", type=Path)
+    parser.add_argument("--engine", default="")
+    parser.add_argument("--real-model", action="store_true")
+    given = parser.parse_args()
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    folder = Folder.of(given.root)
+    folder.make()
+    with folder.being_alive() as mine:
+        if not mine:
+            print("another daemon of this project is up", file=sys.stderr)
+            return 1
+        try:
+            serve(folder, given.engine, not given.real_model, stop, sys.stderr.buffer)
+        except LambdactlError as error:
+            print(error, file=sys.stderr)
+            return 1
+    return 0
+
+
+def serve(folder: Folder, engine: str, scripted: bool, stop: threading.Event, log: BinaryIO) -> None:
+    """Until `stop` is set, or the emulator ends."""
+    ports = folder.ports()
+    with ExitStack() as open_:
+        emulator = open_.enter_context(Emulator(folder.emulator, account=ACCOUNT, region=REGION, log=log))
+        model = open_.enter_context(_model(ports.get("model", 0))) if scripted else None
+        # The door for containers is wanted by the invoker, and the invoker by the door.
+        door = open_.enter_context(Front(emulator.url, [narrow(), invoke(lambda request: invoker(request))]))
+        invoker = _invoker(emulator.url, engine, door.url, model.url if model else "")
+        front = open_.enter_context(_front(emulator.url, invoker, ports.get("front", 0)))
+        open_.callback(invoker.close)
+        model_url = model.url if model else ""
+        folder.remember({**ports, "front": front.port, **({"model": _port(model_url)} if model else {})})
+        started = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        folder.write(
+            State(pid=os.getpid(), started=started, url=front.url, model_url=model_url, engine=engine)
+        )
+        open_.callback(folder.forget)
+        while emulator.alive() and not stop.wait(0.2):
+            pass
+
+
+def _front(upstream: str, invoker: Invoker, port: int) -> Front:
+    layers: list[Layer] = [invoke(invoker), Fill()]
+    try:
+        return Front(upstream, layers, port=port)
+    except OSError:  # somebody else has the port of the last time
+        return Front(upstream, layers)
+
+
+def _model(port: int) -> ScriptedModel:
+    try:
+        return ScriptedModel(port=port)
+    except OSError:
+        return ScriptedModel()
+
+
+def _invoker(url: str, engine: str, door: str, model: str) -> Invoker:
+    import boto3
+
+    session = boto3.Session(**session_arguments(Endpoint(url=url)))
+
+    def client(service: str) -> Any:
+        return session.client(service, endpoint_url=url)
+
+    relays = {"AWS_ENDPOINT_URL": _port(door)} | ({"LAMBDACTL_MODEL_URL": _port(model)} if model else {})
+    run = runner(engine, relays=relays, environment=_credentials())
+    return Invoker(Functions(client("lambda"), client("ecr")), client("logs"), run)
+
+
+def _credentials() -> dict[str, str]:
+    """What Lambda would set of the function's role; the emulator looks at none of it."""
+    return {
+        "AWS_ACCESS_KEY_ID": "ASIASANDBOXSANDBOX00",
+        "AWS_SECRET_ACCESS_KEY": "sandbox",
+        "AWS_SESSION_TOKEN": "sandbox",
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+    }
+
+
+def _port(url: str) -> int:
+    return int(url.rpartition(":")[2])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
