@@ -78,7 +78,9 @@ NOT_YET = (
     NotYet(frozenset({"DeleteRole"}), "DeleteConflict", r"", 20),
 )
 # Two writes to one role, or to one log group, at the same time.
-_CONCURRENT = frozenset({"ConcurrentModification", "EntityTemporarilyUnmodifiable", "OperationAbortedException"})
+_CONCURRENT = frozenset(
+    {"ConcurrentModification", "EntityTemporarilyUnmodifiable", "OperationAbortedException"}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,9 +162,7 @@ class Aws:
 
     def read(self, service: str, operation: str, **parameters: Any) -> Any:
         """One call that changes nothing; the same call is made once."""
-        return self._once(
-            (service, operation, parameters), lambda: self.call(service, operation, parameters)
-        )
+        return self._once((service, operation, parameters), lambda: self.call(service, operation, parameters))
 
     def maybe(self, service: str, operation: str, **parameters: Any) -> Any | None:
         """As `read`, but None when what it names does not exist."""
@@ -200,7 +200,7 @@ class Aws:
             for page in client.get_paginator(_snake(operation)).paginate(**parameters):
                 if key in page:
                     items.extend(page[key])
-                elif page.get("KeyCount") != 0:  # S3 leaves an empty listing's Contents out
+                elif "KeyCount" not in page:  # S3 leaves an empty list out, but then counts
                     raise AwsError(
                         f"the answer has no {key}: cut short on its way",
                         code="Truncated",
@@ -273,7 +273,9 @@ class Aws:
                 return
             if self._clock() - begin > WAIT_SECONDS:
                 raise AwsError(
-                    f"still {'/'.join(map(str, states))} after {WAIT_SECONDS:.0f} s", code="Timeout", call=name
+                    f"still {'/'.join(map(str, states))} after {WAIT_SECONDS:.0f} s",
+                    code="Timeout",
+                    call=name,
                 )
             self._sleep(POLL_SECONDS)
 
@@ -329,7 +331,7 @@ class _translated:  # noqa: N801 - reads as a statement: `with _translated(...)`
 
 
 _HINTS = {
-    "NoCredentialsError": "log in to AWS first (for example `aws sso login`), or use the sandbox: `--sandbox`",
+    "NoCredentialsError": "log in to AWS first (such as `aws sso login`), or try the sandbox: `--sandbox`",
     "ProfileNotFound": "AWS_PROFILE names a profile that ~/.aws/config does not have",
     "NoRegionError": "set `region:` in lambdactl.yaml, or AWS_REGION",
     "TokenRetrievalError": "log in again: `aws sso login`",

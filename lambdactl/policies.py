@@ -23,7 +23,9 @@ def normal(document: str | Mapping[str, Any]) -> dict[str, Any]:
     each = [statements] if isinstance(statements, Mapping) else statements
     return {
         "Version": document.get("Version", "2008-10-17"),
-        "Statement": sorted((_statement(one) for one in each), key=lambda one: json.dumps(one, sort_keys=True)),
+        "Statement": sorted(
+            (_statement(one) for one in each), key=lambda one: json.dumps(one, sort_keys=True)
+        ),
     }
 
 

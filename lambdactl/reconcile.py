@@ -57,7 +57,12 @@ def guard(plan: Plan) -> None:
 
 
 def carry_out(
-    aws: Aws, deployments: Deployments, plan: Plan, build: Builder, *, stop: Callable[[], bool] = lambda: False
+    aws: Aws,
+    deployments: Deployments,
+    plan: Plan,
+    build: Builder,
+    *,
+    stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[Event]:
     """Apply `plan`. Running it again after a failure continues where it stopped."""
     guard(plan)

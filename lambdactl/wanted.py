@@ -9,6 +9,4 @@ from lambdactl.kinds import KINDS
 
 def wanted(deployments: Deployments) -> dict[Address, Resource]:
     """Every resource that these deployments need, by address."""
-    return {
-        resource.address: resource for kind in KINDS for resource in kind.wanted(deployments)
-    }
+    return {resource.address: resource for kind in KINDS for resource in kind.wanted(deployments)}

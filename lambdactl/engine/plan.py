@@ -56,7 +56,12 @@ class Plan:
 
 
 def make_plan(
-    found: World, wanted: World, *, remove: bool = False, remove_data: bool = False, notes: tuple[str, ...] = ()
+    found: World,
+    wanted: World,
+    *,
+    remove: bool = False,
+    remove_data: bool = False,
+    notes: tuple[str, ...] = (),
 ) -> Plan:
     """The plan that leads from `found` to `wanted`.
 
@@ -71,9 +76,7 @@ def make_plan(
 
     steps = {a: step for a in wanted if a not in refused and (step := _step(found.get(a), wanted[a]))}
     for address in leaving:
-        steps[address] = Step(
-            address=address, action="delete", deltas=(), found=found[address], wanted=None
-        )
+        steps[address] = Step(address=address, action="delete", deltas=(), found=found[address], wanted=None)
     after = _after(found, wanted, leaving)
     return Plan(
         steps=tuple(steps[a] for a in _sorted(after) if a in steps),
@@ -99,9 +102,7 @@ def _step(found: Resource | None, wanted: Resource) -> Step | None:
     return Step(address=wanted.address, action=action, deltas=changes, found=found, wanted=wanted)
 
 
-def _after(
-    found: World, wanted: World, leaving: Collection[Address]
-) -> dict[Address, tuple[Address, ...]]:
+def _after(found: World, wanted: World, leaving: Collection[Address]) -> dict[Address, tuple[Address, ...]]:
     waits: dict[Address, set[Address]] = {address: set() for address in {*wanted, *leaving}}
     for address, resource in wanted.items():
         waits[address].update(need for need in resource.needs() if need in wanted)

@@ -93,7 +93,10 @@ class Bucket(Resource):
         default: dict[str, Any] = {"SSEAlgorithm": "AES256"}
         if self.encryption != "AES256":
             default = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": self.encryption}
-        rule = {"ApplyServerSideEncryptionByDefault": default, "BucketKeyEnabled": default["SSEAlgorithm"] != "AES256"}
+        rule = {
+            "ApplyServerSideEncryptionByDefault": default,
+            "BucketKeyEnabled": default["SSEAlgorithm"] != "AES256",
+        }
         yield self._call("PutBucketEncryption", ServerSideEncryptionConfiguration={"Rules": [rule]})
         yield self._call("PutBucketVersioning", VersioningConfiguration={"Status": "Enabled"})
 

@@ -50,10 +50,10 @@ class Function(Resource):
     @classmethod
     def wanted(cls, deployments: Deployments) -> Iterable[Self]:
         for each in deployments.jobs:
-            yield cls._of(each, deployments.site)
+            yield cls._wanted(each, deployments.site)
 
     @classmethod
-    def _of(cls, each: Deployment, site: Site) -> Self:
+    def _wanted(cls, each: Deployment, site: Site) -> Self:
         job = each.job
         return cls(
             name=job.name,
@@ -87,29 +87,22 @@ class Function(Resource):
 
     @classmethod
     def read(cls, look: Look) -> Iterable[Resource]:
-        site = look.site
-        mark = f"{site.project}/{site.environment}"
         tags_by_digest = {digest: tag for tag, digest in images.digests(look).items()}
         stamps = {each["RoleName"]: unpaired(each.get("Tags", ())) for each in roles.details(look)}
-        listed = []
-        for answer in look.aws.pages("lambda", "ListFunctions", "Functions"):
-            job = site.job_of(answer["FunctionName"])
-            if job is None:
-                continue
-            variables = answer.get("Environment", {}).get("Variables", {})
-            owned = variables.get(OWNER) == mark
-            wanted = look.wanted.get(Address("function", job))
-            if owned or wanted is not None:
-                stamp = stamps.get(site.role(job), {}).get(roles.STAMP_TAG, "")
-                listed.append((job, answer, variables, owned, wanted, stamp))
 
-        def one(item: Any) -> Self:
-            job, answer, variables, owned, wanted, stamp = item
-            trusted = isinstance(wanted, Function) and wanted.stamp == stamp
-            unlisted = _unlisted_of(wanted) if trusted else _read_unlisted(look, answer, wanted)
-            return cls._found(site, job, answer, variables, owned, tags_by_digest, unlisted)
+        def one(answer: Mapping[str, Any]) -> Resource | None:
+            job = look.site.job_of(answer["FunctionName"])
+            wanted = look.wanted.get(Address("function", job)) if job else None
+            if job is None or (wanted is None and not _owned(look.site, answer)):
+                return None
+            stamp = stamps.get(look.site.role(job), {}).get(roles.STAMP_TAG)
+            if isinstance(wanted, Function) and wanted.stamp == stamp:
+                unlisted = _unlisted_of(wanted)
+            else:
+                unlisted = _read_unlisted(look, answer, wanted)
+            return cls._found(look.site, job, answer, tags_by_digest, unlisted)
 
-        yield from look.aws.each(one, listed)
+        yield from filter(None, look.aws.each(one, look.functions))
 
     @classmethod
     def _found(
@@ -117,8 +110,6 @@ class Function(Resource):
         site: Site,
         job: str,
         answer: Mapping[str, Any],
-        variables: Mapping[str, str],
-        owned: bool,
         tags_by_digest: Mapping[str, str],
         unlisted: Mapping[str, Any],
     ) -> Self:
@@ -127,7 +118,7 @@ class Function(Resource):
         logging = answer.get("LoggingConfig", {})
         return cls(
             name=job,
-            owned=owned,
+            owned=_owned(site, answer),
             function_name=name,
             arn=site.function_arn(job),
             description=answer.get("Description", ""),
@@ -138,7 +129,7 @@ class Function(Resource):
             memory=answer["MemorySize"],
             ephemeral_storage=answer.get("EphemeralStorage", {"Size": 512})["Size"],
             architecture=answer.get("Architectures", ["x86_64"])[0],
-            environment=variables,
+            environment=_variables(answer),
             log_format=logging.get("LogFormat", "Text"),
             log_group=logging.get("LogGroup", f"/aws/lambda/{name}"),
             job_needs=(Address("role", job), Address("log_group", job), Address("definition", job)),
@@ -255,6 +246,15 @@ class Function(Resource):
             wait=wait,
             tolerate=tolerate,
         )
+
+
+def _variables(answer: Mapping[str, Any]) -> Mapping[str, str]:
+    variables: Mapping[str, str] = answer.get("Environment", {}).get("Variables", {})
+    return variables
+
+
+def _owned(site: Site, answer: Mapping[str, Any]) -> bool:
+    return _variables(answer).get(OWNER) == f"{site.project}/{site.environment}"
 
 
 def _unlisted_of(function: Function) -> dict[str, Any]:

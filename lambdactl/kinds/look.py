@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from lambdactl.aws import Aws
 from lambdactl.deployment import Deployments
@@ -21,3 +23,8 @@ class Look:
     @property
     def site(self) -> Site:
         return self.deployments.site
+
+    @property
+    def functions(self) -> list[Mapping[str, Any]]:
+        """Every function of the account, as ListFunctions shows it."""
+        return self.aws.pages("lambda", "ListFunctions", "Functions")

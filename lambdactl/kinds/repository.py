@@ -108,7 +108,9 @@ class Repository(Resource):
         yield self._call("PutLifecyclePolicy", lifecyclePolicyText=json.dumps(self.lifecycle))
 
     def _call(self, operation: str, **parameters: Any) -> Call:
-        return Call(service="ecr", operation=operation, parameters={"repositoryName": self.name, **parameters})
+        return Call(
+            service="ecr", operation=operation, parameters={"repositoryName": self.name, **parameters}
+        )
 
 
 def _pull_statement(site: Site) -> dict[str, Any]:

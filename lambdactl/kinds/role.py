@@ -65,7 +65,7 @@ class Role(Resource):
 
     @classmethod
     def read(cls, look: Look) -> Iterable[Resource]:
-        functions = {each["FunctionName"] for each in look.aws.pages("lambda", "ListFunctions", "Functions")}
+        functions = {each["FunctionName"] for each in look.functions}
         for detail in details(look):
             job = look.site.job_of(detail["RoleName"])
             if job is None:
@@ -136,9 +136,14 @@ class Role(Resource):
 
 def details(look: Look) -> list[Mapping[str, Any]]:
     """Our roles whole: documents, attached policies, tags. One bulk read, none when we have no role."""
-    ours = {each["RoleName"] for each in look.aws.pages("iam", "ListRoles", "Roles", PathPrefix=look.site.role_path)}
+    ours = {
+        each["RoleName"]
+        for each in look.aws.pages("iam", "ListRoles", "Roles", PathPrefix=look.site.role_path)
+    }
     names = ours | {look.site.role(name) for name in _wanted_jobs(look)}
-    everyone = look.aws.pages("iam", "GetAccountAuthorizationDetails", "RoleDetailList", Filter=["Role"], MaxItems=1000)
+    everyone = look.aws.pages(
+        "iam", "GetAccountAuthorizationDetails", "RoleDetailList", Filter=["Role"], MaxItems=1000
+    )
     return [each for each in everyone if each["RoleName"] in names]
 
 

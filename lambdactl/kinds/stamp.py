@@ -31,7 +31,10 @@ class Stamp(Resource):
 
     @classmethod
     def read(cls, look: Look) -> Iterable[Resource]:
+        functions = {each["FunctionName"] for each in look.functions}
         for detail in roles.details(look):
+            if detail["RoleName"] not in functions:
+                continue  # vouches for nothing; the role's own kind takes the tag away
             job = look.site.job_of(detail["RoleName"])
             value = unpaired(detail.get("Tags", ())).get(roles.STAMP_TAG)
             if job and value:

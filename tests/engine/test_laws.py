@@ -53,7 +53,9 @@ def test_the_order_of_the_input_does_not_matter(found: dict, wanted: dict, rando
 
 
 @given(worlds(), st.sampled_from(NAMES))
-def test_a_failure_skips_exactly_what_depends_on_it_and_the_next_apply_heals(wanted: dict, broken: str) -> None:
+def test_a_failure_skips_exactly_what_depends_on_it_and_the_next_apply_heals(
+    wanted: dict, broken: str
+) -> None:
     cloud = Cloud({})
     cloud.broken = frozenset({broken})
     events = list(apply(make_plan({}, wanted), cloud.perform))

@@ -1,0 +1,185 @@
+"""Emulated AWS for tests: moto's server and ministack, each a process of its own on loopback.
+
+They are wrong in different places, so what must hold is tested on both. The front in between answers
+as AWS does where both do not, and records every call.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from lambdactl.aws import Aws, Endpoint
+from lambdactl.deployment import Deployment, Deployments
+from lambdactl.manifest.job import Agent, Job
+from lambdactl.sandbox.fill import Fill
+from lambdactl.sandbox.front import Front, Next, Request, Response
+from lambdactl.sandbox.identify import identify
+from lambdactl.sandbox.layers import Record
+from lambdactl.site import Site
+
+ACCOUNT = "123456789012"
+REGION = "us-east-1"
+SITE = Site(
+    project="demo",
+    environment="main",
+    account=ACCOUNT,
+    region=REGION,
+    bucket="demo-main-bucket",
+    registry=f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com",
+)
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """An emulated account that is empty at the start of each test."""
+
+    name: str
+    url: str
+    record: Record
+
+    @property
+    def endpoint(self) -> Endpoint:
+        return Endpoint(url=self.url, region=REGION, access_key=ACCOUNT, secret_key="made-up")
+
+    def aws(self) -> Aws:
+        """As a new command would have it: nothing is remembered."""
+        return Aws(endpoint=self.endpoint, sleep=lambda seconds: time.sleep(min(seconds, 0.1)))
+
+    def client(self, service: str) -> Any:
+        session = boto3.Session(ACCOUNT, "made-up", region_name=REGION)
+        return session.client(service, endpoint_url=self.url)
+
+    def writes(self) -> list[str]:
+        reads = ("Get", "List", "Describe", "Head", "BatchGet")
+        return [call for call in self.record.calls.elements() if not call.partition(".")[2].startswith(reads)]
+
+
+@contextmanager
+def process(*argv: str, url: str, env: dict[str, str]) -> Iterator[None]:
+    """A server as a child process, up when `url` answers, ended by its process id."""
+    base = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent"}
+    child = subprocess.Popen(argv, env={**base, **env}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(300):
+            try:
+                urllib.request.urlopen(url, timeout=1).close()
+                break
+            except OSError:
+                assert child.poll() is None, f"{argv} ended with {child.returncode}"
+                time.sleep(0.1)
+        yield
+    finally:
+        child.terminate()
+        child.wait(10)
+
+
+@pytest.fixture(scope="session")
+def moto_server() -> Iterator[str]:
+    from lambdactl.ports import free_port
+
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    argv = [str(Path(sys.executable).with_name("moto_server")), "-H", "127.0.0.1", "-p", str(port)]
+    with process(*argv, url=f"{url}/moto-api/", env={"MOTO_ACCOUNT_ID": ACCOUNT}):
+        yield url
+
+
+@pytest.fixture(scope="session")
+def ministack_server() -> Iterator[str]:
+    from lambdactl.ports import free_port
+
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    env = {
+        "BIND_HOST": "127.0.0.1",
+        "IOT_MTLS_ENABLED": "0",
+        "GATEWAY_PORT": str(port),
+        "MINISTACK_ACCOUNT_ID": ACCOUNT,
+        "LAMBDA_STATE_TRANSITION_SECONDS": "0.2",
+    }
+    argv = [str(Path(sys.executable).with_name("ministack"))]
+    with process(*argv, url=f"{url}/_ministack/health", env=env):
+        yield url
+
+
+def _post(url: str, document: Any = None) -> None:
+    body = b"" if document is None else json.dumps(document).encode()
+    urllib.request.urlopen(urllib.request.Request(url, data=body, method="POST")).close()
+
+
+def put_replaces(request: Request, following: Next) -> Response:
+    """moto appends a second event-invoke configuration and goes on answering with the first."""
+    if identify(request) == ("lambda", "PutFunctionEventInvokeConfig"):
+        following(replace(request, method="DELETE", body=b""))
+    return following(request)
+
+
+@pytest.fixture(params=["moto", "ministack"])
+def cloud(request: pytest.FixtureRequest) -> Iterator[Cloud]:
+    """An empty account on either emulator, behind the front that fills in what AWS would."""
+    upstream = request.getfixturevalue(f"{request.param}_server")
+    _post(upstream + ("/moto-api/reset" if request.param == "moto" else "/_ministack/reset"))
+    record = Record()
+    with Front(upstream, [record, Fill(), put_replaces]) as front:
+        yield Cloud(name=request.param, url=front.url, record=record)
+
+
+def job(name: str = "triage", **changes: Any) -> Job:
+    """A resolved job, as a manifest would give it."""
+    values: dict[str, Any] = {
+        "agent": Agent(type="command", command=("true",)),
+        "prefix": f"{name}/",
+        "secrets": {"TOKEN": f"/agents/{name}/token"},
+        **changes,
+    }
+    return Job(name=name, **values)
+
+
+def deployments(*jobs: Job, image: str = "a" * 32, site: Site = SITE) -> Deployments:
+    """These jobs, with a definition each and one image for all."""
+    each = tuple(
+        Deployment(
+            job=one, image=image, definition={"version": 1, "job": one.name, "prompt": one.agent.prompt}
+        )
+        for one in jobs
+    )
+    return Deployments(site=site, jobs=each)
+
+
+def builder(cloud: Cloud, site: Site = SITE):  # type: ignore[no-untyped-def]
+    """Stands for build and push: records a manifest in the emulator's registry, as a push would."""
+
+    def build(tag: str) -> str:
+        empty = "sha256:" + "0" * 64
+        manifest = {
+            "schemaVersion": 2,
+            "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
+            "config": {
+                "mediaType": "application/vnd.docker.container.image.v1+json",
+                "size": len(tag),
+                "digest": empty,
+            },
+            "layers": [],
+            "annotations": {"tag": tag},
+        }
+        answer = cloud.client("ecr").put_image(
+            repositoryName=site.repository,
+            imageManifest=json.dumps(manifest),
+            imageManifestMediaType=manifest["mediaType"],
+            imageTag=tag,
+        )
+        return str(answer["image"]["imageId"]["imageDigest"])
+
+    return build
