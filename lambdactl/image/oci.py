@@ -107,8 +107,9 @@ def _request(
     repository = reference.repository
     if not reference.host and "/" not in repository:
         repository = f"library/{repository}"
-    loopback = _is_loopback(host)
-    url = f"{'http' if loopback else 'https'}://{host}/v2/{repository}/manifests/{reference.digest or reference.tag}"
+    loopback = is_loopback(host)
+    scheme = "http" if loopback else "https"
+    url = f"{scheme}://{host}/v2/{repository}/manifests/{reference.digest or reference.tag}"
     opener = _opener(ca_bundle, direct=loopback)
     basic = f"Basic {_basic(credentials)}" if credentials else ""
     try:
@@ -169,7 +170,7 @@ def _basic(credentials: Credentials) -> str:
     return base64.b64encode(f"{credentials.user}:{credentials.password}".encode()).decode()
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
     name = host.rpartition(":")[0] or host
     if name == "localhost":
         return True

@@ -1,0 +1,134 @@
+"""Builds a context into an image of the local engine. Pushes nothing and reads no AWS.
+
+One image for each fingerprint: its tag names its content, so an image that is there is the right one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from lambdactl.container import Engine
+from lambdactl.errors import BuildError
+from lambdactl.image import oci
+from lambdactl.image.context import Context
+from lambdactl.image.files import write
+from lambdactl.image.programs import PROXIES
+from lambdactl.manifest.job import Architecture, Project
+
+ImageId = str  # sha256:...
+
+PLATFORMS: dict[Architecture, str] = {"x86_64": "linux/amd64", "arm64": "linux/arm64"}
+
+# Uncompressed, all layers together. (Lambda quotas, "Container image code package size")
+SIZE_MAX = 10 * 1024**3
+
+
+def local_ref(project: Project, fingerprint: str) -> str:
+    """The name of an image in the local engine."""
+    return f"lambdactl/{project.name}:{fingerprint}"
+
+
+def find_local(engine: Engine, ref: str) -> ImageId | None:
+    """The image's id when the engine has it."""
+    done = engine.call("image", "inspect", "--format", "{{.Id}}", ref, check=False)
+    image = done.stdout.decode().strip()
+    return _with_algorithm(image) if done.returncode == 0 and image else None
+
+
+def build(
+    context: Context, engine: Engine, tag: str, project: Project, on_line: Callable[[str], None]
+) -> ImageId:
+    """Build, check against Lambda's limits, and give the image its name."""
+    with tempfile.TemporaryDirectory(prefix="lambdactl-build-") as folder:
+        source, iid = Path(folder, "context"), Path(folder, "iid")
+        (source / "files").mkdir(parents=True)
+        write(context.all_files, source)
+        argv = [*_flags(context, engine, project), "--iidfile", str(iid), "--tag", tag, str(source)]
+        _stream(engine, argv, on_line)
+        image = _with_algorithm(iid.read_text(encoding="ascii").strip())
+    _preflight(context, inspect(engine, image))
+    return image
+
+
+def inspect(engine: Engine, ref: str) -> dict[str, Any]:
+    """What the engine says of an image."""
+    found = json.loads(engine.call("image", "inspect", ref, error=BuildError).stdout)
+    return dict(found[0])
+
+
+def manifest_of(engine: Engine, ref: str) -> bytes:
+    """A manifest that stands for an image that is pushed nowhere (the sandbox records it).
+
+    The real one lists compressed layers, which only a push makes; this one lists the same layers by
+    the digests of their content, so that equal images have equal manifests. Sizes are not known: 0.
+    """
+    image = inspect(engine, ref)
+    layer = {"mediaType": "application/vnd.docker.image.rootfs.diff.tar.gzip", "size": 0}
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
+        "config": {
+            "mediaType": "application/vnd.docker.container.image.v1+json",
+            "size": 0,
+            "digest": _with_algorithm(image["Id"]),
+        },
+        "layers": [{**layer, "digest": digest} for digest in image["RootFS"]["Layers"]],
+    }
+    return json.dumps(manifest, separators=(",", ":")).encode()
+
+
+def _flags(context: Context, engine: Engine, project: Project) -> list[str]:
+    flags = ["build", "--platform", PLATFORMS[context.architecture], "--build-arg", f"BASE={context.base}"]
+    if engine.buildx:
+        # An attestation makes the image an index, which Lambda refuses.
+        flags += ["--load", "--provenance=false", "--sbom=false"]
+    if engine.name == "docker":
+        flags += ["--progress", "plain"]
+    elif oci.is_loopback(oci.parse(context.base).host):
+        flags += ["--tls-verify=false"]
+    if project.build_network:
+        flags += ["--network", project.build_network]
+    if project.ca_bundle:
+        flags += ["--secret", f"id=ca,src={project.ca_bundle}"]
+    # Predefined build arguments: their values come from the client's environment and stay in no layer.
+    return flags + [part for name in PROXIES if name in os.environ for part in ("--build-arg", name)]
+
+
+def _stream(engine: Engine, argv: list[str], on_line: Callable[[str], None]) -> None:
+    env = {name: os.environ[name] for name in PROXIES if name in os.environ}
+    process = engine.spawn(
+        *argv,
+        env={**env, "DOCKER_BUILDKIT": "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    last: list[str] = []
+    with process:  # waits; an interrupt reaches the client too, it is of our process group
+        for raw in process.stdout or ():
+            line = raw.decode(errors="replace").rstrip()
+            on_line(line)
+            last = [*last[-7:], line] if line else last
+    if process.returncode:
+        raise BuildError("the image could not be built", why=" | ".join(last))
+
+
+def _preflight(context: Context, image: dict[str, Any]) -> None:
+    """Refuse here what Lambda would refuse after a long push."""
+    wanted = PLATFORMS[context.architecture]
+    found = f"{image['Os']}/{image['Architecture']}"
+    if found != wanted:
+        raise BuildError(f"the image is for {found}, the job asks for {wanted}", hint="is baseImage for it?")
+    if image["Size"] > SIZE_MAX:
+        size = image["Size"] / 1024**3
+        raise BuildError(f"the image has {size:.1f} GB uncompressed; Lambda takes 10", hint="bundle less")
+
+
+def _with_algorithm(image: str) -> ImageId:
+    return image if image.startswith("sha256:") else f"sha256:{image}"

@@ -1,0 +1,103 @@
+"""Makes an image's home as a plain folder, for runs without a container. Calls no engine.
+
+The same installer and the same locked packages as in the image; apt packages cannot be had this way.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from lambdactl.errors import BuildError
+from lambdactl.image.context import Context
+from lambdactl.image.files import File, write
+from lambdactl.image.programs import PROXIES
+
+
+def install_tree(context: Context, target: Path, on_line: Callable[[str], None], ca_bundle: str = "") -> None:
+    """Make `target`; it must not exist. Whole or not there: a failure leaves nothing.
+
+    uv and Node are put beside it, and shared by all trees of the same folder.
+    """
+    if context.apt:
+        on_line(f"not installed without a container (apt): {' '.join(context.apt)}")
+    tools = hashlib.sha256(context.files["tools.txt"].content).hexdigest()[:16]
+    with tempfile.TemporaryDirectory(prefix="lambdactl-tree-") as folder:
+        source = Path(folder)
+        write(context.all_files, source)
+        installer = _Installer(source, target, target.parent / f"tools-{tools}", on_line, ca_bundle)
+        try:
+            _install(context, installer)
+            write(_copied(context), target)
+        except BaseException:
+            shutil.rmtree(target, ignore_errors=True)
+            raise
+
+
+def _install(context: Context, installer: _Installer) -> None:
+    if not installer.tools.exists():
+        try:
+            installer.step("tools", "tools.txt")
+        except BaseException:
+            shutil.rmtree(installer.tools, ignore_errors=True)
+            raise
+    for bundle in context.bundles:
+        installer.step("bundle", bundle)
+    if context.node:
+        installer.step("node")
+    installer.step("links", "links.json")
+
+
+def _copied(context: Context) -> dict[str, File]:
+    """What the Dockerfile COPYs, the fingerprint last."""
+    copied = {
+        path: file
+        for path, file in context.all_files.items()
+        if path.startswith(("agent/", "files/")) or path == "fingerprint"
+    }
+    return dict(sorted(copied.items(), key=lambda item: (item[0] == "fingerprint", item[0])))
+
+
+class _Installer:
+    """Calls install.py, one step at a time."""
+
+    def __init__(
+        self, source: Path, home: Path, tools: Path, on_line: Callable[[str], None], ca_bundle: str
+    ) -> None:
+        self.source = source
+        self.tools = tools
+        self.on_line = on_line
+        passed = ("PATH", "HOME", "TMPDIR", "LANG", *PROXIES)
+        self.env = {name: os.environ[name] for name in passed if name in os.environ} | {
+            "LAMBDACTL_HOME": str(home),
+            "LAMBDACTL_TOOLS": str(tools),
+            "LAMBDACTL_CACHE": str(home.parent / "cache"),
+            "LAMBDACTL_CA": ca_bundle or "/nonexistent",
+        }
+
+    def step(self, name: str, *arguments: str) -> None:
+        self.on_line(" ".join((name, *arguments)))
+        process = subprocess.Popen(
+            [sys.executable, "install.py", name, *arguments],
+            cwd=self.source,
+            env=self.env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
+        last: list[str] = []
+        assert process.stdout
+        with process.stdout:
+            for line in process.stdout:
+                self.on_line(line.rstrip("\n"))
+                last = [*last[-4:], line.strip()]
+        if process.wait():
+            raise BuildError(f"installing {' '.join(arguments) or name} failed", why=" | ".join(last))
