@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import http.client
 import importlib.util
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from lambdactl.errors import MissingTool, SandboxError
+from lambdactl.ports import free_port
 
 STARTS_WITHIN = 30.0  # seconds; 0.7 on two idle cores
 ENDS_WITHIN = 15.0
@@ -121,11 +121,3 @@ def healthy(port: int) -> bool:
         return False
     finally:
         connection.close()
-
-
-def free_port() -> int:
-    """A port nobody listens on now. Whoever binds it next may be another: callers check health."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -7,6 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
+from xml.sax.saxutils import escape
 
 from lambdactl.sandbox.identify import identify
 from lambdactl.sandbox.messages import Headers, Layer, Next, Request, Response
@@ -89,7 +90,10 @@ def narrow(allowed: Mapping[str, Collection[str]] = OF_A_RUN) -> Layer:
         service, operation = identify(request)
         if operation in allowed.get(service, ()):
             return following(request)
-        return error(403, "AccessDeniedException", f"{service}:{operation} is not open to a run")
+        message = f"{service}:{operation} is not open to a run"
+        if service == "s3" or request.header("content-type").startswith("application/x-www-form-urlencoded"):
+            return xml_error(403, "AccessDenied", message)
+        return error(403, "AccessDeniedException", message)
 
     return layer
 
@@ -109,9 +113,16 @@ def invoke(invoker: Callable[[Request], Response]) -> Layer:
 
 
 def error(status: int, code: str, message: str, *, headers: Headers = ()) -> Response:
-    """An error as AWS's REST JSON services write it."""
+    """An error as AWS's JSON services write it."""
     return Response(
         status=status,
         headers=(("Content-Type", "application/json"), ("x-amzn-ErrorType", code), *headers),
         body=json.dumps({"Type": "User", "message": message, "Message": message}).encode(),
     )
+
+
+def xml_error(status: int, code: str, message: str) -> Response:
+    """An error as S3's and the query protocol's clients both read it."""
+    text = f"<Error><Code>{code}</Code><Message>{escape(message)}</Message></Error>"
+    body = f"<ErrorResponse>{text}</ErrorResponse>".encode()
+    return Response(status=status, headers=(("Content-Type", "text/xml"),), body=body)

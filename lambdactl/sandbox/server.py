@@ -29,7 +29,7 @@ from lambdactl.sandbox.run import runner
 from lambdactl.sandbox.state import Folder, State
 
 
-def main() -> int:
+def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m lambdactl.sandbox.server")
     parser.add_argument("root", type=Path)
     parser.add_argument("--engine", default="")
@@ -42,14 +42,11 @@ def main() -> int:
     folder.make()
     with folder.being_alive() as mine:
         if not mine:
-            print("another daemon of this project is up", file=sys.stderr)
-            return 1
+            sys.exit("another daemon of this project is up")
         try:
             serve(folder, given.engine, not given.real_model, stop, sys.stderr.buffer)
         except LambdactlError as error:
-            print(error, file=sys.stderr)
-            return 1
-    return 0
+            sys.exit(str(error))
 
 
 def serve(folder: Folder, engine: str, scripted: bool, stop: threading.Event, log: BinaryIO) -> None:
@@ -118,4 +115,4 @@ def _port(url: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
