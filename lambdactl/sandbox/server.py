@@ -40,13 +40,12 @@ def main() -> None:
         signal.signal(number, lambda *_: stop.set())
     folder = Folder.of(given.root)
     folder.make()
-    with folder.being_alive() as mine:
-        if not mine:
-            sys.exit("another daemon of this project is up")
-        try:
-            serve(folder, given.engine, not given.real_model, stop, sys.stderr.buffer)
-        except LambdactlError as error:
-            sys.exit(str(error))
+    if not folder.be_alive():
+        sys.exit("another daemon of this project is up")
+    try:
+        serve(folder, given.engine, not given.real_model, stop, sys.stderr.buffer)
+    except LambdactlError as error:
+        sys.exit(str(error))
 
 
 def serve(folder: Folder, engine: str, scripted: bool, stop: threading.Event, log: BinaryIO) -> None:

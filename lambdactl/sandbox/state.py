@@ -82,14 +82,13 @@ class Folder:
         with open(self.path / "alive.lock", "a") as lock:
             return not _locked(lock.fileno())
 
-    @contextmanager
-    def being_alive(self, patience: float = 2) -> Iterator[bool]:
-        """Held by the daemon; yields False when another one is there (`patience` is in seconds)."""
+    def be_alive(self, patience: float = 2) -> bool:
+        """For the daemon: locked until its process ends; False when another one is (`patience`: seconds)."""
         until = time.monotonic() + patience  # `alive` of a command holds the lock for a moment
-        with open(self.path / "alive.lock", "a") as lock:
-            while not (mine := _locked(lock.fileno())) and time.monotonic() < until:
-                time.sleep(0.01)
-            yield mine
+        lock = os.open(self.path / "alive.lock", os.O_RDWR | os.O_CREAT, 0o600)  # closed by nobody
+        while not (mine := _locked(lock)) and time.monotonic() < until:
+            time.sleep(0.01)
+        return mine
 
     @contextmanager
     def changing(self) -> Iterator[None]:
