@@ -16,7 +16,16 @@ from typing import Any
 
 import pytest
 
-from lambdactl.sandbox.model import ScriptedModel, ScriptError, anthropic, openai, parse, script, unscripted
+from lambdactl.sandbox.model import (
+    ScriptedModel,
+    ScriptError,
+    anthropic,
+    openai,
+    parse,
+    script,
+    tools,
+    unscripted,
+)
 from lambdactl.sandbox.model.conversation import Conversation, Prompt, Reply, Result, Text, Tool, Turn, Use
 from tests.support.model import KEY
 
@@ -121,8 +130,8 @@ def test_write_takes_write_then_a_shell_then_a_patch() -> None:
         Tool(name="apply_patch", wire="", schema={}, freeform=True),
     )
 
-    def played(*tools: Tool) -> tuple[str, Any]:
-        return used(script.turn(step, Conversation(entries=(), tools=tools, cwd="/work"), 0))
+    def played(*offered: Tool) -> tuple[str, Any]:
+        return used(script.turn(step, Conversation(entries=(), tools=offered, cwd="/work"), 0))
 
     assert played(patch, shell, tool("Write"))[1] == {"file_path": "/work/out/a b.md", "content": "it's\n"}
     assert played(patch, shell)[1] == {"cmd": "mkdir -p out && printf %s 'it'\"'\"'s\n' > 'out/a b.md'"}
@@ -133,9 +142,9 @@ def test_write_takes_write_then_a_shell_then_a_patch() -> None:
 
 def test_a_tool_that_is_not_offered_is_an_error_that_names_those_that_are() -> None:
     conversation = Conversation(entries=(), tools=(tool("mcp__a__get_sum"),))
-    assert script.named("mcp__a__get-sum", conversation) is conversation.tools[0]
+    assert tools.named("mcp__a__get-sum", conversation) is conversation.tools[0]
     with pytest.raises(ScriptError, match="no tool 'mcp__a__sum' is offered; offered: mcp__a__get_sum"):
-        script.named("mcp__a__sum", conversation)
+        tools.named("mcp__a__sum", conversation)
 
 
 # -- without a script ---------------------------------------------------------------------------
@@ -150,11 +159,11 @@ def test_the_tool_tried_is_harmless_and_simple() -> None:
         "mcp__a__get-user",
         "mcp__a__search",
     )
-    tools = tuple(tool(name) for name in names)
-    chosen = unscripted.choose(tools)
+    offered = tuple(tool(name) for name in names)
+    chosen = unscripted.choose(offered)
     assert chosen is not None
     assert chosen.name == "mcp__a__search"
-    assert unscripted.choose(tools[:4]) is None
+    assert unscripted.choose(offered[:4]) is None
 
 
 def test_arguments_follow_the_schema() -> None:
@@ -249,6 +258,22 @@ def test_codex_tells_one_answer_in_several_items() -> None:
         Result(tool="mcp__a__echo", text="no\n", is_error=True),
     )
     assert (read.cwd, [tool.name for tool in read.tools]) == ("/w", ["mcp__a__echo"])
+
+
+def test_tools_codex_holds_back_are_searched_for_once(scripted_model: ScriptedModel) -> None:
+    finder = {"type": "tool_search", "execution": "client", "parameters": {}}
+    prompt = {"role": "user", "content": 'SCRIPT: [{"say": "a"}, {"tool": "mcp__a__get-sum"}]'}
+    body: dict[str, Any] = {"input": [prompt], "tools": [finder]}
+    url = f"{scripted_model.url}/v1/responses"
+    (asked,) = json.loads(post(url, body)[1])["output"]
+    assert asked["arguments"]["query"] == "mcp a get sum"
+    found = {"type": "namespace", "name": "mcp__a", "tools": [{"type": "function", "name": "get_sum"}]}
+    body["input"] += [asked, {"type": "tool_search_output", "call_id": asked["call_id"], "tools": [found]}]
+    text, call = json.loads(post(url, body)[1])["output"]
+    assert text["content"][0]["text"] == "a"
+    assert (call["namespace"], call["name"]) == ("mcp__a", "get_sum")
+    body["input"][-1]["tools"] = []
+    assert post(url, body)[0] == 400
 
 
 # -- over HTTP ----------------------------------------------------------------------------------

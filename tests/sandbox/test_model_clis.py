@@ -129,8 +129,10 @@ def test_claude_code_plays_a_script(claude: Run, workspace: Path) -> None:
     assert (workspace / "by-shell.txt").read_text() == "made\n"
 
 
-def test_codex_plays_the_same_script(codex: Run, workspace: Path) -> None:
-    code, events = codex(SCRIPT)
+@pytest.mark.parametrize("model", ["unknown-model", "gpt-5.5"])
+def test_codex_plays_the_same_script(codex: Run, workspace: Path, model: str) -> None:
+    """For a model Codex knows, it offers MCP tools only through its tool search."""
+    code, events = codex(SCRIPT, f"--model={model}")
     assert (code, events[-2]["item"]["text"]) == (0, "It said: The sum of 20 and 22 is 42.")
     assert (workspace / "by-shell.txt").read_text() == "made\n"
 

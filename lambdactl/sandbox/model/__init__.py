@@ -6,7 +6,8 @@ state of a conversation: every answer follows from the request alone.
 """
 
 from lambdactl.sandbox.model.answers import Answer, Model, Request
-from lambdactl.sandbox.model.script import ScriptError, parse
+from lambdactl.sandbox.model.script import parse
 from lambdactl.sandbox.model.server import ScriptedModel, serve
+from lambdactl.sandbox.model.tools import ScriptError
 
 __all__ = ["Answer", "Model", "Request", "ScriptError", "ScriptedModel", "parse", "serve"]

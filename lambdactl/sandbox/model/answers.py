@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from lambdactl.sandbox.model import anthropic, openai, script, unscripted
+from lambdactl.sandbox.model import anthropic, openai, script, tools, unscripted
 from lambdactl.sandbox.model.conversation import (
     Conversation,
     Dialect,
@@ -117,7 +117,7 @@ class Model:
         try:
             conversation = dialect.read(body)
             turn = self._turn(conversation)
-        except script.ScriptError as broken:
+        except tools.ScriptError as broken:
             return _failed(dialect, Failure(status=400, message=f"scripted model: {broken}"), digest)
         except (AttributeError, KeyError, TypeError) as broken:
             return _failed(
@@ -137,13 +137,17 @@ class Model:
 
     def _turn(self, conversation: Conversation) -> Turn:
         """The prompt's script comes first, then the server's, then the built-in behaviour."""
-        own = script.scripted(conversation)
-        if own is not None:
+        answered = sum(isinstance(entry, Reply) for entry in conversation.entries)
+        own = script.scripted(conversation) or ((self.steps, answered) if self.steps else None)
+        if own is None:
+            return unscripted.turn(conversation)
+        try:
             return script.turn(own[0], conversation, own[1])
-        if self.steps:
-            answered = sum(isinstance(entry, Reply) for entry in conversation.entries)
-            return script.turn(self.steps, conversation, answered)
-        return unscripted.turn(conversation)
+        except tools.NotOffered as held_back:
+            looking = tools.search(held_back.query, conversation)
+            if looking is None:
+                raise
+            return looking
 
     def _wait(self, seconds: float) -> None:
         self.closing.wait(seconds) if seconds > 0 else None

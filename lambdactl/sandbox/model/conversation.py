@@ -16,6 +16,7 @@ class Tool:
     wire: str
     namespace: str = ""  # OpenAI only: the group the tool is offered in
     freeform: bool = False  # OpenAI only: takes a text, not arguments
+    finds: bool = False  # OpenAI only: finds tools that are not in the request yet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +48,7 @@ class Conversation:
     entries: tuple[Entry, ...]
     tools: tuple[Tool, ...] = ()
     cwd: str = ""
+    searched: tuple[str, ...] = ()  # what was asked of a tool that finds tools
 
     @property
     def prompt(self) -> str:

@@ -33,15 +33,25 @@ CALLS = {"function_call", "custom_tool_call"}
 OUTPUTS = {"function_call_output", "custom_tool_call_output"}
 # Codex puts "Wall time: ..." and the like before a tool's own output.
 PREAMBLE = re.compile(
-    r"(?:Chunk ID|Wall time|Process exited with code (?P<code>\d+)|Original token count)\b.*\n"
+    r"(?:(?:(?:Exit code:|Process exited with code) (?P<code>\d+)"
+    r"|(?:Chunk ID|Wall time|Original token count):.*)\n)+Output:(?:\n|$)"
 )
 CWD = re.compile(r"<cwd>([^<]+)</cwd>")
 
 
 def read(body: Mapping[str, Any]) -> Conversation:
-    entries = tuple(_entries(body.get("input", ())))
-    cwd = next((found.group(1) for item in _items(body) if (found := CWD.search(_text(item)))), "")
-    return Conversation(entries=entries, tools=tuple(_tools(body.get("tools", ()))), cwd=cwd)
+    items = list(_items(body))
+    offered = [*body.get("tools", ())]
+    for item in items:  # what a search found may be called from then on
+        offered += item.get("tools", ()) if item.get("type") == "tool_search_output" else ()
+    return Conversation(
+        entries=tuple(_entries(items)),
+        tools=tuple(_tools(offered)),
+        cwd=next((found.group(1) for item in items if (found := CWD.search(_text(item)))), ""),
+        searched=tuple(
+            item["arguments"]["query"] for item in items if item.get("type") == "tool_search_call"
+        ),
+    )
 
 
 def _items(body: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
@@ -53,6 +63,8 @@ def _tools(tools: Any, namespace: str = "") -> Iterator[Tool]:
     for tool in tools:
         if tool["type"] == "namespace":
             yield from _tools(tool["tools"], tool["name"])
+        elif tool["type"] == "tool_search" and tool.get("execution") == "client":
+            yield Tool(name="tool_search", wire="tool_search", schema={}, finds=True)
         elif tool["type"] in ("function", "custom"):
             yield Tool(
                 name=f"{namespace}__{tool['name']}" if namespace else tool["name"],
@@ -63,11 +75,11 @@ def _tools(tools: Any, namespace: str = "") -> Iterator[Tool]:
             )
 
 
-def _entries(given: Any) -> Iterator[Entry]:
+def _entries(items: list[Mapping[str, Any]]) -> Iterator[Entry]:
     """Items of the model between two items of others are one reply of it."""
     names: dict[str, str] = {}  # call_id -> name
     calls: list[str] | None = None
-    for item in _items({"input": given}):
+    for item in items:
         kind = item.get("type", "message")
         if kind in CALLS or item.get("role") == "assistant":
             calls = calls or []
@@ -89,12 +101,10 @@ def _entries(given: Any) -> Iterator[Entry]:
 
 
 def _result(tool: str, text: str) -> Result:
-    head, mark, output = text.partition("Output:\n")
-    lines = [PREAMBLE.fullmatch(line) for line in head.splitlines(keepends=True)]
-    if not mark or not all(lines):
+    head = PREAMBLE.match(text)
+    if head is None:
         return Result(tool=tool, text=text)
-    code = next((line["code"] for line in lines if line and line["code"]), "0")
-    return Result(tool=tool, text=output, is_error=code != "0")
+    return Result(tool=tool, text=text[head.end() :], is_error=head["code"] not in (None, "0"))
 
 
 def _name(item: Mapping[str, Any]) -> str:
@@ -171,6 +181,9 @@ def _item(part: Text | Use, head: Head, index: int) -> dict[str, Any]:
             "status": "completed",
             "content": content,
         }
+    if part.tool.finds:
+        asked = {"call_id": f"call_{mark}", "execution": "client", "arguments": part.input}
+        return {"type": "tool_search_call", "id": f"tsc_{mark}", **asked, "status": "completed"}
     call = {"call_id": f"call_{mark}", "name": part.tool.wire, "status": "completed"}
     if part.tool.namespace:
         call["namespace"] = part.tool.namespace
@@ -182,6 +195,8 @@ def _item(part: Text | Use, head: Head, index: int) -> dict[str, Any]:
 def _empty(part: Text | Use) -> dict[str, Any]:
     if isinstance(part, Text):
         return {"status": "in_progress", "content": []}
+    if part.tool.finds:
+        return {"status": "in_progress", "arguments": {}}
     return {"status": "in_progress", "input" if part.tool.freeform else "arguments": ""}
 
 

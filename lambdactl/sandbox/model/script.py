@@ -18,17 +18,16 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from lambdactl.sandbox.model import tools
 from lambdactl.sandbox.model.conversation import (
     Conversation,
     Failure,
     Prompt,
     Reply,
     Text,
-    Tool,
     Turn,
     Use,
     Wait,
@@ -48,12 +47,6 @@ ENDS_TURN = {"tool", "bash", "write", "error", "stop"}
 STOPS = {"end_turn", "max_tokens", "refusal"}
 
 MARK = re.compile(r'(?:"?\bSCRIPT"?\s*:|```script)\s*(?=\[)')
-# The same tool under both CLIs: Claude Code's own, an MCP server's, Codex's own.
-SHELLS = ("Bash", "shell", "exec_command", "shell_command")
-
-
-class ScriptError(Exception):
-    """The script is not one, or calls a tool that is not offered."""
 
 
 def find(text: str) -> tuple[Step, ...] | None:
@@ -64,23 +57,25 @@ def find(text: str) -> tuple[Step, ...] | None:
     try:
         steps, _ = json.JSONDecoder().raw_decode(text, marks[-1].end())
     except ValueError as broken:
-        raise ScriptError(f"the script in the prompt is not JSON: {broken}") from None
+        raise tools.ScriptError(f"the script in the prompt is not JSON: {broken}") from None
     return parse(steps)
 
 
 def parse(steps: Any) -> tuple[Step, ...]:
     """Checked steps; ScriptError names the first that is wrong."""
     if not isinstance(steps, Sequence) or isinstance(steps, str):
-        raise ScriptError("a script is a list of steps")
+        raise tools.ScriptError("a script is a list of steps")
     for number, step in enumerate(steps):
         kind = kind_of(step) if isinstance(step, Mapping) else ""
         extra = set(step) - {kind, "input"} if kind == "tool" else set(step) - {kind} if kind else set()
         if not kind or extra or not isinstance(step[kind], KINDS[kind]):
-            raise ScriptError(f"step {number} is not one of {', '.join(KINDS)}: {json.dumps(step)[:200]}")
+            raise tools.ScriptError(
+                f"step {number} is not one of {', '.join(KINDS)}: {json.dumps(step)[:200]}"
+            )
         if kind == "write" and not {"path", "content"} == set(step[kind]):
-            raise ScriptError(f"step {number}: write takes path and content")
+            raise tools.ScriptError(f"step {number}: write takes path and content")
         if kind == "stop" and step[kind] not in STOPS:
-            raise ScriptError(f"step {number}: stop is one of {', '.join(sorted(STOPS))}")
+            raise tools.ScriptError(f"step {number}: stop is one of {', '.join(sorted(STOPS))}")
     return tuple(steps)
 
 
@@ -142,10 +137,10 @@ def _play(steps: Sequence[Step], conversation: Conversation) -> Turn:
 
 def _use(kind: str, value: Any, arguments: Any, conversation: Conversation) -> Use:
     if kind == "bash":
-        return bash(value, conversation)
+        return tools.bash(value, conversation)
     if kind == "write":
-        return write(value["path"], value["content"], conversation)
-    return Use(tool=named(value, conversation), input=arguments)
+        return tools.write(value["path"], value["content"], conversation)
+    return Use(tool=tools.named(value, conversation), input=arguments)
 
 
 def _failure(value: Mapping[str, Any]) -> Failure:
@@ -163,53 +158,3 @@ def _filled(value: Any, result: str) -> Any:
     if isinstance(value, Mapping):
         return {key: _filled(item, result) for key, item in value.items()}
     return [_filled(item, result) for item in value] if isinstance(value, list) else value
-
-
-# -- tools ------------------------------------------------------------------------------------
-
-
-def named(name: str, conversation: Conversation) -> Tool:
-    """The tool `name`; Codex turns a server's hyphens into underscores, so both spellings fit."""
-    for tool in conversation.tools:
-        if tool.name.replace("-", "_") == name.replace("-", "_"):
-            return tool
-    offered = ", ".join(tool.name for tool in conversation.tools) or "none"
-    raise ScriptError(f"no tool {name!r} is offered; offered: {offered}")
-
-
-def shell(conversation: Conversation) -> Tool | None:
-    """The tool that runs shell commands, of the CLI or of an MCP server."""
-    for wanted in SHELLS:
-        for tool in conversation.tools:
-            if tool.name.rpartition("__")[2] == wanted and not tool.freeform:
-                return tool
-    return None
-
-
-def bash(command: str, conversation: Conversation) -> Use:
-    """A call of the shell tool, with the arguments its schema asks for."""
-    tool = shell(conversation)
-    if tool is None:
-        raise ScriptError("no shell tool is offered")
-    properties = tool.schema.get("properties", {})
-    name = "cmd" if "cmd" in properties else "command"
-    if properties.get(name, {}).get("type") == "array":
-        return Use(tool=tool, input={name: ["bash", "-c", command]})
-    return Use(tool=tool, input={name: command})
-
-
-def write(path: str, content: str, conversation: Conversation) -> Use:
-    """Write a file below the working directory: with Claude Code's Write, else a shell, else apply_patch."""
-    tools = {tool.name: tool for tool in conversation.tools}
-    if "Write" in tools:
-        absolute = path if path.startswith("/") or not conversation.cwd else f"{conversation.cwd}/{path}"
-        return Use(tool=tools["Write"], input={"file_path": absolute, "content": content})
-    if shell(conversation):
-        parent = path.rpartition("/")[0]
-        folder = f"mkdir -p {shlex.quote(parent)} && " if parent else ""
-        return bash(f"{folder}printf %s {shlex.quote(content)} > {shlex.quote(path)}", conversation)
-    if "apply_patch" in tools and tools["apply_patch"].freeform:
-        lines = "".join(f"+{line}\n" for line in content.splitlines())
-        patch = f"*** Begin Patch\n*** Add File: {path}\n{lines}*** End Patch\n"
-        return Use(tool=tools["apply_patch"], input=patch)
-    raise ScriptError("no tool that writes files is offered")

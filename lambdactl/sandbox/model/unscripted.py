@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lambdactl.sandbox.model.conversation import Conversation, Text, Tool, Turn, Use
-from lambdactl.sandbox.model.script import ScriptError, write
+from lambdactl.sandbox.model.tools import ScriptError, search, write
 
 # In order of preference; a tool whose name has a word of REFUSED is left alone.
 LIKED = ("echo", "sum", "add", "time", "date", "now", "search", "find", "list", "read", "get")
@@ -31,6 +31,8 @@ def turn(conversation: Conversation) -> Turn:
     """One step of the built-in behaviour: a tool of an MCP server, then the file, then the end."""
     called = conversation.calls
     tool = choose(conversation.tools)
+    if tool is None and (looking := search(" ".join(LIKED), conversation)):
+        return looking
     if tool and not any(call.startswith("mcp__") for call in called):
         use = Use(tool=tool, input=arguments(tool.schema))
         return Turn(parts=(Text(text=f"I will try {tool.name}."), use), stop="tool_use")
