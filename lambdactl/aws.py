@@ -185,6 +185,10 @@ class Aws:
         except NotFound:
             return None
 
+    def fresh_pages(self, service: str, operation: str, key: str, **parameters: Any) -> list[Any]:
+        """As `pages`, but asked anew: for what changes while we look."""
+        return self._pages(service, operation, key, parameters)
+
     def each(self, function: Callable[[T], R], items: Iterable[T]) -> list[R]:
         """`function` of every item, concurrently, in order."""
         some = list(items)
@@ -225,9 +229,17 @@ class Aws:
         return result
 
     def call(self, service: str, operation: str, parameters: Mapping[str, Any]) -> Any:
+        """One call, made now and not remembered."""
         client = self.client(service)
         with _translated(f"{service}.{operation}", parameters):
             return getattr(client, _snake(operation))(**parameters)
+
+    def maybe_call(self, service: str, operation: str, parameters: Mapping[str, Any]) -> Any | None:
+        """As `call`, but None when what it names does not exist."""
+        try:
+            return self.call(service, operation, parameters)
+        except NotFound:
+            return None
 
     # -- writes ---------------------------------------------------------------------------------
 

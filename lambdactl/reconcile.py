@@ -11,6 +11,7 @@ from lambdactl.engine import Address, Build, Call, Effect, Event, Plan, Resource
 from lambdactl.errors import Refused
 from lambdactl.kinds import KINDS, Look
 from lambdactl.kinds.image import Image
+from lambdactl.site import Site
 from lambdactl.wanted import wanted as wanted_world
 
 Builder = Callable[[str], str]  # fingerprint -> digest of the image now in the registry
@@ -58,7 +59,7 @@ def guard(plan: Plan) -> None:
 
 def carry_out(
     aws: Aws,
-    deployments: Deployments,
+    site: Site,
     plan: Plan,
     build: Builder,
     *,
@@ -71,6 +72,6 @@ def carry_out(
         if isinstance(effect, Call):
             aws.perform(effect)
         elif isinstance(effect, Build):
-            aws.images[effect.tag] = f"{deployments.site.repository_uri}@{build(effect.tag)}"
+            aws.images[effect.tag] = f"{site.repository_uri}@{build(effect.tag)}"
 
     yield from apply(plan, perform, stop=stop)

@@ -1,0 +1,50 @@
+"""The command line: one short function for each command. Flags in, exit code out.
+
+What a command needs is imported inside it, so that `--help`, `validate` and shell completion are quick.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+from lambdactl.errors import LambdactlError
+
+
+def main() -> None:
+    """The program `lambdactl`."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Exit codes: 0 done, 1 failed, 2 changes found, 64 wrong usage, 130 interrupted."""
+    from typer.exceptions import Abort, TyperException
+
+    from lambdactl.cli.app import app
+    from lambdactl.cli.options import Exit
+
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        code = app(args=arguments, prog_name="lambdactl", standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else Exit.OK
+    except TyperException as problem:
+        problem.show()  # type: ignore[attr-defined] - its only public subclasses can
+        return Exit.USAGE
+    except LambdactlError as problem:
+        from lambdactl.cli import output
+
+        output.error(problem)
+        return problem.exit_code
+    except (Abort, KeyboardInterrupt):
+        print("interrupted", file=sys.stderr)  # noqa: T201 - rich may be half-way through a line
+        return 128 + signal.SIGINT
+    except BrokenPipeError:
+        # The reader left (`lambdactl plan | head`): nothing more to say, and not to the closed pipe.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt

@@ -17,7 +17,7 @@ from tests.support.cloud import SITE, Cloud, builder, deployments, job
 def applied(cloud: Cloud, wanted: Deployments, made: Plan | None = None, **options: Any) -> Plan:
     aws = cloud.aws()
     made = made or plan(aws, wanted, **options)
-    events = list(carry_out(aws, wanted, made, builder(cloud)))
+    events = list(carry_out(aws, SITE, made, builder(cloud)))
     assert [str(event.error) for event in events if isinstance(event, Failed)] == []
     assert not [event for event in events if isinstance(event, Skipped)]
     return made
@@ -109,7 +109,7 @@ def test_a_foreign_function_under_our_name_is_refused_before_anything_changes(cl
     made = plan(aws, wanted)
     assert made.refused == (Address("function", "triage"),)
     with pytest.raises(Refused, match=r"function\.triage"):
-        list(carry_out(aws, wanted, made, builder(cloud)))
+        list(carry_out(aws, SITE, made, builder(cloud)))
     assert cloud.writes() == []
 
 

@@ -1,0 +1,110 @@
+"""`launch`, `runs`, `show`: starting deployed jobs and reading their runs back."""
+
+from __future__ import annotations
+
+import json
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from lambdactl.cli import output
+from lambdactl.cli.options import HERE, Exit, Root, Sandbox, open_project
+from lambdactl.errors import UsageError
+
+
+class RunFormat(StrEnum):
+    text = "text"
+    json = "json"
+
+
+Input = Annotated[str, typer.Option("--input", "-i", help="A JSON file, or - for standard input.")]
+Job = Annotated[str, typer.Argument(help="A job's name, or its manifest.")]
+AsJson = Annotated[RunFormat, typer.Option("--format", help="json: for scripts.")]
+
+
+def launch(
+    job: Job,
+    input: Input = "",
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Until the run ended; exit code 0 if it succeeded.")
+    ] = False,
+    timeout: Annotated[
+        float | None, typer.Option(help="Seconds to wait.", show_default="the job's limit and five minutes")
+    ] = None,
+    root: Root = HERE,
+    sandbox: Sandbox = None,
+    format: AsJson = RunFormat.text,
+) -> int:
+    """Start the deployed job. Ends with the run's id, or with --wait with its outcome."""
+    from lambdactl.report import runs as report
+
+    project = open_project(root, sandbox)
+    run = project.launch(job, read_input(input))
+    if wait:
+        output.note(f"launched {run.id}; waiting")
+        run = project.wait(run, patience=timeout)
+    if format is RunFormat.json:
+        output.raw(report.json_([run]))
+    else:
+        output.result(report.one(run))
+    return Exit.OK if run.ended_well or not wait else Exit.FAILED
+
+
+def runs(
+    job: Annotated[str, typer.Argument(help="Only this job's runs.", show_default="all jobs")] = "",
+    count: Annotated[
+        int, typer.Option("--count", "-n", min=1, max=1000, help="How many, newest first.")
+    ] = 20,
+    root: Root = HERE,
+    sandbox: Sandbox = None,
+    format: AsJson = RunFormat.text,
+) -> int:
+    """List the latest runs, newest first."""
+    from lambdactl.report import runs as report
+
+    found = open_project(root, sandbox).runs(job, count=count)
+    if format is RunFormat.json:
+        output.raw(report.json_(found))
+    else:
+        output.result(report.table(found))
+    return Exit.OK
+
+
+def show(
+    run: Annotated[str, typer.Argument(help="A run's id.")],
+    download: Annotated[
+        Path | None, typer.Option("--download", help="Fetch the run folder's files into this folder.")
+    ] = None,
+    root: Root = HERE,
+    sandbox: Sandbox = None,
+    format: AsJson = RunFormat.text,
+) -> int:
+    """Show one run: outcome, usage, output, and the files in its folder."""
+    from lambdactl.report import runs as report
+
+    project = open_project(root, sandbox)
+    found = project.run(run)
+    if format is RunFormat.json:
+        output.raw(report.json_([found]))
+    else:
+        output.result(report.whole(found, project.files(found)))
+    if download is not None:
+        count = sum(1 for _ in project.download(found, download))
+        output.note(f"{count} files in {download}")
+    return Exit.OK
+
+
+def read_input(name: str) -> Any:
+    """The input as JSON; None without one."""
+    if not name:
+        return None
+    try:
+        text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
+        return json.loads(text)
+    except OSError as error:
+        raise UsageError(f"cannot read the input {name}", why=error.strerror or "") from None
+    except ValueError as error:
+        raise UsageError(f"the input {name} is not JSON", why=str(error)) from None

@@ -1,0 +1,73 @@
+"""Options that several commands share, spelled once."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lambdactl.cli import output
+
+if TYPE_CHECKING:
+    from lambdactl.project import Project
+
+
+class Format(StrEnum):
+    text = "text"
+    json = "json"
+    markdown = "markdown"
+
+
+class Exit:
+    """Exit codes (docs/reference.md)."""
+
+    OK = 0
+    FAILED = 1
+    CHANGES = 2
+    USAGE = 64
+
+
+Root = Annotated[
+    Path, typer.Option("--root", "-C", help="The project's folder, or one inside it.", show_default="here")
+]
+Sandbox = Annotated[
+    bool | None,
+    typer.Option(
+        "--sandbox/--aws", help="Talk to the embedded AWS, or to AWS, whatever lambdactl.yaml says."
+    ),
+]
+Engine = Annotated[
+    str, typer.Option(help="docker, podman, or a path to either.", show_default="the first that can build")
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+HERE = Path()
+
+
+def open_project(root: Path, sandbox: bool | None) -> Project:
+    """The project, and plain words on standard error about which AWS it talks to."""
+    from lambdactl.project import Project
+
+    project = Project.open(root, sandbox=sandbox)
+    if project.sandbox:
+        from lambdactl.sandbox import status
+
+        found = status(project.root)
+        where = f"the embedded AWS at {found.url}" if found.up else "the embedded AWS, which is not up"
+        output.note(f"sandbox: {where}; this is not AWS", style="magenta")
+    return project
+
+
+def confirmed(question: str, yes: bool) -> None:
+    """Ask on a terminal; without one, never ask: refuse."""
+    import sys
+
+    from lambdactl.errors import Refused
+
+    if yes:
+        return
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise Refused("there is no terminal to ask on", hint="read the plan, then pass --yes")
+    if not typer.confirm(question, err=True):
+        raise Refused("not confirmed; nothing was changed")

@@ -1,0 +1,63 @@
+"""`sandbox up|down|status`: the embedded AWS."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lambdactl.cli import output
+from lambdactl.cli.options import HERE, Exit, Root
+
+app = typer.Typer(help="An AWS on this machine, for trying things out.", no_args_is_help=True)
+
+
+@app.command()
+def up(
+    root: Root = HERE,
+    engine: Annotated[
+        str, typer.Option(help="docker, podman, or process (no container: enforces nothing).")
+    ] = "",
+    real_model: Annotated[
+        bool, typer.Option("--real-model", help="Jobs talk to the real model, with the key in their secrets.")
+    ] = False,
+) -> int:
+    """Start it, or find it up. Jobs in it really run; by default against a scripted model."""
+    from lambdactl import sandbox
+
+    status = sandbox.up(_root(root), engine=engine, scripted_model=not real_model, on_line=output.line)
+    output.result(f"up at {status.url}")
+    return Exit.OK
+
+
+@app.command()
+def down(
+    root: Root = HERE,
+    purge: Annotated[bool, typer.Option("--purge", help="Also delete all it holds.")] = False,
+) -> int:
+    """Stop it. What it holds is kept for the next time, unless purged."""
+    from lambdactl import sandbox
+
+    sandbox.down(_root(root), purge=purge)
+    output.result("down" + (", all it held is deleted" if purge else ""))
+    return Exit.OK
+
+
+@app.command()
+def status(root: Root = HERE) -> int:
+    """Say whether it is up, and where. Exit code 1 when it is down."""
+    from lambdactl import sandbox
+
+    found = sandbox.status(_root(root))
+    if not found.up:
+        output.result("down")
+        return Exit.FAILED
+    output.result(f"up at {found.url}, since {found.started}, process {found.pid}, data in {found.folder}")
+    return Exit.OK
+
+
+def _root(root: Path) -> Path:
+    from lambdactl import manifest
+
+    return manifest.find_root(root)

@@ -1,0 +1,47 @@
+"""`secrets set` and `secrets list`. A value is read from standard input: an argument shows in `ps`."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from typing import Annotated
+
+import typer
+
+from lambdactl.cli import output
+from lambdactl.cli.options import HERE, Exit, Root, Sandbox, open_project
+
+app = typer.Typer(help="The parameters that jobs declare as secrets.", no_args_is_help=True)
+
+
+@app.command("set")
+def set_(
+    name: Annotated[str, typer.Argument(help="An SSM parameter, or a secret's name in a manifest.")],
+    root: Root = HERE,
+    sandbox: Sandbox = None,
+) -> int:
+    """Store a value, read from standard input, as a SecureString."""
+    from lambdactl import secrets
+
+    project = open_project(root, sandbox)
+    parameter = secrets.resolve(name, project.jobs.values())
+    if sys.stdin.isatty():
+        value = getpass.getpass(f"value of {parameter}: ")
+    else:
+        # A shell's `echo` ends its line; a secret that really ends in one is not known to exist.
+        value = sys.stdin.read().removesuffix("\n").removesuffix("\r")
+    secrets.put(project.aws, parameter, value)
+    output.result(f"{parameter} is set")
+    return Exit.OK
+
+
+@app.command("list")
+def list_(root: Root = HERE, sandbox: Sandbox = None) -> int:
+    """Names, versions, ages, which jobs need them, and what is missing. Never a value."""
+    from lambdactl import secrets
+    from lambdactl.report import tables
+
+    project = open_project(root, sandbox)
+    found = secrets.parameters(project.aws, project.jobs.values())
+    output.result(tables.parameters(found))
+    return Exit.OK if all(each.exists for each in found) else Exit.FAILED

@@ -1,0 +1,264 @@
+"""A project as a program uses it: validate, plan, apply, launch, runs. The CLI is one such program.
+
+    from lambdactl import Project
+
+    project = Project.open("path/to/repository")
+    plan = project.plan()
+    for event in project.apply(plan):
+        ...
+    run = project.launch("triage", {"issue": 7})
+    project.wait(run).state
+
+Every method raises `lambdactl.errors.LambdactlError` or one of its kinds, and nothing else on purpose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lambdactl import manifest
+from lambdactl.errors import ManifestError, Problem, Refused, UsageError
+from lambdactl.manifest.job import Job
+from lambdactl.manifest.job import Project as Settings
+from lambdactl.site import Site, aws_registry
+
+if TYPE_CHECKING:  # what costs an import of boto3 or of the image code comes in when it is used
+    from lambdactl.aws import Aws
+    from lambdactl.container import Engine
+    from lambdactl.deployment import Deployments
+    from lambdactl.engine import Event, Plan
+    from lambdactl.image.context import Context
+    from lambdactl.runs import Place, Run, Runs
+
+OFFLINE_ACCOUNT = "000000000000"
+Line = Callable[[str], None]
+
+
+def _silent(line: str) -> None:
+    return None
+
+
+class Project:
+    """One project: its settings, its jobs, and the AWS (or sandbox) that they go to."""
+
+    def __init__(self, settings: Settings, jobs: Sequence[Job], *, sandbox: bool | None = None) -> None:
+        self.settings = settings
+        self.root = settings.root
+        self.sandbox = settings.sandbox if sandbox is None else sandbox
+        self.jobs = {job.name: job for job in jobs}
+
+    @classmethod
+    def open(cls, path: str | Path = ".", *, environment: str = "", sandbox: bool | None = None) -> Project:
+        """The project that `path` lies in; ManifestError carries every problem of its files."""
+        loaded = manifest.load(manifest.find_root(Path(path)), environment)
+        if loaded.problems:
+            raise ManifestError(list(loaded.problems))
+        return cls(loaded.project, loaded.jobs, sandbox=sandbox)
+
+    @staticmethod
+    def validate(path: str | Path = ".", manifests: Sequence[Path] = ()) -> tuple[Problem, ...]:
+        """Every problem in the project's files; empty when all is well."""
+        return manifest.load(manifest.find_root(Path(path)), paths=manifests).problems
+
+    def job(self, name: str) -> Job:
+        """A job by name or by its manifest's path."""
+        job = self.jobs.get(Path(name).stem if name.endswith((".yaml", ".yml")) else name)
+        if job is None:
+            raise UsageError(
+                f"there is no job {name}", hint=f"jobs: {', '.join(sorted(self.jobs)) or 'none yet'}"
+            )
+        return job
+
+    # -- where --------------------------------------------------------------------------------------
+
+    @cached_property
+    def aws(self) -> Aws:
+        """AWS as the settings and the standard configuration say; or the sandbox, and then nothing else."""
+        from lambdactl.aws import Aws, Endpoint
+
+        if self.sandbox:
+            from lambdactl.sandbox import endpoint
+
+            where = endpoint(self.root)
+            return Aws(
+                endpoint=Endpoint(
+                    url=where.url,
+                    region=where.region,
+                    access_key=where.access_key,
+                    secret_key=where.secret_key,
+                )
+            )
+        return Aws(region=self.settings.region)
+
+    @cached_property
+    def site(self) -> Site:
+        if self.sandbox:
+            from lambdactl.sandbox import endpoint
+
+            where = endpoint(self.root)
+            return self._site(where.account, where.region, where.registry)
+        account = self.aws.account
+        if self.settings.account and self.settings.account != account:
+            raise Refused(
+                f"the credentials belong to account {account}, lambdactl.yaml says {self.settings.account}",
+                hint="log in to the right account; nothing was read or changed",
+            )
+        return self._site(account, self.aws.region, aws_registry(account, self.aws.region))
+
+    def _site(self, account: str, region: str, registry: str) -> Site:
+        name, environment = self.settings.name, self.settings.environment
+        bucket = self.settings.bucket or f"{name}-{environment}-{account}-{region}"
+        return Site(
+            project=name,
+            environment=environment,
+            account=account,
+            region=region,
+            bucket=bucket,
+            registry=registry,
+            permissions_boundary=self.settings.permissions_boundary,
+            kms_key=self.settings.kms_key,
+        )
+
+    # -- what ---------------------------------------------------------------------------------------
+
+    @cached_property
+    def contexts(self) -> dict[str, Context]:
+        """Every job's build context, by job. Needs lambdactl.lock; LockError says what it lacks."""
+        from lambdactl import lock
+        from lambdactl.bundled import agent_source
+        from lambdactl.image.context import context
+
+        locked = lock.load(self.root / "lambdactl.lock")
+        lock.check(locked, self.settings, self.jobs.values())
+        return {job.name: context(job, self.settings, locked, agent_source()) for job in self.jobs.values()}
+
+    def deployments(self, site: Site) -> Deployments:
+        from lambdactl.definition import definition
+        from lambdactl.deployment import Deployment, Deployments
+
+        def one(job: Job) -> Deployment:
+            image = self.contexts[job.name].fingerprint
+            return Deployment(job=job, image=image, definition=definition(job, site, image))
+
+        jobs = tuple(one(self.jobs[name]) for name in sorted(self.jobs))
+        return Deployments(site=site, jobs=jobs, bucket_named=bool(self.settings.bucket))
+
+    # -- plan and apply -----------------------------------------------------------------------------
+
+    def plan(self, *, prune: bool = False) -> Plan:
+        """What apply would change. Reads AWS, changes nothing, builds nothing."""
+        from lambdactl import reconcile
+        from lambdactl.secrets import missing_notes
+
+        wanted = self.deployments(self.site)
+        made = reconcile.plan(self.aws, wanted, prune=prune)
+        return replace(made, notes=(*made.notes, *missing_notes(self.aws, self.jobs.values())))
+
+    def plan_offline(self) -> Plan:
+        """What would be created in an empty account; asks AWS nothing, needs no credentials."""
+        from lambdactl import reconcile
+
+        region = self.settings.region or "us-east-1"
+        account = self.settings.account or OFFLINE_ACCOUNT
+        return reconcile.plan_offline(
+            self.deployments(self._site(account, region, aws_registry(account, region)))
+        )
+
+    def plan_destroy(self, *, data: bool = False) -> Plan:
+        """Everything of the project goes; with `data` its logs and images too. The bucket always stays."""
+        from lambdactl import reconcile
+        from lambdactl.deployment import Deployments
+
+        nothing = Deployments(site=self.site, bucket_named=bool(self.settings.bucket))
+        return reconcile.plan_destroy(self.aws, nothing, data=data)
+
+    def apply(
+        self,
+        plan: Plan,
+        *,
+        engine: str = "",
+        on_line: Line = _silent,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> Iterator[Event]:
+        """Carry out `plan`, yielding events. What an image build needs is looked for before anything starts."""
+        from lambdactl import reconcile
+
+        builds = any(step.address.kind == "image" and step.action == "create" for step in plan.steps)
+        build = self._publisher(engine, on_line) if builds else _no_build
+        yield from reconcile.carry_out(self.aws, self.site, plan, build, stop=stop)
+
+    def _publisher(self, engine: str, on_line: Line) -> Callable[[str], str]:
+        from lambdactl.publish import Local, Publisher, SandboxPublisher
+
+        contexts = {context.fingerprint: context for context in self.contexts.values()}
+        if self.sandbox and self.sandbox_engine == "process":
+            return SandboxPublisher(aws=self.aws, site=self.site, contexts=contexts, local=None)
+        local = Local(engine=self.engine(engine), settings=self.settings, on_line=on_line)
+        kind = SandboxPublisher if self.sandbox else Publisher
+        return kind(aws=self.aws, site=self.site, contexts=contexts, local=local)
+
+    @property
+    def sandbox_engine(self) -> str:
+        from lambdactl.sandbox import status
+
+        return status(self.root).engine
+
+    @staticmethod
+    def engine(preferred: str = "") -> Engine:
+        from lambdactl.container import find
+
+        return find(preferred)
+
+    # -- runs ---------------------------------------------------------------------------------------
+
+    def launch(self, job: str, input_: Any = None, *, run_id: str = "") -> Run:
+        """Start the deployed job and return at once. `run_id` (a UUID) may be yours."""
+        from lambdactl.runners.lambda_ import launch
+        from lambdactl.runs import Run, event, new_run_id
+
+        found = self.job(job)
+        made = run_id or new_run_id()
+        launch(self.aws, self.site.function(found.name), event(made, input_))
+        folder = f"s3://{self.site.bucket}/{found.prefix}{made}/"
+        return Run(id=made, job=found.name, folder=folder, state="queued")
+
+    def wait(self, run: Run, *, patience: float | None = None) -> Run:
+        """Until the run ended or was lost; after `patience` seconds (default: the job's time limit
+        and five minutes) the state it is in then."""
+        place = self._place(self.job(run.job))
+        return self._runs.wait(place, run.id, patience=place.timeout + 300 if patience is None else patience)
+
+    def runs(self, job: str = "", *, count: int = 20) -> list[Run]:
+        """The latest runs, newest first; of one job, or of all."""
+        jobs = [self.job(job)] if job else list(self.jobs.values())
+        found = [run for one in jobs for run in self._runs.latest(self._place(one), count)]
+        return sorted(found, key=lambda run: run.id, reverse=True)[:count]
+
+    def run(self, run_id: str) -> Run:
+        return self._runs.find([self._place(job) for job in self.jobs.values()], run_id)
+
+    def files(self, run: Run) -> list[tuple[str, int]]:
+        return self._runs.files(run)
+
+    def download(self, run: Run, target: Path) -> Iterator[Path]:
+        return self._runs.download(run, target)
+
+    @cached_property
+    def _runs(self) -> Runs:
+        from lambdactl.runs import Runs
+
+        return Runs(self.aws, self.site)
+
+    @staticmethod
+    def _place(job: Job) -> Place:
+        from lambdactl.runs import Place
+
+        return Place(job=job.name, prefix=job.prefix, timeout=job.timeout)
+
+
+def _no_build(fingerprint: str) -> str:
+    raise AssertionError(f"the plan builds nothing, yet asks for {fingerprint}")

@@ -1,0 +1,115 @@
+"""Brings an image into the project's registry: builds it, pushes it, says its digest.
+
+An image whose fingerprint is in the registry is never built again, on whatever machine it was made.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from lambdactl.aws import Aws
+from lambdactl.container import Engine
+from lambdactl.image.build import build, find_local, local_ref, manifest_of
+from lambdactl.image.context import Context
+from lambdactl.image.oci import Credentials
+from lambdactl.image.push import push
+from lambdactl.manifest.job import Project
+from lambdactl.site import Site
+
+Line = Callable[[str], None]
+# Builds share the machine and the engine's cache: one after the other they are faster.
+_ONE_AT_A_TIME = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Local:
+    """Images in the container engine of this machine."""
+
+    engine: Engine
+    settings: Project
+    on_line: Line = field(default=lambda line: None, compare=False)
+
+    def image(self, context: Context) -> str:
+        """The engine's name for the image with this content; built unless it is there already."""
+        ref = local_ref(self.settings, context.fingerprint)
+        with _ONE_AT_A_TIME:
+            if find_local(self.engine, ref) is None:
+                self.on_line(f"building image {context.fingerprint[:12]}")
+                build(context, self.engine, ref, self.settings, self.on_line)
+        return ref
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publisher:
+    """Callable with a fingerprint; answers the digest behind it in the registry."""
+
+    aws: Aws
+    site: Site
+    contexts: Mapping[str, Context]
+    local: Local
+
+    def __call__(self, fingerprint: str) -> str:
+        ref = self.local.image(self.contexts[fingerprint])
+        self.local.on_line(f"pushing image {fingerprint[:12]}")
+        return push(
+            self.local.engine,
+            ref,
+            self.site.repository_uri,
+            fingerprint,
+            ecr_credentials(self.aws),
+            self.local.settings.ca_bundle,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SandboxPublisher:
+    """The sandbox's registry takes no pushes: the image stays in the engine, its manifest is recorded.
+
+    Without `local` (the sandbox runs jobs as processes) there is no image at all, just the record.
+    """
+
+    aws: Aws
+    site: Site
+    contexts: Mapping[str, Context]
+    local: Local | None
+
+    def __call__(self, fingerprint: str) -> str:
+        if self.local is None:
+            manifest = _imageless(fingerprint)
+        else:
+            ref = self.local.image(self.contexts[fingerprint])
+            self.local.engine.call("tag", ref, f"{self.site.repository_uri}:{fingerprint}")
+            manifest = manifest_of(self.local.engine, ref)
+        parameters = {
+            "repositoryName": self.site.repository,
+            "imageManifest": manifest.decode(),
+            "imageManifestMediaType": json.loads(manifest)["mediaType"],
+            "imageTag": fingerprint,
+        }
+        answer = self.aws.call("ecr", "PutImage", parameters)
+        return str(answer["image"]["imageId"]["imageDigest"])
+
+
+def ecr_credentials(aws: Aws) -> Credentials:
+    """For 12 hours; the registry's address comes from the site, never from the token."""
+    data = aws.call("ecr", "GetAuthorizationToken", {})["authorizationData"][0]
+    user, _, password = base64.b64decode(data["authorizationToken"]).decode().partition(":")
+    return Credentials(user, password)
+
+
+def _imageless(fingerprint: str) -> bytes:
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
+        "config": {
+            "mediaType": "application/vnd.docker.container.image.v1+json",
+            "size": 0,
+            "digest": f"sha256:{fingerprint}",
+        },
+        "layers": [],
+    }
+    return json.dumps(manifest, sort_keys=True).encode()

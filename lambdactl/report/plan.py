@@ -1,0 +1,130 @@
+"""A plan as text, Markdown or JSON. No printing, no AWS.
+
+Unchanged things are counted and not listed. Long text (a prompt) is shown as a line diff.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rich.text import Text
+
+from lambdactl.engine import Action, Address, Delta, Plan, Step
+from lambdactl.report.escape import fence, line, markdown, terminal
+
+_SIGNS: Mapping[Action, tuple[str, str]] = {
+    "create": ("+", "green"),
+    "update": ("~", "yellow"),
+    "replace": ("±", "magenta"),
+    "delete": ("-", "red"),
+}
+COMMENT_MAX = 65_000  # GitHub cuts at 65,535 characters; leave room for the marker
+_LONG = 80
+
+
+def text(plan: Plan) -> Text:
+    """For a terminal. `Text` is styled by spans: nothing in a plan is read as markup."""
+    out = Text()
+    for style, each in _lines(plan):
+        out.append(terminal(each) + "\n", style=style)
+    out.append(summary(plan) + "\n", style="bold")
+    return out
+
+
+def summary(plan: Plan) -> str:
+    """One line that says what the plan amounts to."""
+    if plan.refused:
+        return f"Refused: {len(plan.refused)} found in AWS under our names, but not ours."
+    if not plan.steps:
+        return f"Nothing to do: {_things(plan.unchanged)} as wanted."
+    counts = [f"{count} to {verb}" for verb in _SIGNS if (count := plan.count(verb))]
+    return f"{', '.join(counts)}; {plan.unchanged} unchanged. Plan {plan.fingerprint}"
+
+
+def comment(plan: Plan, *, title: str = "lambdactl plan") -> str:
+    """Markdown for a pull request, cut below GitHub's limit."""
+    head = f"### {markdown(title)}\n\n**{markdown(summary(plan))}**\n"
+    body = "\n".join(each for _, each in _lines(plan))
+    room = COMMENT_MAX - len(head) - 200
+    if len(body) > room:
+        body = body[:room].rsplit("\n", 1)[0] + "\n… cut: the whole plan is in the workflow's log"
+    return f"{head}\n{fence(body, 'diff')}\n" if body else head
+
+
+def json_(plan: Plan) -> str:
+    """The whole plan for scripts. Its shape is documented in docs/reference.md."""
+    document = {
+        "version": 1,
+        "fingerprint": plan.fingerprint,
+        "changes": bool(plan.steps),
+        "steps": [_step(step) for step in plan.steps],
+        "unchanged": plan.unchanged,
+        "refused": _names(plan.refused),
+        "orphans": _names(plan.orphans),
+        "kept": _names(plan.kept),
+        "notes": list(plan.notes),
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False, default=str)
+
+
+def _lines(plan: Plan) -> Iterator[tuple[str, str]]:
+    for step in sorted(plan.steps, key=lambda step: (step.address.name, step.address.kind)):
+        yield from _step_lines(step)
+    for address in plan.refused:
+        yield "red bold", f"! {address}: exists, but does not carry our ownership mark"
+    for address in plan.orphans:
+        yield "yellow", f"? {address}: no longer in git; `apply --prune` would remove it"
+    for address in plan.kept:
+        yield "dim", f"  {address}: no longer in use, kept since it holds data"
+    for note in plan.notes:
+        yield "cyan", f"# {note}"
+
+
+def _step_lines(step: Step) -> Iterator[tuple[str, str]]:
+    sign, style = _SIGNS[step.action]
+    yield style, f"{sign} {step.address}"
+    for delta in step.deltas:
+        yield from (("" if step.action == "create" else style, each) for each in _delta(step.action, delta))
+
+
+def _delta(action: Action, delta: Delta) -> Iterator[str]:
+    if action == "create":
+        yield f"    {delta.field}: {_short(delta.wanted)}"
+    elif isinstance(delta.found, str) and isinstance(delta.wanted, str) and _is_long(delta):
+        yield f"    {delta.field}:"
+        before, after = delta.found.splitlines(), delta.wanted.splitlines()
+        for each in list(difflib.unified_diff(before, after, lineterm="", n=1))[2:]:
+            yield f"      {each}"
+    else:
+        yield f"    {delta.field}: {_whole(delta.found)} -> {_whole(delta.wanted)}"
+
+
+def _is_long(delta: Delta) -> bool:
+    return any("\n" in each or len(each) > _LONG for each in (delta.found, delta.wanted))
+
+
+def _whole(value: Any) -> str:
+    return "none" if value is None else json.dumps(value, ensure_ascii=False, default=str, sort_keys=True)
+
+
+def _short(value: Any) -> str:
+    return line(_whole(value), _LONG)
+
+
+def _step(step: Step) -> dict[str, Any]:
+    return {
+        "address": str(step.address),
+        "action": step.action,
+        "deltas": [{"field": each.field, "found": each.found, "wanted": each.wanted} for each in step.deltas],
+    }
+
+
+def _names(addresses: tuple[Address, ...]) -> list[str]:
+    return [str(address) for address in addresses]
+
+
+def _things(count: int) -> str:
+    return "1 resource is" if count == 1 else f"{count} resources are"

@@ -1,0 +1,164 @@
+"""Runs as a table, a page or JSON, and a run's progress lines as they come. No printing, no AWS."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.text import Text
+
+from lambdactl.report.escape import line, terminal
+from lambdactl.report.tables import columns
+from lambdactl.runs import Run
+
+_STYLES = {"succeeded": "green", "running": "cyan", "queued": "cyan", "cancelled": "yellow"}
+
+
+def table(runs: Sequence[Run]) -> Text:
+    if not runs:
+        return Text("no runs yet")
+    rows = [
+        (run.id, run.job, run.state, _when(run), _duration(run), _cost(run.cost_usd), line(run.reason, 60))
+        for run in runs
+    ]
+    return columns(("RUN", "JOB", "STATE", "STARTED (UTC)", "TOOK", "COST", "REASON"), rows)
+
+
+def one(run: Run) -> Text:
+    """A run in a line or two."""
+    text = Text(f"{run.id}  ")
+    text.append(run.state, style=f"bold {_STYLES.get(run.state, 'red')}")
+    if run.reason:
+        text.append(f": {line(run.reason, 300)}")
+    text.append(f"\n{terminal(run.folder)}")
+    return text
+
+
+def whole(run: Run, files: Sequence[tuple[str, int]]) -> Text:
+    text = one(run)
+    result = run.result
+    for name, value in (
+        ("job", run.job),
+        ("started", _when(run)),
+        ("took", _duration(run)),
+        ("turns", result.get("turns")),
+        ("cost", _cost(run.cost_usd)),
+        ("tokens", _tokens(result.get("usage", {}))),
+        ("agent", _agent(result.get("agent", {}))),
+    ):
+        if value not in (None, "", "-"):
+            text.append(f"\n{name:8} {terminal(str(value))}")
+    for each in result.get("notes", ()):
+        text.append(f"\nnote     {line(str(each), 300)}")
+    if result.get("output"):
+        text.append(f"\n\n{terminal(str(result['output']))}\n")
+    if files:
+        text.append("\n")
+    for name, size in files:
+        text.append(f"\n{size:>12,}  {terminal(name)}")
+    return text
+
+
+def json_(runs: Sequence[Run]) -> str:
+    """For scripts: `result` is result.json itself, {} while there is none."""
+    documents = [
+        {
+            "id": run.id,
+            "job": run.job,
+            "state": run.state,
+            "reason": run.reason,
+            "folder": run.folder,
+            "started": run.started.isoformat() if run.started else None,
+            "ended": run.ended.isoformat() if run.ended else None,
+            "costUsd": run.cost_usd,
+            "result": dict(run.result),
+        }
+        for run in runs
+    ]
+    return json.dumps(documents, indent=2, ensure_ascii=False)
+
+
+def progress(text: str) -> Text | None:
+    """One line of a running job, drawn: the agent's progress, or whatever else it printed."""
+    try:
+        event = json.loads(text)
+    except ValueError:
+        event = None
+    if not isinstance(event, dict) or not isinstance(event.get("type"), str):
+        return Text(terminal(text), style="dim")
+    draw = _PROGRESS.get(event["type"])
+    return draw(event) if draw else Text(terminal(text), style="dim")
+
+
+def _started(event: Mapping[str, Any]) -> Text:
+    return Text(f"▶ run {line(str(event.get('runId')))} of {line(str(event.get('job')))}", style="bold")
+
+
+def _said(event: Mapping[str, Any]) -> Text:
+    return Text(terminal(str(event.get("text", ""))).strip())
+
+
+def _tool(event: Mapping[str, Any]) -> Text:
+    text = Text(f"→ {line(str(event.get('name')), 80)} ", style="cyan")
+    return text.append(line(str(event.get("input", "")), 120), style="dim")
+
+
+def _tool_result(event: Mapping[str, Any]) -> Text:
+    bad = bool(event.get("isError"))
+    sign = "✗" if bad else "←"
+    return Text(f"{sign} {line(str(event.get('text', '')), 160)}", style="red" if bad else "dim")
+
+
+def _usage(event: Mapping[str, Any]) -> Text:
+    parts = [_tokens(event), _cost(event.get("costUsd"))]
+    if event.get("turns") is not None:
+        parts.insert(0, f"{event['turns']} turns")
+    return Text("  " + ", ".join(part for part in parts if part != "-"), style="dim")
+
+
+def _log(event: Mapping[str, Any]) -> Text:
+    style = {"error": "red", "warning": "yellow"}.get(str(event.get("level")), "dim")
+    return Text(f"  {line(str(event.get('message', '')), 300)}", style=style)
+
+
+def _ended(event: Mapping[str, Any]) -> Text:
+    outcome = line(str(event.get("outcome")))
+    text = Text("■ ").append(outcome, style=f"bold {_STYLES.get(outcome, 'red')}")
+    return text.append(f": {line(str(event['reason']), 300)}") if event.get("reason") else text
+
+
+_PROGRESS = {
+    "run.started": _started,
+    "run.log": _log,
+    "run.ended": _ended,
+    "agent.text": _said,
+    "agent.tool": _tool,
+    "agent.toolResult": _tool_result,
+    "agent.usage": _usage,
+}
+
+
+def _when(run: Run) -> str:
+    return f"{run.started:%Y-%m-%d %H:%M:%S}" if run.started else "-"
+
+
+def _duration(run: Run) -> str:
+    if not (run.started and run.ended):
+        return "-"
+    seconds = (run.ended - run.started).total_seconds()
+    return f"{seconds:.1f} s" if seconds < 60 else f"{int(seconds // 60)}m{int(seconds % 60):02}s"
+
+
+def _cost(value: float | None) -> str:
+    return "-" if value is None else f"${value:.4f}"
+
+
+def _tokens(usage: Mapping[str, Any]) -> str:
+    if not usage.get("inputTokens") and not usage.get("outputTokens"):
+        return "-"
+    return f"{usage.get('inputTokens', 0):,} in, {usage.get('outputTokens', 0):,} out"
+
+
+def _agent(agent: Mapping[str, Any]) -> str:
+    return " ".join(str(agent[key]) for key in ("type", "version", "model") if agent.get(key))

@@ -1,0 +1,199 @@
+"""Run folders read back, and run requests made. Knows S3 keys and documents, draws nothing.
+
+A run is what its folder says: with `result.json` it ended, with `request.json` it began. Nothing is
+kept elsewhere.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from lambdactl.aws import Aws
+from lambdactl.errors import RunError
+from lambdactl.site import Site
+
+EVENT_MAX = 1_048_576  # Lambda: asynchronous invocation payload, 1 MB
+LOST_AFTER = timedelta(minutes=2)  # after a run's time limit, for the upload
+_RUN_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """`state` is result.json's outcome, or "running", "queued" (nothing written yet), "lost"."""
+
+    id: str
+    job: str
+    folder: str  # s3://bucket/prefix/run-id/ or a local path
+    state: str
+    reason: str = ""
+    started: datetime | None = None
+    ended: datetime | None = None
+    cost_usd: float | None = None
+    result: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def ended_well(self) -> bool:
+        return self.state == "succeeded"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a job's runs lie. `timeout` is the job's, in seconds."""
+
+    job: str
+    prefix: str
+    timeout: int
+
+
+def new_run_id(now: Callable[[], float] = time.time) -> str:
+    """A UUIDv7 (RFC 9562): sorts by the time it was made."""
+    value = (int(now() * 1000) << 80) | secrets.randbits(80)
+    value = value & ~(0xF << 76) | (7 << 76)
+    value = value & ~(0x3 << 62) | (2 << 62)
+    text = f"{value:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def is_run_id(text: str) -> bool:
+    return _RUN_ID.fullmatch(text) is not None
+
+
+def event(run_id: str, input_: Any = None) -> bytes:
+    """The event that starts a run; RunError when it is over Lambda's limit."""
+    document = {"version": 1, "runId": run_id} | ({} if input_ is None else {"input": input_})
+    body = json.dumps(document, ensure_ascii=False).encode()
+    if len(body) > EVENT_MAX:
+        raise RunError(
+            f"the input is {len(body):,} bytes; Lambda takes {EVENT_MAX:,} in an asynchronous invocation",
+            hint="put it into S3 and pass its key",
+        )
+    return body
+
+
+class Runs:
+    """The run folders of one project in its bucket."""
+
+    def __init__(self, aws: Aws, site: Site, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._aws = aws
+        self._bucket = site.bucket
+        self._now = now
+
+    def latest(self, place: Place, count: int) -> list[Run]:
+        """The last `count` runs of a job, newest first."""
+        ids = sorted(self._ids(place), reverse=True)[:count]
+        return self._aws.each(lambda run_id: self.one(place, run_id), ids)
+
+    def find(self, places: list[Place], run_id: str) -> Run:
+        """The run with this id, whichever job it is of."""
+        for run in self._aws.each(lambda place: self.one(place, run_id), places):
+            if run.state != "queued":
+                return run
+        raise RunError(f"there is no run {run_id}", hint="`lambdactl runs` lists them")
+
+    def one(self, place: Place, run_id: str) -> Run:
+        key = f"{place.prefix}{run_id}/"
+        where = f"s3://{self._bucket}/{key}"
+        result = self._json(f"{key}result.json")
+        if result is not None:
+            return ended(result[0], where)
+        request = self._json(f"{key}request.json")
+        if request is None:
+            return Run(id=run_id, job=place.job, folder=where, state="queued")
+        began = request[1]
+        run = Run(id=run_id, job=place.job, folder=where, state="running", started=began)
+        limit = began + timedelta(seconds=place.timeout) + LOST_AFTER
+        return run if self._now() <= limit else _lost(run, limit)
+
+    def wait(
+        self,
+        place: Place,
+        run_id: str,
+        *,
+        patience: float,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> Run:
+        """Until the run ended, or was lost, or `patience` seconds have passed; the last state seen."""
+        until = clock() + patience
+        pause = 0.5
+        while True:
+            run = self.one(place, run_id)
+            left = until - clock()
+            if run.state not in ("queued", "running") or left <= 0:
+                return run
+            sleep(min(pause, left))
+            pause = min(pause * 1.3, 10.0)
+
+    def files(self, run: Run) -> list[tuple[str, int]]:
+        """(path in the run folder, size in bytes) of all that is stored; never the checkpoint."""
+        prefix = run.folder.removeprefix(f"s3://{self._bucket}/")
+        objects = self._aws.fresh_pages("s3", "ListObjectsV2", "Contents", Bucket=self._bucket, Prefix=prefix)
+        names = ((each["Key"].removeprefix(prefix), each["Size"]) for each in objects)
+        return [(name, size) for name, size in names if not name.startswith("checkpoint/")]
+
+    def download(self, run: Run, target: Path) -> Iterator[Path]:
+        """Every file of the run folder below `target`; yields each as it is written."""
+        prefix = run.folder.removeprefix(f"s3://{self._bucket}/")
+        for name, _ in self.files(run):
+            path = target / name
+            if not path.resolve().is_relative_to(target.resolve()):
+                continue  # a key can say "../": it does not get to write outside
+            path.parent.mkdir(parents=True, exist_ok=True)
+            answer = self._aws.call("s3", "GetObject", {"Bucket": self._bucket, "Key": prefix + name})
+            with path.open("wb") as file:
+                for chunk in answer["Body"].iter_chunks(1 << 20):
+                    file.write(chunk)
+            yield path
+
+    def _ids(self, place: Place) -> Iterator[str]:
+        folders = self._aws.fresh_pages(
+            "s3", "ListObjectsV2", "CommonPrefixes", Bucket=self._bucket, Prefix=place.prefix, Delimiter="/"
+        )
+        for each in folders:
+            run_id = each["Prefix"].removeprefix(place.prefix).rstrip("/")
+            if is_run_id(run_id):
+                yield run_id
+
+    def _json(self, key: str) -> tuple[dict[str, Any], datetime] | None:
+        answer = self._aws.maybe_call("s3", "GetObject", {"Bucket": self._bucket, "Key": key})
+        if answer is None:
+            return None
+        try:
+            document = json.loads(answer["Body"].read())
+        except ValueError:
+            raise RunError(f"s3://{self._bucket}/{key} is not JSON", hint="look at it by hand") from None
+        return document, answer["LastModified"]
+
+
+def ended(result: Mapping[str, Any], folder: str) -> Run:
+    """A run as its result.json tells it."""
+    return Run(
+        id=result["runId"],
+        job=result["job"],
+        folder=folder,
+        state=result["outcome"],
+        reason=result.get("reason", ""),
+        started=datetime.fromisoformat(result["startedAt"]),
+        ended=datetime.fromisoformat(result["endedAt"]),
+        cost_usd=result.get("costUsd"),
+        result=result,
+    )
+
+
+def _lost(run: Run, limit: datetime) -> Run:
+    return Run(
+        id=run.id,
+        job=run.job,
+        folder=run.folder,
+        state="lost",
+        reason=f"began, but wrote no result by {limit:%Y-%m-%d %H:%M:%S} UTC: see the function's log",
+        started=run.started,
+    )
