@@ -148,7 +148,8 @@ def _token(opener: urllib.request.OpenerDirector, challenge: str, basic: str) ->
     """Answer `WWW-Authenticate: Bearer realm=...,service=...,scope=...`."""
     fields = dict(re.findall(r'(\w+)="([^"]*)"', challenge))
     realm = fields.pop("realm", "")
-    if not realm.startswith("https://"):
+    parts = urllib.parse.urlsplit(realm)
+    if parts.scheme != "https" and not is_loopback(parts.netloc):
         raise OSError(f"its token service is not https: {realm!r}")
     request = urllib.request.Request(f"{realm}?{urllib.parse.urlencode(fields)}")
     if basic:
