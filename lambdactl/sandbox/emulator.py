@@ -1,22 +1,24 @@
 """ministack as a child process: its environment, its start, its end. Talks no AWS.
 
-Its defaults are not ours: it would listen on every interface, open an MQTT port, reach for the
-container engine and forget everything. What it keeps, it writes on SIGTERM only.
+Its defaults are not ours: it would listen on every interface, answer any web page, open an MQTT port,
+reach for the container engine and forget everything. Here it listens on a socket in a folder of ours
+alone, so that the front is the only way to it. What it keeps, it writes on SIGTERM only.
 """
 
 from __future__ import annotations
 
-import http.client
 import importlib.util
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO
 
 from lambdactl.errors import MissingTool, SandboxError
-from lambdactl.ports import free_port
+from lambdactl.sandbox.messages import connect
 
 STARTS_WITHIN = 30.0  # seconds; 0.7 on two idle cores
 ENDS_WITHIN = 15.0
@@ -32,27 +34,35 @@ class Emulator:
             )
         self._folder, self._account, self._region, self._log = folder, account, region, log
         self._process: subprocess.Popen[bytes] | None = None
-        self._port = 0
+        self._socket = Path()
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._port}"
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid if self._process else 0
+        """For a Front's upstream."""
+        return f"unix:{self._socket}"
 
     def __enter__(self) -> Emulator:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         (self._folder / "tmp").mkdir(exist_ok=True)
-        self._port = free_port()
-        lock = str(self._folder / "lock")
+        # Not in our folder: the path of a socket holds about 100 characters. Mode 0700.
+        self._socket = Path(tempfile.mkdtemp(prefix="lambdactl-")) / "aws"
+        leash = [sys.executable, "-P", "-m", "lambdactl.sandbox.leash", str(self._folder / "lock")]
+        server = [
+            "hypercorn",
+            "ministack.app:app",
+            "--bind",
+            self.url,
+            "--workers",
+            "0",
+            "--keep-alive",
+            "75",
+        ]
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "lambdactl.sandbox.leash", "ministack", lock],
+            [*leash, *server],
             stdin=subprocess.PIPE,
             stdout=self._log,
             stderr=self._log,
-            env=environment(self._folder, port=self._port, account=self._account, region=self._region),
+            env=environment(self._folder, account=self._account, region=self._region),
             cwd=self._folder,
             start_new_session=True,  # ^C in a terminal is for us; we stop it in order
         )
@@ -74,13 +84,14 @@ class Emulator:
             self._process.wait()
         if self._process.stdin:
             self._process.stdin.close()
+        shutil.rmtree(self._socket.parent, ignore_errors=True)
 
     def alive(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
     def _wait(self) -> None:
         until = time.monotonic() + STARTS_WITHIN
-        while not healthy(self._port):
+        while not healthy(self.url):
             if not self.alive():
                 raise SandboxError("the emulator ended while starting", hint=f"see {self._log.name}")
             if time.monotonic() > until:
@@ -88,7 +99,7 @@ class Emulator:
             time.sleep(0.02)
 
 
-def environment(folder: Path, *, port: int, account: str, region: str) -> Mapping[str, str]:
+def environment(folder: Path, *, account: str, region: str) -> Mapping[str, str]:
     """All of ministack's environment: nothing of ours, above all no credentials, reaches it."""
     return {
         "PATH": "/usr/bin:/bin",
@@ -96,9 +107,7 @@ def environment(folder: Path, *, port: int, account: str, region: str) -> Mappin
         "TMPDIR": str(folder / "tmp"),
         "PYTHONDONTWRITEBYTECODE": "1",
         "LANG": "C.UTF-8",
-        "BIND_HOST": "127.0.0.1",
-        "GATEWAY_PORT": str(port),
-        "IOT_MTLS_ENABLED": "0",  # else MQTT on 0.0.0.0:8883, whatever BIND_HOST says
+        "IOT_MTLS_ENABLED": "0",  # else MQTT on 0.0.0.0:8883, on every interface
         "SFTP_ENABLED": "0",
         "LAMBDA_STRICT": "1",  # functions in a container or not at all: else Zip code runs on this host
         "DOCKER_HOST": f"unix://{folder}/no-engine.sock",  # never the engine's own socket
@@ -112,8 +121,8 @@ def environment(folder: Path, *, port: int, account: str, region: str) -> Mappin
     }
 
 
-def healthy(port: int) -> bool:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+def healthy(url: str) -> bool:
+    connection = connect(url, timeout=2)
     try:
         connection.request("GET", "/_ministack/health")
         return connection.getresponse().status == 200

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import threading
 import time
@@ -81,6 +82,27 @@ def latency(seconds: float, sleep: Callable[[float], None] = time.sleep) -> Laye
         return following(request)
 
     return layer
+
+
+def programs_only(request: Request, following: Next) -> Response:
+    """No web page passes: the emulator would let any that the user visits read the secrets in it.
+
+    A page's request says its origin; one that came here by a name of its own (DNS rebinding) says
+    that name, while a program's says an address or localhost.
+    """
+    name = request.header("host").rpartition(":")[0] or request.header("host")
+    page = request.header("origin") or request.header("sec-fetch-site")
+    if page or (name != "localhost" and not _is_address(name)):
+        return error(403, "AccessDeniedException", "the sandbox answers programs, not web pages")
+    return following(request)
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name.strip("[]"))
+    except ValueError:
+        return False
+    return True
 
 
 def narrow(allowed: Mapping[str, Collection[str]] = OF_A_RUN) -> Layer:

@@ -1,4 +1,4 @@
-"""Runs a module as a program that ends with its parent: `python -m lambdactl.sandbox.leash MODULE LOCK`.
+"""Runs a module as a program that ends with its parent: `... -m lambdactl.sandbox.leash LOCK MODULE ARG...`
 
 Knows nothing of what it runs. Standard input is a pipe whose other end only the parent holds: when it
 closes, for whatever reason (also SIGKILL), this process sends itself SIGTERM, so that it can save its
@@ -27,13 +27,13 @@ def end_with_parent() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def main(module: str, lock: str) -> None:
+def main(lock: str, module: str, *arguments: str) -> None:
     with open(lock, "a") as held:
         fcntl.flock(held, fcntl.LOCK_EX)  # waits for the generation before to have saved its state
         threading.Thread(target=end_with_parent, daemon=True).start()
         # A module that is None cannot be imported: no SDK, no way to the engine's socket.
         sys.modules["docker"] = None  # type: ignore[assignment]
-        sys.argv = [module]
+        sys.argv = [module, *arguments]
         runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 

@@ -7,6 +7,7 @@ change a body then needs no second way.
 from __future__ import annotations
 
 import http.client
+import socket
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -76,32 +77,49 @@ Next = Callable[[Request], Response]
 Layer = Callable[[Request, Next], Response]
 
 
+class UnixConnection(http.client.HTTPConnection):
+    """HTTP over a socket that is a file: only who may open its folder can connect."""
+
+    def __init__(self, path: str, timeout: float) -> None:
+        super().__init__("localhost", timeout=timeout)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+def connect(url: str, timeout: float) -> http.client.HTTPConnection:
+    """A connection, not yet open, to `http://host:port` or `unix:/path`."""
+    if url.startswith("unix:"):
+        return UnixConnection(url.removeprefix("unix:"), timeout)
+    parts = urlsplit(url)
+    return http.client.HTTPConnection(parts.hostname or "127.0.0.1", parts.port or 80, timeout=timeout)
+
+
 class Upstream:
     """Sends requests to one server over connections that are kept and used again. Thread-safe."""
 
     def __init__(self, url: str, timeout: float = 900) -> None:
-        parts = urlsplit(url)
-        self._host, self._port, self._timeout = parts.hostname or "127.0.0.1", parts.port or 80, timeout
+        self._url, self._timeout = url, timeout
         self._idle: deque[http.client.HTTPConnection] = deque()
 
     def __call__(self, request: Request) -> Response:
         try:
             connection = self._idle.pop()
         except IndexError:
-            return self._send(self._connect(), request)
+            return self._send(connect(self._url, self._timeout), request)
         try:
             return self._send(connection, request)
         except (http.client.RemoteDisconnected, ConnectionError):
             # The server had closed an idle connection before it read this request.
             connection.close()
-            return self._send(self._connect(), request)
+            return self._send(connect(self._url, self._timeout), request)
 
     def close(self) -> None:
         while self._idle:
             self._idle.pop().close()
-
-    def _connect(self) -> http.client.HTTPConnection:
-        return http.client.HTTPConnection(self._host, self._port, timeout=self._timeout)
 
     def _send(self, connection: http.client.HTTPConnection, request: Request) -> Response:
         connection.putrequest(request.method, request.target, skip_host=True, skip_accept_encoding=True)

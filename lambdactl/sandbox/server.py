@@ -23,7 +23,7 @@ from lambdactl.sandbox.fill import Fill
 from lambdactl.sandbox.front import Front, Layer
 from lambdactl.sandbox.functions import Functions
 from lambdactl.sandbox.invoke import Invoker
-from lambdactl.sandbox.layers import invoke, narrow
+from lambdactl.sandbox.layers import invoke, narrow, programs_only
 from lambdactl.sandbox.model import ScriptedModel
 from lambdactl.sandbox.run import runner
 from lambdactl.sandbox.state import Folder, State
@@ -54,10 +54,13 @@ def serve(folder: Folder, engine: str, scripted: bool, stop: threading.Event, lo
     with ExitStack() as open_:
         emulator = open_.enter_context(Emulator(folder.emulator, account=ACCOUNT, region=REGION, log=log))
         model = open_.enter_context(_model(ports.get("model", 0))) if scripted else None
-        # The door for containers is wanted by the invoker, and the invoker by the door.
-        door = open_.enter_context(Front(emulator.url, [narrow(), invoke(lambda request: invoker(request))]))
-        invoker = _invoker(emulator.url, engine, door.url, model.url if model else "")
-        front = open_.enter_context(_front(emulator.url, invoker, ports.get("front", 0)))
+        # The fronts want the invoker and it wants their addresses: they are bound now, and serve later.
+        call: Layer = invoke(lambda request: invoker(request))
+        door = Front(emulator.url, [programs_only, narrow(), call])
+        front = _front(emulator.url, [programs_only, call, Fill()], ports.get("front", 0))
+        invoker = _invoker(front.url, engine, door.url, model.url if model else "")
+        open_.enter_context(door)
+        open_.enter_context(front)
         open_.callback(invoker.close)
         model_url = model.url if model else ""
         folder.remember({**ports, "front": front.port, **({"model": _port(model_url)} if model else {})})
@@ -70,8 +73,7 @@ def serve(folder: Folder, engine: str, scripted: bool, stop: threading.Event, lo
             pass
 
 
-def _front(upstream: str, invoker: Invoker, port: int) -> Front:
-    layers: list[Layer] = [invoke(invoker), Fill()]
+def _front(upstream: str, layers: list[Layer], port: int) -> Front:
     try:
         return Front(upstream, layers, port=port)
     except OSError:  # somebody else has the port of the last time

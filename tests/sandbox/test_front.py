@@ -22,7 +22,7 @@ from botocore.exceptions import ClientError
 
 from lambdactl.sandbox.fill import Fill
 from lambdactl.sandbox.front import Front, Layer, Request, Response, chain
-from lambdactl.sandbox.layers import Record, invoke, latency, narrow
+from lambdactl.sandbox.layers import Record, invoke, latency, narrow, programs_only
 
 MB = 1 << 20
 DIGEST = "ab" * 32
@@ -235,6 +235,32 @@ def test_a_run_reaches_its_data_and_nothing_else(upstream: str) -> None:
             assert connection.getresponse().status == 403, target
             connection.close()
     assert set(record.calls) == {"sts.GetCallerIdentity", "ssm.GetParameters"}
+
+
+@pytest.mark.parametrize(
+    ("headers", "passes"),
+    [
+        ({}, True),
+        ({"Host": "localhost:1234"}, True),
+        ({"Host": "172.17.0.1:1234"}, True),
+        ({"Host": "[::1]:1234"}, True),
+        ({"Host": "rebound.example:1234"}, False),
+        ({"Host": "rebound.example"}, False),
+        ({"Origin": "https://page.example"}, False),
+        ({"Origin": "null"}, False),
+        ({"Sec-Fetch-Site": "same-origin"}, False),
+    ],
+)
+def test_no_web_page_passes(upstream: str, headers: dict[str, str], passes: bool) -> None:
+    def answered(request: Request) -> Response:
+        return Response(status=200)
+
+    with Front(upstream, [programs_only, lambda request, following: answered(request)]) as front:
+        for method in ("GET", "POST", "OPTIONS"):
+            connection = http.client.HTTPConnection("127.0.0.1", front.port)
+            connection.request(method, "/", headers=headers)
+            assert (connection.getresponse().status == 200) is passes
+            connection.close()
 
 
 def test_a_front_closes_while_clients_hold_connections(upstream: str) -> None:

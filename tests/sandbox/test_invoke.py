@@ -116,9 +116,10 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with (
         open(folder / "log", "wb") as log,
         Emulator(folder / "state", account="000000000000", region="us-east-1", log=log) as emulator,
+        Front(emulator.url) as direct,
     ):
-        made(emulator.url)("ecr").create_repository(repositoryName=REPOSITORY)
-        yield emulator.url
+        made(direct.url)("ecr").create_repository(repositoryName=REPOSITORY)
+        yield direct.url
 
 
 def made(url: str) -> Callable[..., Any]:
