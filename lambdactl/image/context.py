@@ -79,7 +79,13 @@ def context(job: Job, project: Project, lock: Lock, agent_source: Path | None = 
     return Context(
         base=lock.base(project.base_image),
         architecture=job.architecture,
-        dockerfile=dockerfile(first=first, apt=wanted.apt, bundles=bundles, node=wanted.needs_node),
+        dockerfile=dockerfile(
+            architecture=job.architecture,
+            first=first,
+            apt=wanted.apt,
+            bundles=bundles,
+            node=wanted.needs_node,
+        ),
         files=dict(sorted(files.items())),
         bundles=(*first, *bundles),
         node=wanted.needs_node,

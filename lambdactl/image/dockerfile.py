@@ -30,9 +30,11 @@ MOUNTS = (
 TOOLS_MOUNT = f"type=bind,from=tools,source={WORK}/tools,target={WORK}/tools"
 
 
-def dockerfile(*, first: Iterable[str], apt: Iterable[str], bundles: Iterable[str], node: bool) -> str:
+def dockerfile(
+    *, architecture: str, first: Iterable[str], apt: Iterable[str], bundles: Iterable[str], node: bool
+) -> str:
     """`first` and `bundles` are the folders of bundles in the context, `apt` package names."""
-    tools = _run("tools", f"{WORK}/tools.txt", mounts=[_bind("tools.txt", "tools.txt")])
+    tools = _run("tools", f"{WORK}/tools.txt", architecture, mounts=[_bind("tools.txt", "tools.txt")])
     names = list(apt)
     parts = [
         f"ARG BASE\nFROM ${{BASE}} AS base\nUSER 0\n{ENVIRONMENT}",

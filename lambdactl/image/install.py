@@ -3,7 +3,8 @@
 Standard library only, Python 3.11 or later. It imports nothing of lambdactl: it is copied into
 every build context. Usage, one step a call:
 
-    install.py tools REQUIREMENTS     uv and Node, which install the rest and stay outside of the home
+    install.py tools REQUIREMENTS [ARCHITECTURE]
+                                      uv and Node, which install the rest and stay outside of the home
     install.py apt PACKAGE...
     install.py bundle FOLDER          bundle.json and its lock files -> a prefix of its own
     install.py node                   Node for the packages that need it at run time
@@ -45,7 +46,10 @@ def main(step: str, *arguments: str) -> None:
     steps[step](*arguments)
 
 
-def tools(requirements: str) -> None:
+def tools(requirements: str, architecture: str = "") -> None:
+    # An engine may call an image by the platform it was asked for, whatever the base holds.
+    if architecture and architecture != this_machine():
+        sys.exit(f"the base image is for {this_machine()}, the job asks for {architecture}")
     run(sys.executable, "-m", "venv", str(TOOLS))
     pip = [str(TOOLS / "bin/python"), "-m", "pip", "install", "--require-hashes", "--only-binary", ":all:"]
     run(*pip, "--no-cache-dir", "--disable-pip-version-check", "--no-compile", "--quiet", "-r", requirements)
@@ -104,15 +108,18 @@ def node() -> None:
 
 
 def links(file: str) -> None:
+    (HOME / "bin").mkdir(parents=True, exist_ok=True)
     for wanted in json.loads(Path(file).read_text()):
         for path, target in resolve(wanted):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.unlink(missing_ok=True)
             path.symlink_to(os.path.relpath(target, path.parent))
-    for name in ("python", "python3"):
-        if (HOME / "pip/bin" / name).exists():
-            (HOME / "bin").mkdir(parents=True, exist_ok=True)
-            (HOME / "bin" / name).symlink_to(f"../pip/bin/{name}")
+    if (HOME / "pip").exists():
+        for name in ("python", "python3"):
+            # Not a link: Python looks for its environment beside the name it was started by.
+            program = HOME / "bin" / name
+            program.write_text(f'#!/bin/sh\nexec "{HOME}/pip/bin/{name}" "$@"\n')
+            program.chmod(0o755)
 
 
 def resolve(wanted: dict[str, Any]) -> Iterator[tuple[Path, Path]]:
@@ -170,8 +177,11 @@ def normal(name: str) -> str:
 
 
 def this_platform() -> str:
-    machine = {"amd64": "x86_64", "aarch64": "arm64"}.get(platform.machine().lower(), platform.machine())
-    return f"{sys.platform}-{machine}"
+    return f"{sys.platform}-{this_machine()}"
+
+
+def this_machine() -> str:
+    return {"amd64": "x86_64", "aarch64": "arm64"}.get(platform.machine().lower(), platform.machine())
 
 
 def run(*argv: str, cwd: Path | None = None, path: Path | None = None) -> None:

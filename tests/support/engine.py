@@ -32,7 +32,7 @@ version: 0.1
 log: {{level: error}}
 storage:
   filesystem: {{rootdirectory: {folder}}}
-  delete: {{enabled: true}}
+  {settings}
 http: {{addr: "127.0.0.1:{port}"}}
 {auth}
 """
@@ -66,8 +66,10 @@ def podman() -> Engine:
 
 
 @contextlib.contextmanager
-def serve_registry(folder: Path, htpasswd: Path | None = None) -> Iterator[Registry]:
-    """A docker-registry on a free loopback port, stopped by its process id."""
+def serve_registry(
+    folder: Path, htpasswd: Path | None = None, settings: str = "delete: {enabled: true}"
+) -> Iterator[Registry]:
+    """A docker-registry on a free loopback port, stopped by its process id. `settings` of its storage."""
     program = shutil.which("docker-registry")
     if not program:
         require.missing("docker-registry", "apt-get install docker-registry")
@@ -75,7 +77,9 @@ def serve_registry(folder: Path, htpasswd: Path | None = None) -> Iterator[Regis
     port = free_port()
     auth = f"auth: {{htpasswd: {{realm: test, path: {htpasswd}}}}}" if htpasswd else ""
     config = folder / "registry.yml"
-    config.write_text(REGISTRY_CONFIG.format(folder=folder / "blobs", port=port, auth=auth))
+    config.write_text(
+        REGISTRY_CONFIG.format(folder=folder / "blobs", port=port, auth=auth, settings=settings)
+    )
     with (folder / "registry.log").open("wb") as log:
         process = subprocess.Popen(
             [program, "serve", str(config)], stdin=subprocess.DEVNULL, stdout=log, stderr=log
