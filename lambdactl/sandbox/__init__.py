@@ -10,28 +10,19 @@ sandbox exist outside of it: a client made from an Endpoint cannot reach AWS.
 
 from __future__ import annotations
 
-import fcntl
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from lambdactl.container import PASSED_ON
 from lambdactl.errors import MissingTool, SandboxError
+from lambdactl.sandbox import daemon
 from lambdactl.sandbox.state import Folder, State
 
 ACCOUNT = "000000000000"
 REGION = "us-east-1"
 REGISTRY = "sandbox.invalid"  # RFC 6761: never resolves, so nothing can be pushed anywhere
-
-STARTS_WITHIN = 60.0  # seconds
-STOPS_WITHIN = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +72,7 @@ def up(
         state = folder.read()
         if state is None:
             on_line("starting the embedded AWS")
-            state = _start(folder, root.resolve(), engine, scripted_model)
+            state = daemon.start(folder, root.resolve(), engine, scripted_model)
         elif engine and engine != state.engine:
             raise SandboxError(
                 f"the sandbox is up with engine {state.engine or 'as found'!r}, not {engine!r}",
@@ -99,8 +90,8 @@ def down(root: Path, *, purge: bool = False) -> None:
     with folder.changing():
         state = folder.read()
         if state:
-            _stop(folder, state)
-        _wait_for_emulator(folder)
+            daemon.stop(folder, state)
+        daemon.wait_for_emulator(folder)
         if purge:
             shutil.rmtree(folder.path)
 
@@ -142,52 +133,3 @@ def _status(folder: Folder, state: State | None) -> Status:
         pid=state.pid,
         started=state.started,
     )
-
-
-def _start(folder: Folder, root: Path, engine: str, scripted_model: bool) -> State:
-    if not folder.alive():
-        folder.forget()  # what a daemon that was killed has left
-    command = [sys.executable, "-P", "-m", "lambdactl.sandbox.server", str(root), f"--engine={engine}"]
-    with open(folder.log, "wb") as log:
-        daemon = subprocess.Popen(
-            command if scripted_model else [*command, "--real-model"],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            # Nothing of the user's AWS; what the container engine's client needs.
-            env={name: os.environ[name] for name in PASSED_ON if name in os.environ},
-            cwd=root,
-            start_new_session=True,  # outlives the command and its terminal
-        )
-    until = time.monotonic() + STARTS_WITHIN
-    while (state := folder.read()) is None:
-        if daemon.poll() is not None:
-            raise SandboxError("the sandbox did not start", why=_last_words(folder), hint=f"see {folder.log}")
-        if time.monotonic() > until:
-            daemon.kill()
-            raise SandboxError(f"the sandbox was not up in {STARTS_WITHIN:.0f} s", hint=f"see {folder.log}")
-        time.sleep(0.02)
-    return state
-
-
-def _stop(folder: Folder, state: State) -> None:
-    os.kill(state.pid, signal.SIGTERM)
-    until = time.monotonic() + STOPS_WITHIN
-    while folder.alive():
-        if time.monotonic() > until:
-            os.kill(state.pid, signal.SIGKILL)  # the emulator notices, and saves what it holds
-            until = float("inf")
-        time.sleep(0.02)
-
-
-def _wait_for_emulator(folder: Folder) -> None:
-    """After a daemon that was killed its emulator may still be writing."""
-    lock = folder.emulator / "lock"
-    if lock.exists():
-        with open(lock, "a") as held:
-            fcntl.flock(held, fcntl.LOCK_EX)
-
-
-def _last_words(folder: Folder) -> str:
-    lines = folder.log.read_text(errors="replace").strip().splitlines()
-    return lines[-1] if lines else ""

@@ -8,12 +8,12 @@ alone, so that the front is the only way to it. What it keeps, it writes on SIGT
 from __future__ import annotations
 
 import importlib.util
-import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -44,8 +44,7 @@ class Emulator:
     def __enter__(self) -> Emulator:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         (self._folder / "tmp").mkdir(exist_ok=True)
-        # Not in our folder: the path of a socket holds about 100 characters. Mode 0700.
-        self._socket = Path(tempfile.mkdtemp(prefix="lambdactl-")) / "aws"
+        self._socket = new_socket(self._folder / "socket")
         leash = [sys.executable, "-P", "-m", "lambdactl.sandbox.leash", str(self._folder / "lock")]
         server = [
             "hypercorn",
@@ -84,7 +83,7 @@ class Emulator:
             self._process.wait()
         if self._process.stdin:
             self._process.stdin.close()
-        shutil.rmtree(self._socket.parent, ignore_errors=True)
+        remove_socket(self._socket)
 
     def alive(self) -> bool:
         return self._process is not None and self._process.poll() is None
@@ -97,6 +96,25 @@ class Emulator:
             if time.monotonic() > until:
                 raise SandboxError(f"the emulator was not ready in {STARTS_WITHIN:.0f} s")
             time.sleep(0.02)
+
+
+def new_socket(note: Path) -> Path:
+    """A path for a socket, in a new folder that only we may open. `note` remembers it.
+
+    Not below the project: the path of a socket holds about 100 characters. What a run before this one
+    has left, because its daemon was killed, goes.
+    """
+    if note.exists():
+        remove_socket(Path(note.read_text()))
+    made = Path(tempfile.mkdtemp(prefix="lambdactl-")) / "aws"
+    note.write_text(str(made))
+    return made
+
+
+def remove_socket(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    with suppress(OSError):  # gone already, or not ours alone
+        path.parent.rmdir()
 
 
 def environment(folder: Path, *, account: str, region: str) -> Mapping[str, str]:

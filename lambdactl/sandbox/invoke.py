@@ -6,39 +6,25 @@ concurrent executions, the queue of asynchronous events with its retries, and wh
 
 from __future__ import annotations
 
-import base64
-import json
 import threading
 import time
 import uuid
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
 from botocore.exceptions import ClientError
 
-from lambdactl.errors import LambdactlError
+from lambdactl.errors import LambdactlError, SandboxError
+from lambdactl.sandbox.answers import Answer, answered, failed, refusal, refused, throttled
 from lambdactl.sandbox.functions import Function, Functions, name_of
 from lambdactl.sandbox.journal import Journal
-from lambdactl.sandbox.layers import error
 from lambdactl.sandbox.messages import Request, Response
+from lambdactl.sandbox.slots import Slots
 
 LARGEST = {"RequestResponse": 6 << 20, "Event": 1 << 20, "DryRun": 6 << 20}  # bytes (botocore: Invoke)
 AT_ONCE = 20  # of all functions together; an AWS account starts with 1,000
-TAIL = 4096  # bytes of log in an answer with LogType=Tail
 ASYNC_WAIT = 1.0  # seconds before the first retry, doubled for the second; Lambda: 60, then 120
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What a run came to. `function_error` is "" or Lambda's word for it ("Unhandled")."""
-
-    payload: bytes
-    function_error: str = ""
-    log_tail: bytes = b""
-
 
 Run = Callable[[Function, bytes, str, Callable[[str], None], threading.Event], Answer]
 """(function, event, request id, on_line, stop) -> Answer; raises LambdactlError when it cannot start."""
@@ -66,16 +52,16 @@ class Invoker:
         kind = request.header("x-amz-invocation-type") or "RequestResponse"
         name = name_of(unquote(request.path.split("/")[3]))
         if kind not in LARGEST or name is None:
-            return error(400, "InvalidParameterValueException", f"not an invocation: {kind} {request.path}")
+            return refusal(400, "InvalidParameterValueException", f"not an invocation: {kind} {request.path}")
         if len(request.body) > LARGEST[kind]:
-            return error(413, "RequestTooLargeException", f"the payload is over {LARGEST[kind]} bytes")
+            return refusal(413, "RequestTooLargeException", f"the payload is over {LARGEST[kind]} bytes")
         request_id = str(uuid.uuid4())
         try:
             function = self._functions.read(name)
-        except ClientError as refused:
-            return _as_refused(refused)
+        except ClientError as error:
+            return refused(error)
         except LambdactlError as broken:
-            return _failed(broken, request_id)
+            return failed(broken, request_id)
         if kind == "DryRun":
             return Response(status=204, headers=(("x-amzn-RequestId", request_id),))
         if kind == "Event":
@@ -92,17 +78,15 @@ class Invoker:
 
     def _now(self, function: Function, request: Request, request_id: str) -> Response:
         if not self._slots.take(function.name, function.reserved):
-            reason = (
-                "ReservedFunctionConcurrentInvocationLimitExceeded" if function.reserved is not None else ""
-            )
-            return throttled(reason or "ConcurrentInvocationLimitExceeded")
+            whose = "" if function.reserved is None else "ReservedFunction"
+            return throttled(f"{whose}ConcurrentInvocationLimitExceeded")
         try:
             answer = self._attempt(function, request.body, request_id)
         except LambdactlError as broken:
-            return _failed(broken, request_id)
+            return failed(broken, request_id)
         finally:
             self._slots.give(function.name)
-        return _answered(answer, request_id, tail=request.header("x-amz-log-type") == "Tail")
+        return answered(answer, request_id, tail=request.header("x-amz-log-type") == "Tail")
 
     def _start(self, function: Function, event: bytes, request_id: str) -> None:
         worker = threading.Thread(target=self._later, args=(function, event, request_id), daemon=True)
@@ -143,59 +127,6 @@ class Invoker:
             except LambdactlError as broken:
                 journal.write(f"lambdactl sandbox: {broken}")
                 raise
-
-
-class Slots:
-    """Concurrent executions: one limit for all functions, one for each that has reserved its own."""
-
-    def __init__(self, at_once: int) -> None:
-        self._at_once, self._lock = at_once, threading.Lock()
-        self._running: Counter[str] = Counter()
-
-    def take(self, function: str, reserved: int | None) -> bool:
-        with self._lock:
-            free = self._running.total() < self._at_once
-            if not free or (reserved is not None and self._running[function] >= reserved):
-                return False
-            self._running[function] += 1
-            return True
-
-    def give(self, function: str) -> None:
-        with self._lock:
-            self._running[function] -= 1
-
-    def taken(self) -> int:
-        with self._lock:
-            return self._running.total()
-
-
-def _answered(answer: Answer, request_id: str, *, tail: bool) -> Response:
-    headers = [
-        ("Content-Type", "application/json"),
-        ("x-amzn-RequestId", request_id),
-        ("X-Amz-Executed-Version", "$LATEST"),
-    ]
-    if answer.function_error:
-        headers.append(("X-Amz-Function-Error", answer.function_error))
-    if tail:
-        headers.append(("X-Amz-Log-Result", base64.b64encode(answer.log_tail[-TAIL:]).decode()))
-    return Response(status=200, headers=tuple(headers), body=answer.payload)
-
-
-def throttled(reason: str) -> Response:
-    answer = error(429, "TooManyRequestsException", "Rate Exceeded.")
-    return answer.with_body(
-        json.dumps({"Reason": reason, "Type": "User", "message": "Rate Exceeded."}).encode()
-    )
-
-
-def _as_refused(refused: ClientError) -> Response:
-    """The emulator's own refusal, passed on."""
-    detail = refused.response["Error"]
-    status = refused.response["ResponseMetadata"]["HTTPStatusCode"]
-    return error(status, detail["Code"], detail.get("Message", ""))
-
-
-def _failed(broken: LambdactlError, request_id: str) -> Response:
-    """We cannot run it. Lambda says 502 in such cases, which boto3 would try again, with new runs."""
-    return error(400, "SandboxException", str(broken), headers=(("x-amzn-RequestId", request_id),))
+            except Exception as bug:  # else the client would see a broken connection, and try again
+                journal.write(f"lambdactl sandbox: {bug!r}")
+                raise SandboxError("the runner failed", why=repr(bug)) from bug

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
-import json
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
-from xml.sax.saxutils import escape
 
+from lambdactl.sandbox.answers import refusal, xml_refusal
 from lambdactl.sandbox.identify import identify
-from lambdactl.sandbox.messages import Headers, Layer, Next, Request, Response
+from lambdactl.sandbox.messages import Layer, Next, Request, Response
 
 # What a run may call: what the role of a job can at most allow, and no more. Above all nothing that
 # makes the emulator do something for it (bucket notifications, event sources).
@@ -93,7 +92,7 @@ def programs_only(request: Request, following: Next) -> Response:
     name = request.header("host").rpartition(":")[0] or request.header("host")
     page = request.header("origin") or request.header("sec-fetch-site")
     if page or (name != "localhost" and not _is_address(name)):
-        return error(403, "AccessDeniedException", "the sandbox answers programs, not web pages")
+        return refusal(403, "AccessDeniedException", "the sandbox answers programs, not web pages")
     return following(request)
 
 
@@ -114,8 +113,8 @@ def narrow(allowed: Mapping[str, Collection[str]] = OF_A_RUN) -> Layer:
             return following(request)
         message = f"{service}:{operation} is not open to a run"
         if service == "s3" or request.header("content-type").startswith("application/x-www-form-urlencoded"):
-            return xml_error(403, "AccessDenied", message)
-        return error(403, "AccessDeniedException", message)
+            return xml_refusal(403, "AccessDenied", message)
+        return refusal(403, "AccessDeniedException", message)
 
     return layer
 
@@ -128,23 +127,7 @@ def invoke(invoker: Callable[[Request], Response]) -> Layer:
         if service != "lambda" or operation not in ("Invoke", "InvokeAsync", "InvokeWithResponseStream"):
             return following(request)
         if operation != "Invoke":
-            return error(400, "InvalidRequestContentException", f"{operation} is not in the sandbox")
+            return refusal(400, "InvalidRequestContentException", f"{operation} is not in the sandbox")
         return invoker(request)
 
     return layer
-
-
-def error(status: int, code: str, message: str, *, headers: Headers = ()) -> Response:
-    """An error as AWS's JSON services write it."""
-    return Response(
-        status=status,
-        headers=(("Content-Type", "application/json"), ("x-amzn-ErrorType", code), *headers),
-        body=json.dumps({"Type": "User", "message": message, "Message": message}).encode(),
-    )
-
-
-def xml_error(status: int, code: str, message: str) -> Response:
-    """An error as S3's and the query protocol's clients both read it."""
-    text = f"<Error><Code>{code}</Code><Message>{escape(message)}</Message></Error>"
-    body = f"<ErrorResponse>{text}</ErrorResponse>".encode()
-    return Response(status=status, headers=(("Content-Type", "text/xml"),), body=body)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 
+from lambdactl.sandbox.answers import Answer
 from lambdactl.sandbox.functions import Function
-from lambdactl.sandbox.invoke import Answer, Run
+from lambdactl.sandbox.invoke import Run
 
 PROCESS = "process"
 

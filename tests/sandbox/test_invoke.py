@@ -22,10 +22,11 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from lambdactl.errors import RunError
+from lambdactl.sandbox.answers import Answer
 from lambdactl.sandbox.emulator import Emulator
 from lambdactl.sandbox.front import Front
 from lambdactl.sandbox.functions import Function, Functions, name_of
-from lambdactl.sandbox.invoke import Answer, Invoker
+from lambdactl.sandbox.invoke import Invoker
 from lambdactl.sandbox.layers import invoke, narrow
 
 REPOSITORY = "lambdactl/demo/main"
