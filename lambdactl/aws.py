@@ -122,6 +122,7 @@ class Aws:
 
         if self._endpoint:
             return boto3.Session(
+                botocore_session=_isolated(),
                 aws_access_key_id=self._endpoint.access_key,
                 aws_secret_access_key=self._endpoint.secret_key,
                 region_name=self._endpoint.region,
@@ -138,6 +139,21 @@ class Aws:
     @cached_property
     def account(self) -> str:
         return str(self.read("sts", "GetCallerIdentity")["Account"])
+
+    def frozen_credentials(self) -> dict[str, str]:
+        """The caller's credentials by the names STS uses, resolved once; for handing on to a run."""
+        with _translated("credentials"):
+            found = self.session.get_credentials()
+            if found is None:
+                from botocore.exceptions import NoCredentialsError
+
+                raise NoCredentialsError
+            frozen = found.get_frozen_credentials()
+        return {
+            "AccessKeyId": frozen.access_key,
+            "SecretAccessKey": frozen.secret_key,
+            "SessionToken": frozen.token or "",
+        }
 
     def client(self, service: str) -> Any:
         """One client for each service, made serially: making them in threads is slower."""
@@ -290,6 +306,20 @@ class Aws:
                     call=name,
                 )
             self._sleep(POLL_SECONDS)
+
+
+def _isolated() -> Any:
+    """A botocore session that reads no profile and no file of this machine."""
+    import os
+
+    from botocore.session import Session
+
+    nowhere = {
+        "profile": (None, None, None, None),
+        "config_file": (None, None, os.devnull, None),
+        "credentials_file": (None, None, os.devnull, None),
+    }
+    return Session(session_vars=nowhere)
 
 
 def _patience(operation: str, error: AwsError) -> float:

@@ -19,6 +19,7 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from lambdactl import manifest
 from lambdactl.errors import ManifestError, Problem, Refused, UsageError
@@ -109,6 +110,23 @@ class Project:
             )
         return self._site(account, self.aws.region, aws_registry(account, self.aws.region))
 
+    @property
+    def offline_site(self) -> Site:
+        """The site as far as it is known without asking anybody."""
+        region = self.settings.region or "us-east-1"
+        account = self.settings.account or OFFLINE_ACCOUNT
+        return self._site(account, region, aws_registry(account, region))
+
+    @property
+    def sandbox_address(self) -> tuple[str, int]:
+        """Host and port of the embedded AWS."""
+        from lambdactl.sandbox import endpoint
+
+        url = urlsplit(endpoint(self.root).url)
+        assert url.hostname is not None
+        assert url.port is not None
+        return url.hostname, url.port
+
     def _site(self, account: str, region: str, registry: str) -> Site:
         name, environment = self.settings.name, self.settings.environment
         bucket = self.settings.bucket or f"{name}-{environment}-{account}-{region}"
@@ -136,13 +154,18 @@ class Project:
         lock.check(locked, self.settings, self.jobs.values())
         return {job.name: context(job, self.settings, locked, agent_source()) for job in self.jobs.values()}
 
-    def deployments(self, site: Site) -> Deployments:
+    def definition(self, job: Job, site: Site) -> dict[str, Any]:
+        """The document that the job's function reads (schemas/definition.schema.json)."""
         from lambdactl.definition import definition
+
+        return definition(job, site, self.contexts[job.name].fingerprint)
+
+    def deployments(self, site: Site) -> Deployments:
         from lambdactl.deployment import Deployment, Deployments
 
         def one(job: Job) -> Deployment:
             image = self.contexts[job.name].fingerprint
-            return Deployment(job=job, image=image, definition=definition(job, site, image))
+            return Deployment(job=job, image=image, definition=self.definition(job, site))
 
         jobs = tuple(one(self.jobs[name]) for name in sorted(self.jobs))
         return Deployments(site=site, jobs=jobs, bucket_named=bool(self.settings.bucket))
@@ -162,11 +185,7 @@ class Project:
         """What would be created in an empty account; asks AWS nothing, needs no credentials."""
         from lambdactl import reconcile
 
-        region = self.settings.region or "us-east-1"
-        account = self.settings.account or OFFLINE_ACCOUNT
-        return reconcile.plan_offline(
-            self.deployments(self._site(account, region, aws_registry(account, region)))
-        )
+        return reconcile.plan_offline(self.deployments(self.offline_site))
 
     def plan_destroy(self, *, data: bool = False) -> Plan:
         """Everything of the project goes; with `data` its logs and images too. The bucket always stays."""
@@ -207,6 +226,19 @@ class Project:
 
         return status(self.root).engine
 
+    def pulled(self, engine: Engine, fingerprint: str) -> str:
+        """The image out of the project's registry, by the engine's name for it; "" when it is not there."""
+        from lambdactl.image.push import pull
+        from lambdactl.publish import ecr_credentials
+
+        ids = [{"imageTag": fingerprint}]
+        parameters = {"repositoryName": self.site.repository, "imageIds": ids}
+        answer = self.aws.maybe_call("ecr", "BatchGetImage", parameters)
+        if answer is None or not answer["images"]:
+            return ""
+        digest = answer["images"][0]["imageId"]["imageDigest"]
+        return pull(engine, self.site.repository_uri, digest, ecr_credentials(self.aws))
+
     @staticmethod
     def engine(preferred: str = "") -> Engine:
         from lambdactl.container import find
@@ -240,6 +272,9 @@ class Project:
 
     def run(self, run_id: str) -> Run:
         return self._runs.find([self._place(job) for job in self.jobs.values()], run_id)
+
+    def run_of(self, job: str, run_id: str) -> Run:
+        return self._runs.one(self._place(self.job(job)), run_id)
 
     def files(self, run: Run) -> list[tuple[str, int]]:
         return self._runs.files(run)

@@ -1,3 +1,8 @@
-"""Fixtures shared by all tests: emulated AWS, the container engine, a registry, a scripted model."""
+"""Fixtures shared by all tests: emulated AWS, the real CLIs, a scripted model, the container engine."""
 
-pytest_plugins = ["tests.support.cloud"]
+pytest_plugins = [
+    "tests.support.clis",
+    "tests.support.cloud",
+    "tests.support.engine",
+    "tests.support.model",
+]

@@ -44,7 +44,7 @@ def dockerfile(
         _run("node", mounts=[TOOLS_MOUNT]) if node else "",
         "".join(_bundle(folder) for folder in bundles),
         _run("links", f"{WORK}/links.json", mounts=[_bind("links.json", "links.json")]),
-        f"RUN mkdir -p /mnt/run && chmod 1777 /mnt/run\n",
+        "RUN mkdir -p /mnt/run && chmod 1777 /mnt/run\n",
         # What changes most comes last, the fingerprint of it all at the end.
         f"COPY agent {HOME}/agent\nCOPY files {HOME}/files\nCOPY fingerprint {HOME}/fingerprint\n",
         f"WORKDIR {HOME}\n"

@@ -69,7 +69,7 @@ def up(
     folder = Folder.of(root)
     with folder.changing():
         folder.make()
-        state = folder.read()
+        state = daemon.find(folder)
         if state is None:
             on_line("starting the embedded AWS")
             state = daemon.start(folder, root.resolve(), engine, scripted_model)

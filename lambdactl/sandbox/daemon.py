@@ -12,10 +12,21 @@ from pathlib import Path
 
 from lambdactl.container import PASSED_ON
 from lambdactl.errors import SandboxError
+from lambdactl.sandbox.emulator import healthy
 from lambdactl.sandbox.state import Folder, State
 
 STARTS_WITHIN = 60.0  # seconds
 STOPS_WITHIN = 60.0
+
+
+def find(folder: Folder) -> State | None:
+    """The daemon that is up and answers; None when there is none, or it was just ending."""
+    until = time.monotonic() + STARTS_WITHIN
+    while (state := folder.read()) is not None and not healthy(state.url):
+        if time.monotonic() > until:
+            raise SandboxError("the sandbox is up but does not answer", hint="lambdactl sandbox down")
+        time.sleep(0.02)
+    return state
 
 
 def start(folder: Folder, root: Path, engine: str, scripted_model: bool) -> State:

@@ -1,0 +1,93 @@
+"""`run-local`: the same container as in Lambda, on this machine."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lambdactl.cli import output
+from lambdactl.cli.jobs import Input, Job, read_input
+from lambdactl.cli.options import HERE, Exit, Root, Sandbox, open_project
+from lambdactl.credentials import Creds
+
+
+def run_local(
+    job: Job,
+    input: Input = "",  # noqa: A002 - the option's name
+    creds: Annotated[
+        Creds,
+        typer.Option(help="AWS credentials of the run: the job's role, your own, or none (nothing goes to S3)."),
+    ] = Creds.none,
+    env: Annotated[
+        list[str] | None, typer.Option(help="A declared secret, taken from the variable of this name. Repeatable.")
+    ] = None,
+    secrets_file: Annotated[Path | None, typer.Option(help="Declared secrets as NAME=VALUE lines; mode 600.")] = None,
+    scripted_model: Annotated[
+        bool, typer.Option("--scripted-model", help="Talk to a scripted model on this machine: offline and free.")
+    ] = False,
+    engine: Annotated[
+        str, typer.Option(help="docker, podman, a path to either, or process (no container).")
+    ] = "",
+    unsandboxed: Annotated[
+        bool, typer.Option("--unsandboxed", help="With --engine process: let a real model act on this machine.")
+    ] = False,
+    root: Root = HERE,
+    sandbox: Sandbox = None,
+) -> int:
+    """Run a job here as Lambda would: same image, read-only root, memory and time limits."""
+    from lambdactl import run_local as use_case
+    from lambdactl import secret_values
+    from lambdactl.report import runs as report
+
+    project = open_project(root, sandbox)
+    found = project.job(job)
+    values = secret_values.from_file(secrets_file) if secrets_file else {}
+    values |= secret_values.from_environment(env or (), found, os.environ)
+    options = use_case.Options(
+        input=read_input(input),
+        creds=creds,
+        engine=engine,
+        scripted_model=scripted_model,
+        unsandboxed=unsandboxed,
+        secrets=values,
+    )
+    with _soft_stop() as stop:
+        ended = use_case.run_local(
+            project, found, options, on_line=_progress, note=output.line, stop=stop
+        )
+    output.result(report.one(ended.run))
+    return Exit.OK if ended.run.ended_well else Exit.FAILED
+
+
+def _progress(line: str) -> None:
+    from lambdactl.report import runs as report
+
+    text = report.progress(line)
+    if text is not None:
+        output.note(text)
+
+
+@contextmanager
+def _soft_stop() -> Iterator[threading.Event]:
+    """Ctrl-C once stops the agent and gathers what it left; twice kills."""
+    stop = threading.Event()
+
+    def handle(number: int, frame: object) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+        output.note("stopping the job and gathering what it left; once more to kill it", style="yellow")
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

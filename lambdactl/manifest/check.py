@@ -1,0 +1,146 @@
+"""A document against its JSON Schema, told in our own words. Pure.
+
+`jsonschema`'s own messages repeat whole values, which may be secrets or huge; ours name the field,
+what it must be, and how to mend it. The schema's `errorMessage` (which editors show as well) says
+what a value must look like.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import Any
+
+from lambdactl.bundled import schema
+from lambdactl.manifest.finding import Finding, Path, dotted, shown
+from lambdactl.manifest.later import feature_of
+
+_TYPES = {
+    "string": "a text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "object": "a map",
+    "array": "a list",
+}
+_KINDS = {str: "a text", bool: "true or false", int: "a number", float: "a number", dict: "a map", list: "a list"}
+
+
+def check(name: str, value: dict[str, Any]) -> Iterator[Finding]:
+    """Every place where `value` breaks the schema `name` ("job" or "project")."""
+    for error in _validator(name).iter_errors(value):
+        path = tuple(error.absolute_path)
+        if "propertyNames" in error.absolute_schema_path:
+            what = f"the name {shown(error.instance)} in {dotted(path)} {_expected(error)}"
+            yield Finding((*path, error.instance), what, "rename it", key=True)
+        elif error.validator == "additionalProperties":
+            yield from _unknown(path, error.instance, list(error.schema.get("properties", ())))
+        elif error.validator == "required":
+            for key in error.validator_value:
+                if key not in error.instance:
+                    yield Finding((*path, key), f"{dotted((*path, key))} is missing", f"add `{key}:`")
+        else:
+            yield _explain(path, error)
+
+
+@lru_cache(maxsize=None)
+def _validator(name: str) -> Any:
+    """One validator for the process: making one costs a hundred times what using it does."""
+    from jsonschema import Draft202012Validator
+    from referencing import Registry, Resource
+
+    # The schemas have no $id: editors resolve project.schema.json's references beside the file.
+    registry = Registry().with_resource("job.schema.json", Resource.from_contents(schema("job")))
+    return Draft202012Validator(schema(name), registry=registry)
+
+
+def _unknown(path: Path, instance: dict[str, Any], known: Sequence[str]) -> Iterator[Finding]:
+    for key in instance:
+        if key in known:
+            continue
+        here = (*path, key)
+        feature = feature_of(here[1:] if here[0] == "defaults" else here)
+        if feature:
+            what = f"{dotted(here)} is not there yet: {feature} will come in a later version of lambdactl"
+            yield Finding(here, what, "remove it for now", key=True)
+            continue
+        near = difflib.get_close_matches(key.lower(), {name.lower(): name for name in known}, n=1, cutoff=0.6)
+        hint = f"did you mean `{_spelled(near[0], known)}`?" if near else f"known here: {', '.join(known)}"
+        yield Finding(here, f"unknown field {shown(key)}{_inside(path)}", hint, key=True)
+
+
+def _spelled(lower: str, known: Sequence[str]) -> str:
+    return next(name for name in known if name.lower() == lower)
+
+
+def _inside(path: Path) -> str:
+    return f" in {dotted(path)}" if path else ""
+
+
+def _explain(path: Path, error: Any) -> Finding:
+    field, wanted, value = dotted(path), error.validator_value, error.instance
+    match error.validator:
+        case "type":
+            return _wrong_type(path, error)
+        case "enum":
+            near = difflib.get_close_matches(str(value), map(str, wanted), n=1)
+            hint = f"did you mean {near[0]}?" if near else f"choose one of: {', '.join(map(str, wanted))}"
+            return _finding_for_choice(path, value, hint, error)
+        case "minItems" | "minLength" | "minProperties":
+            return Finding(path, f"{field} must not be empty", error.schema.get("errorMessage", "fill it or remove it"))
+        case "maxItems" | "maxLength" | "maxProperties":
+            return Finding(path, f"{field} is too long: at most {wanted}", error.schema.get("errorMessage", "shorten it"))
+        case "uniqueItems":
+            return Finding(path, f"{field} names something twice", "remove the repeated one")
+    return Finding(path, f"{field} is {shown(value)} but {_expected(error)}", _example(error))
+
+
+def _finding_for_choice(path: Path, value: Any, hint: str, error: Any) -> Finding:
+    if path[-2:] == ("agent", "provider") and value == "bedrock":
+        what = "agent.provider bedrock is not there yet: models on Amazon Bedrock will come in a later version"
+        return Finding(path, what, "use anthropic or openai for now")
+    return Finding(path, f"{dotted(path)} is {shown(value)}, which is not a choice", hint)
+
+
+def _wrong_type(path: Path, error: Any) -> Finding:
+    value, wanted = error.instance, error.validator_value
+    field = dotted(path) or "the file"
+    if value is None:
+        return Finding(path, f"{field} has no value", f"it must be {_TYPES[wanted]}; fill it or remove it")
+    what = f"{field} must be {_TYPES[wanted]}, not {_KINDS[type(value)]}"
+    if "errorMessage" in error.schema:
+        return Finding(path, what, f"it {_expected(error)}")
+    if wanted == "string" and not isinstance(value, dict | list):
+        return Finding(path, what, "put it in quotes")
+    if wanted in ("integer", "boolean") and isinstance(value, str):
+        return Finding(path, what, "write it without quotes")
+    return Finding(path, what, _example(error))
+
+
+def _expected(error: Any) -> str:
+    if "errorMessage" in error.schema:
+        return str(error.schema["errorMessage"])
+    words = {"minimum": "must be at least", "maximum": "must be at most", "pattern": "must match"}
+    return f"{words.get(error.validator, error.validator)} {error.validator_value}"
+
+
+def _example(error: Any) -> str:
+    examples = error.schema.get("examples")
+    return f"for example {shown(examples[0])}" if examples else "see the schema"
+
+
+def without(value: dict[str, Any], paths: Sequence[Path]) -> dict[str, Any]:
+    """A copy of `value` that lacks what is at `paths`: what is left is fit for the rules."""
+    dropped = set(paths)
+
+    def copy(part: Any, path: Path) -> Any:
+        if isinstance(part, dict):
+            return {k: copy(v, (*path, k)) for k, v in part.items() if (*path, k) not in dropped}
+        if isinstance(part, list):
+            return [copy(v, (*path, i)) for i, v in enumerate(part) if (*path, i) not in dropped]
+        return part
+
+    result = copy(value, ())
+    assert isinstance(result, dict)
+    return result

@@ -1,0 +1,36 @@
+"""Fields that are designed but not built yet: refused in these words, not as unknown keys. Pure.
+
+When a feature lands, its line goes from here and its field goes into `schemas/job.schema.json`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+# "*" stands for any name.
+_LATER: Mapping[tuple[str, ...], str] = MappingProxyType(
+    {
+        ("agent", "maxCostUsd"): "cost limits",
+        ("agent", "maxTokens"): "token limits",
+        ("agent", "modelAccess"): "the model proxy",
+        ("agent", "aws"): "AWS credentials for the agent's own commands",
+        ("agent", "outputSchema"): "checked output",
+        ("mcpServers", "*", "optional"): "MCP servers that may fail to start",
+        ("mcpServers", "*", "aws"): "AWS credentials for MCP servers",
+        ("legs",): "runs over 15 minutes, in several legs",
+        ("schedule",): "schedules",
+        ("role",): "roles made elsewhere",
+        ("protect",): "protection against destroy",
+        ("permissionsBoundary",): "a permissions boundary for one job (the project's works: lambdactl.yaml)",
+        ("localDev",): "the job's role on developers' machines",
+    }
+)
+
+
+def feature_of(path: Sequence[str | int]) -> str:
+    """What the field at `path` is for, or "" when no such field is planned."""
+    for pattern, feature in _LATER.items():
+        if len(pattern) == len(path) and all(a in ("*", b) for a, b in zip(pattern, path, strict=True)):
+            return feature
+    return ""

@@ -1,0 +1,241 @@
+"""The use case `run-local`: one job's image, run on this machine as Lambda would, its folder brought home.
+
+With AWS credentials the run writes to the bucket exactly as in Lambda, and the folder is downloaded;
+without, it writes to a volume that is copied out. Never both.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from lambdactl import credentials, runs, secret_values
+from lambdactl.credentials import Creds
+from lambdactl.definition import canonical, digest
+from lambdactl.errors import NotFound, Refused, RunError
+from lambdactl.kinds.function import OWNER
+from lambdactl.manifest.job import Job
+from lambdactl.project import Line, Project
+from lambdactl.runners.protocol import Invocation, Relay, Response
+from lambdactl.runs import Run
+from lambdactl.site import Site
+
+MADE_UP_KEY = "scripted-model"  # the scripted model takes any key
+PROCESS = "process"
+RUN_DIR = "/mnt/run"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the command line said. `secrets` are values by the names of the manifest."""
+
+    input: Any = None
+    creds: Creds = Creds.none
+    engine: str = ""
+    scripted_model: bool = False
+    unsandboxed: bool = False
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """`folder` is the run's folder on this machine; `response` what Lambda would have answered."""
+
+    run: Run
+    folder: Path
+    response: Response
+
+
+class Outlet(Protocol):
+    """Where a run reads its definition and leaves its folder: the bucket, or a volume."""
+
+    volume: Path | None
+
+    def prepare(self, document: Mapping[str, Any]) -> dict[str, str]:
+        """Store the definition; the environment that points to it."""
+
+    def fetch(self, folder: Path) -> None:
+        """Bring the run folder to `folder`."""
+
+
+def run_local(
+    project: Project, job: Job, options: Options, *, on_line: Line, note: Line, stop: threading.Event
+) -> Ended:
+    """Run one job here. `on_line` gets the run's own lines, `note` ours. Setting `stop` ends it softly."""
+    run_id = runs.new_run_id()
+    folder = project.root / ".lambdactl" / "runs" / run_id
+    site = project.site if options.creds is not Creds.none else project.offline_site
+    outlet: Outlet = _Volume(folder)
+    if options.creds is not Creds.none:
+        outlet = _Bucket(project, job, run_id, note)
+    environment = {**_environment(project, job, site, options, note), **outlet.prepare(project.definition(job, site))}
+    invoke, image = _runner(project, job, options, note)
+    with _relays(project, options, outlet) as relays:
+        invocation = Invocation(
+            image=image,
+            function_name=site.function(job.name),
+            function_arn=site.function_arn(job.name),
+            memory=job.memory,
+            timeout=job.timeout,
+            ephemeral_storage=job.ephemeral_storage,
+            architecture=job.architecture,
+            environment=environment,
+            event=runs.event(run_id, options.input),
+            request_id=run_id,
+            run_volume=outlet.volume,
+            relays=relays,
+        )
+        response = invoke(invocation, on_line, stop)
+    outlet.fetch(folder)
+    return Ended(run=_outcome(folder, run_id, job, response), folder=folder, response=response)
+
+
+def _outcome(folder: Path, run_id: str, job: Job, response: Response) -> Run:
+    result = folder / "result.json"
+    if result.exists():
+        return runs.ended(json.loads(result.read_text(encoding="utf-8")), str(folder))
+    try:
+        reason = json.loads(response.payload).get("errorMessage", "")
+    except (ValueError, AttributeError):
+        reason = ""
+    return Run(id=run_id, job=job.name, folder=str(folder), state="lost", reason=reason or "no result was written")
+
+
+# -- what the job finds in its environment ------------------------------------------------------------
+
+
+def _environment(project: Project, job: Job, site: Site, options: Options, note: Line) -> dict[str, str]:
+    environment = {OWNER: f"{site.project}/{site.environment}", "AWS_REGION": site.region}
+    values = dict(options.secrets)
+    if options.scripted_model and (key := secret_values.model_key(job)):
+        values[key] = MADE_UP_KEY
+    if options.creds is Creds.none:
+        secret_values.check(job, values)
+    else:
+        environment |= _credentials(project, job, site, options.creds, note)
+    if values or options.creds is Creds.none:
+        environment["LAMBDACTL_SECRETS"] = json.dumps(values)
+    return environment
+
+
+def _credentials(project: Project, job: Job, site: Site, creds: Creds, note: Line) -> dict[str, str]:
+    if creds is Creds.own:
+        note(f"AWS: your own credentials, {credentials.caller(project.aws)}: not what the deployed job may do")
+        return credentials.own(project.aws)
+    found, how = credentials.of_job(project.aws, job, site)
+    note(f"AWS: {how}")
+    return found
+
+
+@contextmanager
+def _relays(project: Project, options: Options, outlet: Outlet) -> Iterator[tuple[Relay, ...]]:
+    """Ways out of the container to this machine's loopback: the scripted model, the embedded AWS."""
+    found = []
+    if project.sandbox and outlet.volume is None:
+        found.append(Relay(name="AWS_ENDPOINT_URL", target=project.sandbox_address))
+    if not options.scripted_model:
+        yield tuple(found)
+        return
+    from lambdactl.sandbox.model import ScriptedModel
+
+    with ScriptedModel() as model:
+        found.append(Relay(name="LAMBDACTL_MODEL_URL", target=("127.0.0.1", model.port)))
+        yield tuple(found)
+
+
+# -- where the run leaves its folder ------------------------------------------------------------------
+
+
+class _Volume:
+    """Without AWS: a folder that becomes the volume at /mnt/run and comes back from it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.volume: Path | None = folder.with_name(f"{folder.name}.volume")
+
+    def prepare(self, document: Mapping[str, Any]) -> dict[str, str]:
+        assert self.volume is not None
+        (self.volume / "out").mkdir(parents=True)
+        name = f"{digest(document)}.json"
+        (self.volume / name).write_bytes(canonical(document))
+        return {"LAMBDACTL_RUN_DIR": RUN_DIR, "LAMBDACTL_DEFINITION": f"{RUN_DIR}/{name}"}
+
+    def fetch(self, folder: Path) -> None:
+        assert self.volume is not None
+        (self.volume / "out").rename(folder)
+        shutil.rmtree(self.volume)
+
+
+class _Bucket:
+    """With AWS: the project's bucket, exactly as in Lambda."""
+
+    volume: Path | None = None
+
+    def __init__(self, project: Project, job: Job, run_id: str, note: Line) -> None:
+        self._project, self._job, self._run_id, self._note = project, job, run_id, note
+
+    def prepare(self, document: Mapping[str, Any]) -> dict[str, str]:
+        site, aws = self._project.site, self._project.aws
+        key = site.definition_key(self._job.name, digest(document))
+        where = {"Bucket": site.bucket, "Key": key}
+        try:
+            if aws.maybe_call("s3", "HeadObject", where) is None:
+                self._note("this definition is not deployed yet: stored beside the deployed one")
+                aws.call("s3", "PutObject", {**where, "Body": canonical(document)})
+        except NotFound:
+            raise Refused(f"there is no bucket {site.bucket}", hint="`lambdactl apply` makes it") from None
+        return {"LAMBDACTL_BUCKET": site.bucket, "LAMBDACTL_DEFINITION": key}
+
+    def fetch(self, folder: Path) -> None:
+        folder.mkdir(parents=True)
+        for _ in self._project.download(self._project.run_of(self._job.name, self._run_id), folder):
+            pass
+
+
+# -- what runs it -------------------------------------------------------------------------------------
+
+Invoke = Callable[[Invocation, Line, threading.Event], Response]
+
+
+def _runner(project: Project, job: Job, options: Options, note: Line) -> tuple[Invoke, str]:
+    """How to invoke, and the image (or the tree) to invoke."""
+    if options.engine == PROCESS:
+        return _process(project, job, options, note)
+    from lambdactl.publish import Local
+    from lambdactl.runners import local
+
+    engine = project.engine(options.engine)
+    context = project.contexts[job.name]
+    image = ""
+    if options.creds is not Creds.none and not project.sandbox:
+        image = project.pulled(engine, context.fingerprint)
+        if image:
+            note(f"image {context.fingerprint[:12]}: from the registry")
+    if not image:
+        image = Local(engine=engine, settings=project.settings, on_line=note).image(context)
+        note(f"image {context.fingerprint[:12]}: {image}")
+    return lambda invocation, on_line, stop: local.invoke(invocation, engine, on_line, stop), image
+
+
+def _process(project: Project, job: Job, options: Options, note: Line) -> tuple[Invoke, str]:
+    from lambdactl.image.tree import install_tree
+    from lambdactl.runners import process
+
+    if not (options.scripted_model or options.unsandboxed or job.agent.type == "command"):
+        raise RunError(
+            "--engine process runs the agent on this machine with nothing to hold it back",
+            hint="use --scripted-model, or say --unsandboxed if you mean it",
+        )
+    if options.creds is Creds.own:
+        raise RunError("--engine process never gets your AWS credentials", hint="use --creds none")
+    context = project.contexts[job.name]
+    tree = project.root / ".lambdactl" / "trees" / context.fingerprint
+    if not tree.exists():
+        tree.parent.mkdir(parents=True, exist_ok=True)
+        install_tree(context, tree, note, project.settings.ca_bundle)
+    return process.invoke, str(tree)

@@ -1,0 +1,194 @@
+"""The door to AWS: patience, translation, and what it never lets through."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from lambdactl.aws import Aws, Endpoint, masked
+from lambdactl.engine import Call, ImageRef, Wait
+from lambdactl.errors import AwsError, NotFound
+from lambdactl.sandbox.front import Front, Next, Request, Response
+from lambdactl.sandbox.identify import identify
+
+CONFLICT = b'{"Type":"User","message":"The operation cannot be performed at this time. An update is in progress for resource: arn"}'
+YOUNG_ROLE = b'{"Type":"User","message":"The role defined for the function cannot be assumed by Lambda."}'
+
+
+class Script:
+    """An AWS that answers each operation with the given responses, one after the other, then the last."""
+
+    def __init__(self, **answers: list[Response]) -> None:
+        self.answers = answers
+        self.calls: list[str] = []
+
+    def __call__(self, request: Request, following: Next) -> Response:
+        operation = identify(request)[1]
+        self.calls.append(operation)
+        left = self.answers[operation]
+        return left.pop(0) if len(left) > 1 else left[0]
+
+
+def answer(body: bytes = b"{}", status: int = 200, code: str = "") -> Response:
+    headers = (("Content-Type", "application/json"), *((("x-amzn-errortype", code),) if code else ()))
+    return Response(status=status, headers=headers, body=body)
+
+
+def state(value: str, update: str = "Successful") -> Response:
+    return answer(
+        f'{{"Configuration":{{"State":"{value}","LastUpdateStatus":"{update}","StateReason":"no image"}}}}'.encode()
+    )
+
+
+@pytest.fixture
+def scripted() -> Iterator[tuple[Aws, Script, list[float]]]:
+    script, slept = Script(), []
+    with Front("http://127.0.0.1:9", [script]) as front:
+        endpoint = Endpoint(url=front.url, region="us-east-1", access_key="made", secret_key="up")
+        clock = [0.0]
+
+        def sleep(seconds: float) -> None:
+            slept.append(seconds)
+            clock[0] += seconds
+
+        yield Aws(endpoint=endpoint, sleep=sleep, clock=lambda: clock[0]), script, slept
+
+
+SETTLED = Wait(
+    operation="GetFunction",
+    parameters={"FunctionName": "f"},
+    paths=("Configuration.State", "Configuration.LastUpdateStatus"),
+    pending=frozenset({"Pending", "InProgress"}),
+    failed=frozenset({"Failed"}),
+    reason="Configuration.StateReason",
+)
+UPDATE = Call(
+    service="lambda",
+    operation="UpdateFunctionConfiguration",
+    parameters={"FunctionName": "f", "Environment": {"Variables": {"A": "one-value"}}},
+    wait=SETTLED,
+)
+
+
+def test_a_young_role_and_a_running_update_are_waited_for(scripted) -> None:  # type: ignore[no-untyped-def]
+    aws, script, slept = scripted
+    script.answers = {
+        "UpdateFunctionConfiguration": [
+            answer(YOUNG_ROLE, 400, "InvalidParameterValueException"),
+            answer(CONFLICT, 409, "ResourceConflictException"),
+            answer(),
+        ],
+        "GetFunction": [state("Pending"), state("Active", "InProgress"), state("Inactive")],
+    }
+    aws.perform(UPDATE)
+    assert script.calls == ["UpdateFunctionConfiguration"] * 3 + ["GetFunction"] * 3
+    assert len(slept) == 4
+
+
+def test_a_role_that_stays_unusable_fails_after_the_patience_for_it(scripted) -> None:  # type: ignore[no-untyped-def]
+    aws, script, slept = scripted
+    script.answers = {
+        "UpdateFunctionConfiguration": [answer(YOUNG_ROLE, 400, "InvalidParameterValueException")]
+    }
+    with pytest.raises(AwsError, match="cannot be assumed by Lambda"):
+        aws.perform(UPDATE)
+    assert 110 < sum(slept) < 130
+
+
+def test_an_error_that_time_does_not_mend_is_not_repeated(scripted) -> None:  # type: ignore[no-untyped-def]
+    aws, script, slept = scripted
+    script.answers = {
+        "UpdateFunctionConfiguration": [answer(b'{"message":"no"}', 403, "AccessDeniedException")]
+    }
+    with pytest.raises(AwsError, match=r"lambda\.UpdateFunctionConfiguration.*AccessDeniedException: no"):
+        aws.perform(UPDATE)
+    assert (script.calls, slept) == (["UpdateFunctionConfiguration"], [])
+
+
+def test_a_function_that_fails_after_the_call_says_why(scripted) -> None:  # type: ignore[no-untyped-def]
+    aws, script, _ = scripted
+    script.answers = {"UpdateFunctionConfiguration": [answer()], "GetFunction": [state("Failed")]}
+    with pytest.raises(AwsError, match="no image"):
+        aws.perform(UPDATE)
+
+
+def test_what_is_so_already_is_a_success(scripted) -> None:  # type: ignore[no-untyped-def]
+    aws, script, _ = scripted
+    script.answers = {"DeleteFunction": [answer(b'{"message":"gone"}', 404, "ResourceNotFoundException")]}
+    delete = Call(service="lambda", operation="DeleteFunction", parameters={"FunctionName": "f"})
+    with pytest.raises(NotFound):
+        aws.perform(delete)
+    aws.perform(replace(delete, tolerate=frozenset({"ResourceNotFoundException"})))
+
+
+def test_a_late_reference_is_put_in(scripted) -> None:  # type: ignore[no-untyped-def]
+    aws, script, _ = scripted
+    seen = []
+
+    def keep(request: Request, following: Next) -> Response:
+        seen.append(request.body)
+        return answer()
+
+    with Front("http://127.0.0.1:9", [keep]) as front:
+        aws = Aws(endpoint=Endpoint(url=front.url, region="us-east-1", access_key="made", secret_key="up"))
+        aws.images["tag"] = "registry/repository@sha256:abc"
+        parameters = {"FunctionName": "f", "ImageUri": ImageRef("tag")}
+        aws.perform(Call(service="lambda", operation="UpdateFunctionCode", parameters=parameters))
+    assert b"registry/repository@sha256:abc" in seen[0]
+
+
+def test_a_truncated_answer_is_an_error_and_never_an_empty_account(scripted) -> None:  # type: ignore[no-untyped-def]
+    aws, script, _ = scripted
+    script.answers = {"ListFunctions": [answer(b"{}")]}
+    with pytest.raises(AwsError, match="cut short"):
+        aws.pages("lambda", "ListFunctions", "Functions")
+
+
+def test_the_same_read_is_made_once_however_many_ask(scripted) -> None:  # type: ignore[no-untyped-def]
+    aws, script, _ = scripted
+    script.answers = {"ListFunctions": [answer(b'{"Functions":[]}')]}
+    threads = [
+        threading.Thread(target=lambda: aws.pages("lambda", "ListFunctions", "Functions")) for _ in range(8)
+    ]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert script.calls == ["ListFunctions"]
+
+
+def test_no_value_that_we_sent_comes_back_in_an_error(scripted) -> None:  # type: ignore[no-untyped-def]
+    aws, script, _ = scripted
+    echo = b'{"message":"exceeded the 4KB limit. String measured: {\\"A\\":\\"one-value\\",\\"B\\":\\"x\\"} one-value"}'
+    script.answers = {"UpdateFunctionConfiguration": [answer(echo, 400, "InvalidParameterValueException")]}
+    with pytest.raises(AwsError) as caught:
+        aws.perform(UPDATE)
+    assert "one-value" not in str(caught.value)
+    assert "4KB limit" in str(caught.value)
+
+
+def test_values_of_parameters_are_masked_and_names_are_not() -> None:
+    text = masked(
+        "bad value hunter2-hunter2 for /agents/token", {"Name": "/agents/token", "Value": "hunter2-hunter2"}
+    )
+    assert text == "bad value *** for /agents/token"
+
+
+def test_nothing_of_the_machine_reaches_a_chosen_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While an endpoint is chosen, no variable, profile or file can lead a call to AWS."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "https://lambda.us-west-2.amazonaws.com")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", "https://lambda.us-west-2.amazonaws.com")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAREALLOOKING")
+    monkeypatch.setenv("AWS_REGION", "us-west-2")
+    monkeypatch.setenv("AWS_PROFILE", "default")
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
+    aws = Aws(
+        endpoint=Endpoint(url="http://127.0.0.1:9", region="us-east-1", access_key="made", secret_key="up")
+    )
+    client = aws.client("lambda")
+    assert client.meta.endpoint_url == "http://127.0.0.1:9"
+    assert client.meta.region_name == "us-east-1"
+    assert aws.frozen_credentials() == {"AccessKeyId": "made", "SecretAccessKey": "up", "SessionToken": ""}
