@@ -1,0 +1,75 @@
+"""What a job's role may do: exactly design 5.5, whatever the manifest says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from lambdactl.kinds.role import TRUST, policy
+from lambdactl.policies import normal
+from tests.support.cloud import SITE, job
+
+
+def statements(**changes: object) -> dict[str, dict]:
+    return {each["Sid"]: each for each in policy(job(**changes), SITE)["Statement"]}
+
+
+def test_only_lambda_may_assume_it() -> None:
+    assert [each["Principal"] for each in TRUST["Statement"]] == [{"Service": "lambda.amazonaws.com"}]
+
+
+def test_it_reads_just_its_parameters() -> None:
+    found = statements(secrets={"A": "/agents/a", "B": "b", "C": "/agents/a"})
+    assert found["Parameters"]["Action"] == "ssm:GetParameters"
+    assert found["Parameters"]["Resource"] == [
+        "arn:aws:ssm:us-east-1:123456789012:parameter/agents/a",
+        "arn:aws:ssm:us-east-1:123456789012:parameter/b",
+    ]
+    condition = found["DecryptParameters"]["Condition"]["StringEquals"]
+    assert condition["kms:EncryptionContext:PARAMETER_ARN"] == found["Parameters"]["Resource"]
+    assert condition["kms:ViaService"] == "ssm.us-east-1.amazonaws.com"
+
+
+def test_without_secrets_it_reads_no_parameter_and_decrypts_nothing() -> None:
+    assert sorted(statements(secrets={})) == ["Definition", "ListRuns", "Logs", "Runs"]
+
+
+def test_it_writes_just_under_its_prefix_and_reads_just_its_definitions() -> None:
+    found = statements(prefix="team/triage/")
+    assert found["Runs"]["Resource"] == "arn:aws:s3:::demo-main-bucket/team/triage/*"
+    assert (
+        found["Definition"]["Resource"] == "arn:aws:s3:::demo-main-bucket/.lambdactl/demo/main/jobs/triage/*"
+    )
+    assert found["ListRuns"]["Condition"] == {"StringLike": {"s3:prefix": "team/triage/*"}}
+    writes = [sid for sid, each in found.items() if "s3:PutObject" in each["Action"]]
+    assert writes == ["Runs"]
+
+
+def test_it_cannot_make_log_groups() -> None:
+    found = statements()["Logs"]
+    assert "logs:CreateLogGroup" not in found["Action"]
+    assert found["Resource"] == "arn:aws:logs:us-east-1:123456789012:log-group:/aws/lambda/demo-main-triage:*"
+
+
+def test_a_bucket_key_adds_just_that_key() -> None:
+    key = "arn:aws:kms:us-east-1:123456789012:key/k"
+    found = {each["Sid"]: each for each in policy(job(), replace(SITE, kms_key=key))["Statement"]}
+    assert found["BucketKey"]["Resource"] == key
+    assert found["BucketKey"]["Condition"]["StringEquals"]["kms:ViaService"] == "s3.us-east-1.amazonaws.com"
+
+
+def test_policies_are_compared_by_meaning() -> None:
+    ours = policy(job(), SITE)
+    spelled = {
+        "Statement": [
+            {**each, "Action": [each["Action"]] if isinstance(each["Action"], str) else each["Action"][::-1]}
+            for each in reversed(ours["Statement"])
+        ],
+        "Version": "2012-10-17",
+    }
+    assert normal(spelled) == normal(ours)
+    from json import dumps
+    from urllib.parse import quote
+
+    assert normal(quote(dumps(spelled))) == normal(ours)
+    less = {**ours, "Statement": ours["Statement"][:-1]}
+    assert normal(less) != normal(ours)

@@ -1,0 +1,90 @@
+"""Plans as people read them. The texts are golden: change them on purpose."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from lambdactl.engine import Plan, make_plan
+from lambdactl.manifest.job import Agent
+from lambdactl.report import plan as report
+from lambdactl.wanted import wanted
+from tests.engine.world import Thing, world
+from tests.support.cloud import deployments, job
+
+HOSTILE = "[red]x[/red] \x1b[2J\x1b]0;title\x07 `tick` ``` @someone <img src=x> ::error::boo \u202eevil"
+
+
+def changed(**changes: object) -> Plan:
+    return make_plan(wanted(deployments(job())), wanted(deployments(job(**changes))))
+
+
+def test_a_changed_field_is_one_line_and_the_rest_is_counted() -> None:
+    assert report.text(changed(timeout=700)).plain.splitlines() == [
+        "~ function.triage",
+        "    timeout: 600 -> 700",
+        f"1 to update; 7 unchanged. Plan {changed(timeout=700).fingerprint}",
+    ]
+
+
+def test_nothing_to_do_is_said() -> None:
+    assert report.text(changed()).plain == "Nothing to do: 8 resources are as wanted.\n"
+
+
+def test_a_changed_prompt_is_a_line_diff() -> None:
+    before = wanted(deployments(job(agent=Agent(type="command", prompt="one\ntwo\nthree\n"))))
+    after = wanted(deployments(job(agent=Agent(type="command", prompt="one\n2\nthree\n"))))
+    lines = report.text(make_plan(before, after)).plain.splitlines()
+    at = lines.index("    document.prompt:")
+    assert lines[at + 1 : at + 6] == [
+        "      @@ -1,3 +1,3 @@",
+        "       one",
+        "      -two",
+        "      +2",
+        "       three",
+    ]
+
+
+def test_what_is_refused_orphaned_and_kept_is_listed() -> None:
+    found = world(Thing(name="a", owned=False), Thing(name="b"))
+    text = report.text(make_plan(found, world(Thing(name="a", size=1)), notes=("a note",))).plain
+    assert text.splitlines() == [
+        "! thing.a: exists, but does not carry our ownership mark",
+        "? thing.b: no longer in git; `apply --prune` would remove it",
+        "# a note",
+        "Refused: 1 found in AWS under our names, but not ours.",
+    ]
+
+
+@pytest.mark.parametrize("draw", [lambda plan: report.text(plan).plain, report.comment])
+def test_hostile_text_stays_text(draw) -> None:  # type: ignore[no-untyped-def]
+    before = wanted(deployments(job(description="")))
+    text = draw(make_plan(before, wanted(deployments(job(description=HOSTILE)))))
+    assert "\x1b" not in text
+    assert "\x07" not in text
+    assert "\u202e" not in text
+
+
+def test_a_comment_cannot_be_left_through_its_fence_and_is_cut_below_githubs_limit() -> None:
+    prompt = "```\n</details> @everyone\n" + "line\n" * 40_000
+    before = wanted(deployments(job(agent=Agent(type="command", prompt="before"))))
+    text = report.comment(
+        make_plan(before, wanted(deployments(job(agent=Agent(type="command", prompt=prompt)))))
+    )
+    assert len(text) < 65_535
+    fence = next(line for line in text.splitlines() if line.startswith("```"))
+    assert fence.removesuffix("diff") == "````"
+    assert text.rstrip().endswith("````")
+
+
+def test_json_is_a_document_with_every_difference() -> None:
+    document = json.loads(report.json_(changed(timeout=700)))
+    assert document["steps"] == [
+        {
+            "address": "function.triage",
+            "action": "update",
+            "deltas": [{"field": "timeout", "found": 600, "wanted": 700}],
+        }
+    ]
+    assert (document["changes"], document["unchanged"]) == (True, 7)
