@@ -53,6 +53,8 @@ def start(folder: Folder, root: Path, engine: str, scripted_model: bool) -> Stat
             daemon.kill()
             raise SandboxError(f"the sandbox was not up in {STARTS_WITHIN:.0f} s", hint=f"see {folder.log}")
         time.sleep(0.02)
+    if state.pid != daemon.pid:
+        daemon.kill()  # another one, whose `up` was interrupted, was first
     return state
 
 

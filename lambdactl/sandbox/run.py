@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
+from lambdactl.errors import SandboxError
 from lambdactl.sandbox.answers import Answer
 from lambdactl.sandbox.functions import Function
 from lambdactl.sandbox.invoke import Run
@@ -12,7 +14,7 @@ from lambdactl.sandbox.invoke import Run
 PROCESS = "process"
 
 
-def runner(engine: str, *, relays: Mapping[str, int], environment: Mapping[str, str]) -> Run:
+def runner(engine: str, *, root: Path, relays: Mapping[str, int], environment: Mapping[str, str]) -> Run:
     """`relays` are variables of the function and the loopback ports behind them; `engine` as in `up`.
 
     The container engine is looked for when the first job runs: a sandbox without one still plans and
@@ -28,9 +30,10 @@ def runner(engine: str, *, relays: Mapping[str, int], environment: Mapping[str, 
     ) -> Answer:
         from lambdactl import container
         from lambdactl.runners import local, process
+        from lambdactl.runners.protocol import Invocation, Relay
 
-        invocation = local.Invocation(
-            image=function.image,
+        invocation = Invocation(
+            image=tree(root, function) if engine == PROCESS else function.image,
             function_name=function.name,
             function_arn=function.arn,
             memory=function.memory,
@@ -41,7 +44,7 @@ def runner(engine: str, *, relays: Mapping[str, int], environment: Mapping[str, 
             event=event,
             request_id=request_id,
             run_volume=None,
-            relays=tuple(local.Relay(name, ("127.0.0.1", port)) for name, port in relays.items()),
+            relays=tuple(Relay(name=name, target=("127.0.0.1", port)) for name, port in relays.items()),
         )
         if engine == PROCESS:
             response = process.invoke(invocation, on_line, stop)
@@ -52,3 +55,13 @@ def runner(engine: str, *, relays: Mapping[str, int], environment: Mapping[str, 
         )
 
     return run
+
+
+def tree(root: Path, function: Function) -> str:
+    """Without a container an image is a folder: what would be in it, by its tag."""
+    found = root / ".lambdactl" / "trees" / function.image.rpartition(":")[2]
+    if not found.is_dir():
+        raise SandboxError(
+            f"{found} does not exist", hint="lambdactl run-local JOB --engine process installs it"
+        )
+    return str(found)

@@ -22,11 +22,13 @@ from lambdactl.sandbox.emulator import Emulator
 from lambdactl.sandbox.fill import Fill
 from lambdactl.sandbox.front import Front, Layer
 from lambdactl.sandbox.functions import Functions
-from lambdactl.sandbox.invoke import Invoker
+from lambdactl.sandbox.invoke import Invoker, Run
 from lambdactl.sandbox.layers import invoke, narrow, programs_only
 from lambdactl.sandbox.model import ScriptedModel
 from lambdactl.sandbox.run import runner
 from lambdactl.sandbox.state import Folder, State
+
+ENDS_WITHIN = 45.0  # seconds; another daemon of this project may be about to end
 
 
 def main() -> None:
@@ -40,34 +42,32 @@ def main() -> None:
         signal.signal(number, lambda *_: stop.set())
     folder = Folder.of(given.root)
     folder.make()
-    if not folder.be_alive():
+    if not folder.be_alive(ENDS_WITHIN):
         sys.exit("another daemon of this project is up")
     try:
-        serve(folder, given.engine, not given.real_model, stop, sys.stderr.buffer)
+        serve(given.root, given.engine, not given.real_model, stop, sys.stderr.buffer)
     except LambdactlError as error:
         sys.exit(str(error))
 
 
-def serve(folder: Folder, engine: str, scripted: bool, stop: threading.Event, log: BinaryIO) -> None:
+def serve(root: Path, engine: str, scripted: bool, stop: threading.Event, log: BinaryIO) -> None:
     """Until `stop` is set, or the emulator ends."""
+    folder = Folder.of(root)
     ports = folder.ports()
     with ExitStack() as open_:
         emulator = open_.enter_context(Emulator(folder.emulator, account=ACCOUNT, region=REGION, log=log))
-        model = open_.enter_context(_model(ports.get("model", 0))) if scripted else None
+        model = open_.enter_context(_model(ports.get("model", 0))).url if scripted else ""
         # The fronts want the invoker and it wants their addresses: they are bound now, and serve later.
         call: Layer = invoke(lambda request: invoker(request))
         door = Front(emulator.url, [programs_only, narrow(), call])
         front = _front(emulator.url, [programs_only, call, Fill()], ports.get("front", 0))
-        invoker = _invoker(front.url, engine, door.url, model.url if model else "")
+        relays = {"AWS_ENDPOINT_URL": door.port} | ({"LAMBDACTL_MODEL_URL": _port(model)} if model else {})
+        invoker = _invoker(front.url, runner(engine, root=root, relays=relays, environment=_credentials()))
         open_.enter_context(door)
         open_.enter_context(front)
         open_.callback(invoker.close)
-        model_url = model.url if model else ""
-        folder.remember({**ports, "front": front.port, **({"model": _port(model_url)} if model else {})})
-        started = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        folder.write(
-            State(pid=os.getpid(), started=started, url=front.url, model_url=model_url, engine=engine)
-        )
+        folder.remember(ports | {"front": front.port} | ({"model": _port(model)} if model else {}))
+        folder.write(State(pid=os.getpid(), started=_now(), url=front.url, model_url=model, engine=engine))
         open_.callback(folder.forget)
         while emulator.alive() and not stop.wait(0.2):
             pass
@@ -87,7 +87,7 @@ def _model(port: int) -> ScriptedModel:
         return ScriptedModel()
 
 
-def _invoker(url: str, engine: str, door: str, model: str) -> Invoker:
+def _invoker(url: str, run: Run) -> Invoker:
     import boto3
 
     session = boto3.Session(**session_arguments(Endpoint(url=url)))
@@ -95,8 +95,6 @@ def _invoker(url: str, engine: str, door: str, model: str) -> Invoker:
     def client(service: str) -> Any:
         return session.client(service, endpoint_url=url)
 
-    relays = {"AWS_ENDPOINT_URL": _port(door)} | ({"LAMBDACTL_MODEL_URL": _port(model)} if model else {})
-    run = runner(engine, relays=relays, environment=_credentials())
     return Invoker(Functions(client("lambda"), client("ecr")), client("logs"), run)
 
 
@@ -109,6 +107,10 @@ def _credentials() -> dict[str, str]:
         "AWS_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,
     }
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _port(url: str) -> int:

@@ -82,8 +82,8 @@ class Folder:
         with open(self.path / "alive.lock", "a") as lock:
             return not _locked(lock.fileno())
 
-    def be_alive(self, patience: float = 2) -> bool:
-        """For the daemon: locked until its process ends; False when another one is (`patience`: seconds)."""
+    def be_alive(self, patience: float) -> bool:
+        """For the daemon: locked until its process ends; False when another one is (`patience` is in s)."""
         until = time.monotonic() + patience  # `alive` of a command holds the lock for a moment
         lock = os.open(self.path / "alive.lock", os.O_RDWR | os.O_CREAT, 0o600)  # closed by nobody
         while not (mine := _locked(lock)) and time.monotonic() < until:
