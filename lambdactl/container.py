@@ -137,9 +137,9 @@ def _try_docker(engine: Engine) -> tuple[Engine | None, str]:
     )
     if done.returncode:
         return None, last_words(done.stderr) or "its daemon does not answer"
-    if engine.call("buildx", "version", timeout=30, check=False).returncode == 0:
-        return Engine(name="docker", executable=engine.executable, buildx=True), ""
     major = done.stdout.split(b".", 1)[0]
     if major.isdigit() and int(major) < FIRST_WITHOUT_BUILDKIT:
-        return engine, ""
+        return engine, ""  # its `build` is its own, also beside a buildx plugin
+    if engine.call("buildx", "version", timeout=30, check=False).returncode == 0:
+        return Engine(name="docker", executable=engine.executable, buildx=True), ""
     return None, "no buildx"

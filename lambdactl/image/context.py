@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lambdactl import bundled
 from lambdactl.errors import BuildError
 from lambdactl.image import npm, oci, pypi
 from lambdactl.image.contents import TOOLS, Bundle, Contents, contents
@@ -58,10 +59,6 @@ class Context:
 
 def context(job: Job, project: Project, lock: Lock, agent_source: Path | None = None) -> Context:
     """Everything `docker build` needs for this job. `agent_source`: the supervisor, default our own."""
-    if agent_source is None:
-        from lambdactl import bundled
-
-        agent_source = bundled.agent_source()
     wanted = contents(job)
     _refuse_clashes(wanted)
     first = tuple(_folder(bundle) for bundle in wanted.first)
@@ -70,7 +67,7 @@ def context(job: Job, project: Project, lock: Lock, agent_source: Path | None = 
         "install.py": File(INSTALLER.read_bytes()),
         "tools.txt": File(pypi.requirements(lock.closure(TOOLS)).encode()),
         "links.json": File(_json(_links(wanted)).encode()),
-        **{f"agent/{path}": file for path, file in source(agent_source).items()},
+        **{f"agent/{path}": file for path, file in source(agent_source or bundled.agent_source()).items()},
         **{f"files/{path}": file for path, file in included(job, project.root).items()},
     }
     for bundle in (*wanted.first, *wanted.bundles):

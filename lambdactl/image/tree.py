@@ -23,7 +23,8 @@ from lambdactl.image.programs import PROXIES
 def install_tree(context: Context, target: Path, on_line: Callable[[str], None], ca_bundle: str = "") -> None:
     """Make `target`; it must not exist. Whole or not there: a failure leaves nothing.
 
-    uv and Node are put beside it, and shared by all trees of the same folder.
+    uv and Node are put beside it, and shared by all trees of the same folder. `ca_bundle` defaults to
+    what SSL_CERT_FILE names.
     """
     if context.apt:
         on_line(f"not installed without a container (apt): {' '.join(context.apt)}")
@@ -78,7 +79,7 @@ class _Installer:
             "LAMBDACTL_HOME": str(home),
             "LAMBDACTL_TOOLS": str(tools),
             "LAMBDACTL_CACHE": str(home.parent / "cache"),
-            "LAMBDACTL_CA": ca_bundle or "/nonexistent",
+            "LAMBDACTL_CA": ca_bundle or os.environ.get("SSL_CERT_FILE", "/nonexistent"),
         }
 
     def step(self, name: str, *arguments: str) -> None:
@@ -98,6 +99,6 @@ class _Installer:
         with process.stdout:
             for line in process.stdout:
                 self.on_line(line.rstrip("\n"))
-                last = [*last[-4:], line.strip()]
+                last = [*last[-11:], line.strip()] if line.strip() else last
         if process.wait():
             raise BuildError(f"installing {' '.join(arguments) or name} failed", why=" | ".join(last))

@@ -34,7 +34,7 @@ LOCK = Lock(
 
 def sample(**fields: object) -> Job:
     agent = Agent(type="claude-code", version="2.1.240", prompt="Do it.")
-    return job(agent=agent, mcp_servers=(served(EVERYTHING),), include=("files",), **fields)
+    return job(agent=agent, mcp_servers=(served(EVERYTHING),), include=("files",), **fields)  # type: ignore[arg-type]
 
 
 @pytest.fixture

@@ -1,0 +1,27 @@
+"""What a machine, not a project, decides about builds: three environment variables. Pure.
+
+A CA bundle's path, a build network or a base image from a registry next door belong to the machine;
+in lambdactl.yaml they would be wrong for everybody else. None of them changes what is in an image
+but the base, whose digest is in the fingerprint as always.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from lambdactl.manifest.job import Project
+
+BASE_IMAGE = "LAMBDACTL_BASE_IMAGE"  # by digest (name@sha256:...) it needs no entry in the lock
+CA_BUNDLE = "LAMBDACTL_CA_BUNDLE"
+BUILD_NETWORK = "LAMBDACTL_BUILD_NETWORK"
+
+
+def on_machine(project: Project, environ: Mapping[str, str]) -> Project:
+    """The project's settings with this machine's in place of them, where it has any."""
+    return replace(
+        project,
+        base_image=environ.get(BASE_IMAGE) or project.base_image,
+        ca_bundle=environ.get(CA_BUNDLE) or project.ca_bundle,
+        build_network=environ.get(BUILD_NETWORK) or project.build_network,
+    )

@@ -1,0 +1,29 @@
+"""What a machine may say about builds, and what it may not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lambdactl.image.machine import on_machine
+from lambdactl.manifest.job import Project
+
+PROJECT = Project(name="demo", root=Path(), ca_bundle="/project.pem")
+
+
+def test_a_machine_that_says_nothing_changes_nothing() -> None:
+    assert on_machine(PROJECT, {}) == PROJECT
+    assert on_machine(PROJECT, {"LAMBDACTL_BASE_IMAGE": ""}) == PROJECT
+
+
+def test_a_machine_replaces_three_settings() -> None:
+    found = on_machine(
+        PROJECT,
+        {
+            "LAMBDACTL_BASE_IMAGE": "127.0.0.1:5000/base",
+            "LAMBDACTL_CA_BUNDLE": "/machine.pem",
+            "LAMBDACTL_BUILD_NETWORK": "host",
+            "LAMBDACTL_NAME": "other",
+        },
+    )
+    assert (found.base_image, found.ca_bundle) == ("127.0.0.1:5000/base", "/machine.pem")
+    assert (found.build_network, found.name) == ("host", "demo")
