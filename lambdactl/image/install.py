@@ -122,9 +122,9 @@ def links(file: str) -> None:
             program.chmod(0o755)
 
 
-def resolve(wanted: dict[str, Any]) -> Iterator[tuple[Path, Path]]:
+def resolve(wanted: dict[str, Any], home: Path = HOME) -> Iterator[tuple[Path, Path]]:
     """Pairs of a link and the program it leads to."""
-    path, prefix = HOME / wanted["path"], HOME / wanted["prefix"]
+    path, prefix = home / wanted["path"], home / wanted["prefix"]
     if wanted["natives"]:
         target = prefix / "node_modules" / wanted["natives"].get(this_platform(), "-")
         if not target.is_file():
