@@ -15,7 +15,7 @@ setup: .venv/.ready
 
 # Validate, plan, apply, run-local, launch: against an embedded AWS, with a scripted model.
 demo: setup
-	@PATH="$(CURDIR)/$(BIN):$$PATH" bash docs/demo.sh
+	@$(BIN)/python -m tests.demo
 
 # What is missing on this machine is said first; then no test may be skipped for it.
 test: setup

@@ -6,7 +6,7 @@ In a wheel they lie in `lambdactl/_data`; in the source tree `agent/` and `schem
 from __future__ import annotations
 
 import json
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ def agent_source() -> Path:
     return _folder("agent")
 
 
-@lru_cache(maxsize=None)
+@cache
 def schema(name: str) -> dict[str, Any]:
     """The JSON Schema `schemas/<name>.schema.json`. The same object each time: do not change it."""
     document = json.loads((_folder("schemas") / f"{name}.schema.json").read_text("utf-8"))

@@ -14,17 +14,19 @@ Every method raises `lambdactl.errors.LambdactlError` or one of its kinds, and n
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from lambdactl import manifest
 from lambdactl.errors import ManifestError, Problem, Refused, UsageError
+from lambdactl.image.machine import on_machine
 from lambdactl.manifest.job import Job
 from lambdactl.manifest.job import Project as Settings
+from lambdactl.ports import address_of
 from lambdactl.site import Site, aws_registry
 
 if TYPE_CHECKING:  # what costs an import of boto3 or of the image code comes in when it is used
@@ -58,7 +60,7 @@ class Project:
         loaded = manifest.load(manifest.find_root(Path(path)), environment)
         if loaded.problems:
             raise ManifestError(list(loaded.problems))
-        return cls(loaded.project, loaded.jobs, sandbox=sandbox)
+        return cls(on_machine(loaded.project, os.environ), loaded.jobs, sandbox=sandbox)
 
     @staticmethod
     def validate(path: str | Path = ".", manifests: Sequence[Path] = ()) -> tuple[Problem, ...]:
@@ -122,10 +124,7 @@ class Project:
         """Host and port of the embedded AWS."""
         from lambdactl.sandbox import endpoint
 
-        url = urlsplit(endpoint(self.root).url)
-        assert url.hostname is not None
-        assert url.port is not None
-        return url.hostname, url.port
+        return address_of(endpoint(self.root).url)
 
     def _site(self, account: str, region: str, registry: str) -> Site:
         name, environment = self.settings.name, self.settings.environment
@@ -203,7 +202,7 @@ class Project:
         on_line: Line = _silent,
         stop: Callable[[], bool] = lambda: False,
     ) -> Iterator[Event]:
-        """Carry out `plan`, yielding events. What an image build needs is looked for before anything starts."""
+        """Carry out `plan`, yielding events. What a build needs is looked for before anything starts."""
         from lambdactl import reconcile
 
         builds = any(step.address.kind == "image" and step.action == "create" for step in plan.steps)

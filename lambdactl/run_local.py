@@ -21,14 +21,14 @@ from lambdactl.definition import canonical, digest
 from lambdactl.errors import NotFound, Refused, RunError
 from lambdactl.kinds.function import OWNER
 from lambdactl.manifest.job import Job
+from lambdactl.ports import address_of
 from lambdactl.project import Line, Project
-from lambdactl.runners.protocol import Invocation, Relay, Response
+from lambdactl.runners.protocol import RUN_VOLUME, Invocation, Relay, Response
 from lambdactl.runs import Run
 from lambdactl.site import Site
 
 MADE_UP_KEY = "scripted-model"  # the scripted model takes any key
 PROCESS = "process"
-RUN_DIR = "/mnt/run"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +74,10 @@ def run_local(
     outlet: Outlet = _Volume(folder)
     if options.creds is not Creds.none:
         outlet = _Bucket(project, job, run_id, note)
-    environment = {**_environment(project, job, site, options, note), **outlet.prepare(project.definition(job, site))}
+    environment = {
+        **_environment(project, job, site, options, note),
+        **outlet.prepare(project.definition(job, site)),
+    }
     invoke, image = _runner(project, job, options, note)
     with _relays(project, options, outlet) as relays:
         invocation = Invocation(
@@ -104,7 +107,9 @@ def _outcome(folder: Path, run_id: str, job: Job, response: Response) -> Run:
         reason = json.loads(response.payload).get("errorMessage", "")
     except (ValueError, AttributeError):
         reason = ""
-    return Run(id=run_id, job=job.name, folder=str(folder), state="lost", reason=reason or "no result was written")
+    return Run(
+        id=run_id, job=job.name, folder=str(folder), state="lost", reason=reason or "no result was written"
+    )
 
 
 # -- what the job finds in its environment ------------------------------------------------------------
@@ -126,7 +131,9 @@ def _environment(project: Project, job: Job, site: Site, options: Options, note:
 
 def _credentials(project: Project, job: Job, site: Site, creds: Creds, note: Line) -> dict[str, str]:
     if creds is Creds.own:
-        note(f"AWS: your own credentials, {credentials.caller(project.aws)}: not what the deployed job may do")
+        note(
+            f"AWS: your own credentials, {credentials.caller(project.aws)}: not what the deployed job may do"
+        )
         return credentials.own(project.aws)
     found, how = credentials.of_job(project.aws, job, site)
     note(f"AWS: {how}")
@@ -145,7 +152,7 @@ def _relays(project: Project, options: Options, outlet: Outlet) -> Iterator[tupl
     from lambdactl.sandbox.model import ScriptedModel
 
     with ScriptedModel() as model:
-        found.append(Relay(name="LAMBDACTL_MODEL_URL", target=("127.0.0.1", model.port)))
+        found.append(Relay(name="LAMBDACTL_MODEL_URL", target=address_of(model.url)))
         yield tuple(found)
 
 
@@ -163,7 +170,7 @@ class _Volume:
         (self.volume / "out").mkdir(parents=True)
         name = f"{digest(document)}.json"
         (self.volume / name).write_bytes(canonical(document))
-        return {"LAMBDACTL_RUN_DIR": RUN_DIR, "LAMBDACTL_DEFINITION": f"{RUN_DIR}/{name}"}
+        return {"LAMBDACTL_RUN_DIR": RUN_VOLUME, "LAMBDACTL_DEFINITION": f"{RUN_VOLUME}/{name}"}
 
     def fetch(self, folder: Path) -> None:
         assert self.volume is not None

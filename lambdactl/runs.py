@@ -20,7 +20,6 @@ from lambdactl.aws import Aws
 from lambdactl.errors import RunError
 from lambdactl.site import Site
 
-EVENT_MAX = 1_048_576  # Lambda: asynchronous invocation payload, 1 MB
 LOST_AFTER = timedelta(minutes=2)  # after a run's time limit, for the upload
 _RUN_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -67,15 +66,9 @@ def is_run_id(text: str) -> bool:
 
 
 def event(run_id: str, input_: Any = None) -> bytes:
-    """The event that starts a run; RunError when it is over Lambda's limit."""
+    """The event that starts a run."""
     document = {"version": 1, "runId": run_id} | ({} if input_ is None else {"input": input_})
-    body = json.dumps(document, ensure_ascii=False).encode()
-    if len(body) > EVENT_MAX:
-        raise RunError(
-            f"the input is {len(body):,} bytes; Lambda takes {EVENT_MAX:,} in an asynchronous invocation",
-            hint="put it into S3 and pass its key",
-        )
-    return body
+    return json.dumps(document, ensure_ascii=False).encode()
 
 
 class Runs:

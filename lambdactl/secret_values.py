@@ -32,7 +32,9 @@ def from_environment(names: Iterable[str], job: Job, environment: Mapping[str, s
     values = {}
     for name in names:
         if name not in job.secrets:
-            raise UsageError(f"{job.name} declares no secret {name}", hint="declare it under secrets: in its manifest")
+            raise UsageError(
+                f"{job.name} declares no secret {name}", hint="declare it under secrets: in its manifest"
+            )
         if name not in environment:
             raise UsageError(f"{name} is not set in the environment")
         values[name] = environment[name]
@@ -46,7 +48,7 @@ def check(job: Job, values: Mapping[str, str]) -> None:
     if missing := sorted(job.secrets.keys() - values.keys()):
         raise UsageError(
             f"no value for {', '.join(missing)}",
-            hint="--secrets-file FILE, --env NAME, --scripted-model for the model's key, or --creds to read SSM",
+            hint="--secrets-file, --env NAME, --scripted-model (the model's key), or --creds to read SSM",
         )
 
 

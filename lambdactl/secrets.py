@@ -1,4 +1,4 @@
-"""The parameters that jobs declare: what exists, what is missing, and setting one. Values pass through only."""
+"""The parameters that jobs declare: what exists, what is missing, setting one. Keeps no value."""
 
 from __future__ import annotations
 

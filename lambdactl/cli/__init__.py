@@ -30,7 +30,7 @@ def run(arguments: list[str]) -> int:
         sys.stdout.flush()
         return code if isinstance(code, int) else Exit.OK
     except TyperException as problem:
-        problem.show()  # type: ignore[attr-defined] - its only public subclasses can
+        problem.show()  # type: ignore[attr-defined]  # click's own errors, which all can
         return Exit.USAGE
     except LambdactlError as problem:
         from lambdactl.cli import output

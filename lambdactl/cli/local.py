@@ -20,23 +20,30 @@ from lambdactl.credentials import Creds
 
 def run_local(
     job: Job,
-    input: Input = "",  # noqa: A002 - the option's name
+    input: Input = "",
     creds: Annotated[
         Creds,
-        typer.Option(help="AWS credentials of the run: the job's role, your own, or none (nothing goes to S3)."),
+        typer.Option(
+            help="AWS credentials of the run: the job's role, your own, or none (nothing goes to S3)."
+        ),
     ] = Creds.none,
     env: Annotated[
-        list[str] | None, typer.Option(help="A declared secret, taken from the variable of this name. Repeatable.")
+        list[str] | None,
+        typer.Option(help="A declared secret, taken from the variable of this name. Repeatable."),
     ] = None,
-    secrets_file: Annotated[Path | None, typer.Option(help="Declared secrets as NAME=VALUE lines; mode 600.")] = None,
+    secrets_file: Annotated[
+        Path | None, typer.Option(help="Declared secrets as NAME=VALUE lines; mode 600.")
+    ] = None,
     scripted_model: Annotated[
-        bool, typer.Option("--scripted-model", help="Talk to a scripted model on this machine: offline and free.")
+        bool,
+        typer.Option("--scripted-model", help="Talk to a scripted model on this machine: offline and free."),
     ] = False,
     engine: Annotated[
         str, typer.Option(help="docker, podman, a path to either, or process (no container).")
     ] = "",
     unsandboxed: Annotated[
-        bool, typer.Option("--unsandboxed", help="With --engine process: let a real model act on this machine.")
+        bool,
+        typer.Option("--unsandboxed", help="With --engine process: let a real model act on this machine."),
     ] = False,
     root: Root = HERE,
     sandbox: Sandbox = None,
@@ -59,9 +66,7 @@ def run_local(
         secrets=values,
     )
     with _soft_stop() as stop:
-        ended = use_case.run_local(
-            project, found, options, on_line=_progress, note=output.line, stop=stop
-        )
+        ended = use_case.run_local(project, found, options, on_line=_progress, note=output.line, stop=stop)
     output.result(report.one(ended.run))
     return Exit.OK if ended.run.ended_well else Exit.FAILED
 

@@ -1,0 +1,5 @@
+"""`python -m lambdactl`: the same as the program `lambdactl`."""
+
+from lambdactl.cli import main
+
+main()

@@ -1,0 +1,80 @@
+"""`init` and `bootstrap`: the first day of a repository and of an account."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lambdactl.cli import output
+from lambdactl.cli.options import HERE, Exit, Root
+from lambdactl.errors import UsageError
+
+if TYPE_CHECKING:
+    from lambdactl.project import Project
+    from lambdactl.site import Site
+
+
+def init(
+    root: Annotated[
+        Path, typer.Option("--root", "-C", help="The repository's top folder.", show_default="here")
+    ] = HERE,
+    project: Annotated[
+        str,
+        typer.Option(help="First part of every name in AWS.", show_default="the repository's name"),
+    ] = "",
+    region: Annotated[str, typer.Option(help="Where the jobs live.", show_default="us-east-1")] = "",
+) -> int:
+    """Write lambdactl.yaml, an example job and the workflows. Never overwrites a file."""
+    from lambdactl import setup
+
+    setup.init(root, project=project, region=region, on_line=output.result)
+    output.note("next: `lambdactl lock`, then `lambdactl validate` and `lambdactl plan --offline`")
+    return Exit.OK
+
+
+def bootstrap(
+    repo: Annotated[
+        str,
+        typer.Option(
+            help="OWNER/NAME on GitHub; OWNER@ID/NAME@ID if made or renamed after 2026-07-15.",
+            show_default="the remote `origin`",
+        ),
+    ] = "",
+    github_environment: Annotated[
+        str, typer.Option(help="The GitHub environment that applies.")
+    ] = "production",
+    print_: Annotated[
+        bool, typer.Option("--print", help="Print the template: nothing else is done with it.")
+    ] = False,
+    root: Root = HERE,
+) -> int:
+    """Print the one-time set-up of AWS for the workflows: a CloudFormation template."""
+    from lambdactl import setup
+    from lambdactl.project import Project
+    from lambdactl.setup import git
+
+    if not print_:
+        raise UsageError(
+            "bootstrap only prints: an administrator reads and applies it",
+            hint="lambdactl bootstrap --print > bootstrap.yaml",
+        )
+    project = Project.open(root, sandbox=False)
+    repository = repo or git.repository(project.root)
+    if not repository:
+        raise UsageError("there is no remote `origin` to take the repository from", hint="--repo OWNER/NAME")
+    trust = setup.Trust(repository=repository, environment=github_environment)
+    allowed = project.settings.allow_parameters
+    output.raw(setup.bootstrap(_site(project), trust, allowed_parameters=allowed))
+    return Exit.OK
+
+
+def _site(project: Project) -> Site:
+    """From lambdactl.yaml alone where it says account and region; else AWS is asked whose we are."""
+    from lambdactl.site import aws_registry
+
+    account, region = project.settings.account, project.settings.region
+    if account and region:
+        return project._site(account, region, aws_registry(account, region))
+    return project.site

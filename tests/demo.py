@@ -1,0 +1,160 @@
+"""The whole of lambdactl on one machine, without an AWS account and without a model key: `make demo`.
+
+Every step is a command that you can type yourself; they are printed as they run. With
+ANTHROPIC_API_KEY and OPENAI_API_KEY in the environment the same commands talk to the real models.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from lambdactl import container
+from lambdactl.errors import LambdactlError, MissingTool
+from lambdactl.image import oci
+from lambdactl.manifest.job import Project as Settings
+
+ROOT = Path(__file__).parents[1]
+INPUT = ROOT / ".lambdactl" / "demo-input.json"
+MODEL_KEYS = {
+    "ANTHROPIC_API_KEY": "/demo/anthropic-api-key",
+    "OPENAI_API_KEY": "/demo/openai-api-key",
+}
+
+
+class Demo:
+    """Runs commands one after the other, printing each."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self.environment = {**os.environ, **environment}
+
+    def say(self, text: str) -> None:
+        print(f"\n\033[36m# {text}\033[0m", flush=True)
+
+    def run(self, *argv: str, input: str | None = None) -> str:
+        """Run `lambdactl ARGV`; ends the demo when it fails. Returns what it printed."""
+        print(f"\n\033[1m$ lambdactl {shlex.join(argv)}\033[0m", flush=True)
+        command = [sys.executable, "-P", "-m", "lambdactl", *argv]
+        done = subprocess.run(
+            command,
+            cwd=ROOT,
+            env=self.environment,
+            input=input,
+            text=True,
+            stdout=subprocess.PIPE,
+            check=False,
+        )
+        print(done.stdout, end="", flush=True)
+        if done.returncode:
+            sys.exit(f"the demo stops here: exit code {done.returncode}")
+        return done.stdout
+
+
+def main() -> None:
+    INPUT.parent.mkdir(exist_ok=True)
+    INPUT.write_text('{"a": 19, "b": 23}\n')
+    with _base_image() as (engine, environment):
+        _steps(Demo(environment), engine)
+
+
+def _steps(demo: Demo, engine: str) -> None:
+    real = os.environ.get("ANTHROPIC_API_KEY", "") != ""
+    demo.say("The manifests in jobs/, checked: every problem at once, by file, line and column.")
+    demo.run("validate")
+    if not demo.environment.get("LAMBDACTL_BASE_IMAGE") and engine != "process":
+        demo.run("lock")
+    demo.say("An AWS on this machine.")
+    demo.run("sandbox", "up", *_option("--engine", engine), *(["--real-model"] if real else []))
+    try:
+        _inside(demo, engine, real)
+    finally:
+        demo.run("sandbox", "down")
+
+
+def _inside(demo: Demo, engine: str, real: bool) -> None:
+    demo.say("What apply would do.")
+    demo.run("plan")
+    demo.say("The secrets that the jobs declare, read from standard input.")
+    for name, parameter in {**MODEL_KEYS, "REPORT_TOKEN": "/demo/report-token"}.items():
+        demo.run("secrets", "set", parameter, input=os.environ.get(name) or "made-up-for-the-demo")
+    demo.run("secrets", "list")
+    demo.say("Builds the images, with agent CLI and MCP servers inside, and makes everything.")
+    demo.run("apply", "--yes", *_option("--engine", engine if engine != "process" else ""))
+    demo.run("apply", "--yes")
+
+    job = "jobs/everything.yaml"
+    demo.say("The job in a container on this machine, as Lambda would run it.")
+    model = ["--env", "ANTHROPIC_API_KEY"] if real else ["--scripted-model"]
+    demo.run("run-local", job, "--input", str(INPUT), *model, *_option("--engine", engine))
+    demo.say("The same job, launched as a Lambda function.")
+    launched = demo.run("launch", job, "--input", str(INPUT), "--wait", "--format", "json")
+    run_id = json.loads(launched)[0]["id"]
+    demo.run("runs")
+    with tempfile.TemporaryDirectory() as folder:
+        demo.run("show", run_id, "--download", folder)
+        print(f"\n{Path(folder, 'artifacts', 'answer.md').read_text()}")
+
+
+def _option(name: str, value: str) -> list[str]:
+    return [name, value] if value else []
+
+
+@contextlib.contextmanager
+def _base_image() -> Iterator[tuple[str, dict[str, str]]]:
+    """The engine's name ("" as found, "process" without one) and the settings of this machine."""
+    environment = _certificates()
+    try:
+        engine = container.find()
+    except MissingTool as absent:
+        print(
+            f"{absent}\nuntil then the jobs run as plain processes: nothing of Lambda's sandbox is enforced"
+        )
+        # No image is built, so its base decides nothing; a digest keeps the lock out of it.
+        yield "process", {"LAMBDACTL_BASE_IMAGE": f"none.invalid/base@sha256:{'0' * 64}"}
+        return
+    if os.environ.get("LAMBDACTL_BASE_IMAGE") or _public_base_is_reachable(environment):
+        yield "", environment
+        return
+    print("no public image registry can be reached: making a Debian base image instead (once, half a minute)")
+    for tool in ("mmdebstrap", "docker-registry"):
+        if not shutil.which(tool):
+            sys.exit(f"missing: {tool}. Install it: apt-get install {tool}; or set LAMBDACTL_BASE_IMAGE")
+    from tests.support.engine import BASE_TAG, SCRIPT, serve_registry
+
+    with tempfile.TemporaryDirectory() as folder, serve_registry(Path(folder)) as registry:
+        made = subprocess.run(
+            [str(SCRIPT), BASE_TAG, engine.executable, registry.host],
+            check=True,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        yield "", {**environment, "LAMBDACTL_BASE_IMAGE": made.stdout.strip()}
+
+
+def _certificates() -> dict[str, str]:
+    """Behind a TLS-inspecting proxy builds need this machine's certificates; no layer keeps them."""
+    bundle = os.environ.get("LAMBDACTL_CA_BUNDLE") or os.environ.get("SSL_CERT_FILE", "")
+    if not bundle:
+        return {}
+    network = os.environ.get("LAMBDACTL_BUILD_NETWORK", "host")
+    return {"LAMBDACTL_CA_BUNDLE": bundle, "LAMBDACTL_BUILD_NETWORK": network}
+
+
+def _public_base_is_reachable(environment: Mapping[str, str]) -> bool:
+    reference = Settings(name="demo", root=ROOT).base_image
+    try:
+        return oci.digest_of(reference, ca_bundle=environment.get("LAMBDACTL_CA_BUNDLE", "")) is not None
+    except (LambdactlError, OSError):
+        return False
+
+
+if __name__ == "__main__":
+    main()
