@@ -82,7 +82,10 @@ def npm(spec: str) -> Package:
 def pypi(spec: str) -> Package:
     """ "name==1.2.3" -> Package, with the name as PyPI normalizes it. Raises Unclear."""
     if "[" in spec:
-        raise Unclear(f"{spec}: extras are not supported", "name the package alone and add what it needs to packages.pip")
+        raise Unclear(
+            f"{spec}: extras are not supported",
+            "name the package alone and add what it needs to packages.pip",
+        )
     name, _, version = spec.partition("==")
     short = re.split(r"[=<>~!@;\s]", name, maxsplit=1)[0]
     if short != name:
@@ -103,7 +106,9 @@ def _pinned(
     if not names.fullmatch(name):
         raise Unclear(f"{spec} is not the name of a package", f"write name{example}, from the registry only")
     if not versions.fullmatch(version):
-        why = f"{version} is not one exact version" if version not in ("", "?") else "it names no exact version"
+        why = (
+            f"{version} is not one exact version" if version not in ("", "?") else "it names no exact version"
+        )
         raise Unclear(f"{spec} is not pinned: {why}", f"pin it, as in {name}{example}")
     return Package(registry, name, version)
 
@@ -117,7 +122,9 @@ def _npx(args: Sequence[str]) -> Bundle:
         if option in ("-y", "--yes", "-q", "--quiet"):
             continue
         if spec or not option.startswith(("-p", "--package")):
-            raise Unclear(f"npx {option} is not supported here", "write: npx -y NAME@VERSION ARGUMENTS...", at)
+            raise Unclear(
+                f"npx {option} is not supported here", "write: npx -y NAME@VERSION ARGUMENTS...", at
+            )
         spec, at = _value(option, ("-p", "--package"), rest, at)
     return _program("npx", spec, at, rest, npm)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 from lambdactl.bundled import schema
@@ -24,7 +24,14 @@ _TYPES = {
     "object": "a map",
     "array": "a list",
 }
-_KINDS = {str: "a text", bool: "true or false", int: "a number", float: "a number", dict: "a map", list: "a list"}
+_KINDS = {
+    str: "a text",
+    bool: "true or false",
+    int: "a number",
+    float: "a number",
+    dict: "a map",
+    list: "a list",
+}
 
 
 def check(name: str, value: dict[str, Any]) -> Iterator[Finding]:
@@ -44,7 +51,7 @@ def check(name: str, value: dict[str, Any]) -> Iterator[Finding]:
             yield _explain(path, error)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _validator(name: str) -> Any:
     """One validator for the process: making one costs a hundred times what using it does."""
     from jsonschema import Draft202012Validator
@@ -88,9 +95,13 @@ def _explain(path: Path, error: Any) -> Finding:
             hint = f"did you mean {near[0]}?" if near else f"choose one of: {', '.join(map(str, wanted))}"
             return _finding_for_choice(path, value, hint, error)
         case "minItems" | "minLength" | "minProperties":
-            return Finding(path, f"{field} must not be empty", error.schema.get("errorMessage", "fill it or remove it"))
+            return Finding(
+                path, f"{field} must not be empty", error.schema.get("errorMessage", "fill it or remove it")
+            )
         case "maxItems" | "maxLength" | "maxProperties":
-            return Finding(path, f"{field} is too long: at most {wanted}", error.schema.get("errorMessage", "shorten it"))
+            return Finding(
+                path, f"{field} is too long: at most {wanted}", error.schema.get("errorMessage", "shorten it")
+            )
         case "uniqueItems":
             return Finding(path, f"{field} names something twice", "remove the repeated one")
     return Finding(path, f"{field} is {shown(value)} but {_expected(error)}", _example(error))
@@ -98,7 +109,9 @@ def _explain(path: Path, error: Any) -> Finding:
 
 def _finding_for_choice(path: Path, value: Any, hint: str, error: Any) -> Finding:
     if path[-2:] == ("agent", "provider") and value == "bedrock":
-        what = "agent.provider bedrock is not there yet: models on Amazon Bedrock will come in a later version"
+        what = (
+            "agent.provider bedrock is not there yet: models on Amazon Bedrock will come in a later version"
+        )
         return Finding(path, what, "use anthropic or openai for now")
     return Finding(path, f"{dotted(path)} is {shown(value)}, which is not a choice", hint)
 

@@ -44,11 +44,12 @@ _HINTS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """One file's content. `value` is {} when the text is unusable; `findings` then say why."""
+    """One file's content. When it is not `usable`, `value` is {} and `findings` say why."""
 
     value: dict[str, Any] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     root: Node | None = None
+    usable: bool = False
 
     def place(self, path: Path, *, key: bool = False) -> tuple[int, int]:
         """Line and column (from 1) of the value at `path`, or of the nearest thing around it."""
@@ -67,8 +68,10 @@ class Document:
 def parse(content: bytes) -> Document:
     """Never raises on any content."""
     if len(content) > MAX_BYTES:
-        return _unusable(f"the file has {len(content)} bytes; at most {MAX_BYTES} are read",
-                         "move long prompts into a file and name it in agent.promptFile")
+        return _unusable(
+            f"the file is larger than {MAX_BYTES} bytes",
+            "move long prompts into a file and name it in agent.promptFile",
+        )
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -78,7 +81,9 @@ def parse(content: bytes) -> Document:
     bad = re.search(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", text)
     if bad:
         place = (text.count("\n", 0, bad.start()) + 1, bad.start() - text.rfind("\n", 0, bad.start()))
-        return _unusable(f"a control character (U+{ord(bad[0]):04X}) is not allowed in YAML", "remove it", place)
+        return _unusable(
+            f"a control character (U+{ord(bad[0]):04X}) is not allowed in YAML", "remove it", place
+        )
     return _compose(text)
 
 
@@ -94,14 +99,19 @@ def _compose(text: str) -> Document:
     if root is None:
         return _unusable("the file is empty", "see the examples in the documentation")
     if not isinstance(root, MappingNode):
-        return _unusable("the file must be a map of `field: value` lines", "see the examples in the documentation",
-                         (root.start_mark.line + 1, root.start_mark.column + 1))
+        return _unusable(
+            "the file must be a map of `field: value` lines",
+            "see the examples in the documentation",
+            (root.start_mark.line + 1, root.start_mark.column + 1),
+        )
     builder = _Builder()
     try:
         value = builder.build(root, ())
     except _TooMuch as error:
-        return Document(root=root, findings=(*builder.findings, Finding((), str(error), "write it out, without aliases")))
-    return Document(value=value, findings=tuple(builder.findings), root=root)
+        return Document(
+            root=root, findings=(*builder.findings, Finding((), str(error), "write it out, without aliases"))
+        )
+    return Document(value=value, findings=tuple(builder.findings), root=root, usable=True)
 
 
 def _too_deep(text: str) -> bool:
@@ -184,10 +194,16 @@ class _Builder:
                 return str(node.value)
             what, hint = "a key holds a control character", "remove it"
         elif isinstance(node, ScalarNode) and node.tag == f"{_TAG}merge":
-            what, hint = "merge keys (<<) are not supported", "put what jobs share under `defaults` in lambdactl.yaml"
+            what, hint = (
+                "merge keys (<<) are not supported",
+                "put what jobs share under `defaults` in lambdactl.yaml",
+            )
         elif isinstance(node, ScalarNode):
             kind = node.tag.removeprefix(_TAG)
-            what, hint = f"the key {node.value!r} is not a text but {kind} to YAML", f'quote it: "{node.value}"'
+            what, hint = (
+                f"the key {node.value!r} is not a text but {kind} to YAML",
+                f'quote it: "{node.value}"',
+            )
         else:
             what, hint = "a key must be a text, not a list or a map", "quote it if it begins with a bracket"
         self.findings.append(Finding(path, what, hint, place=_at(node)))
@@ -210,7 +226,11 @@ class _Builder:
             return float(text)
         if kind in _PLAIN_TYPES:
             what = f"YAML versions disagree about what {text[:40]!r} means"
-            self._refuse(path, what, f'quote it if it is a text: "{text[:40]}"; else write true, false or a plain number')
+            self._refuse(
+                path,
+                what,
+                f'quote it if it is a text: "{text[:40]}"; else write true, false or a plain number',
+            )
         else:
             self._refuse(path, f"the tag {shown(node.tag)} is not supported", "remove it")
         return text

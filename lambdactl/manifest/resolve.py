@@ -1,0 +1,129 @@
+"""A draft without findings -> the frozen values that everything else reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lambdactl.manifest.bundling import bundle, npm, pypi
+from lambdactl.manifest.draft import Draft
+from lambdactl.manifest.durations import seconds
+from lambdactl.manifest.job import Agent, Job, McpServer, Packages, Project
+from lambdactl.manifest.pins import TESTED
+from lambdactl.manifest.rules.agents import PROVIDERS
+from lambdactl.manifest.rules.files import read_prompt
+from lambdactl.manifest.rules.prefixes import normal
+from lambdactl.manifest.rules.secrets import used
+from lambdactl.manifest.rules.servers import type_of
+
+_PLAIN = ("description", "memory", "architecture", "retries", "concurrency")
+
+
+def job(draft: Draft, source: Path) -> Job:
+    """`source` is the manifest's file. Reads the promptFile, if there is one."""
+    value, taken = draft.value, used(draft)
+    rest = {key: value[key] for key in _PLAIN if key in value}
+    if "ephemeralStorage" in value:
+        rest["ephemeral_storage"] = value["ephemeralStorage"]
+    if "retentionDays" in value.get("logs", {}):
+        rest["log_retention_days"] = value["logs"]["retentionDays"]
+    return Job(
+        name=draft.name,
+        agent=_agent(draft),
+        prefix=normal(value["prefix"]),
+        mcp_servers=tuple(_server(name, draft.servers[name]) for name in sorted(draft.servers)),
+        secrets={name: draft.secrets[name] for name in sorted(draft.secrets) if name in taken},
+        timeout=_seconds(value.get("timeout", "10m")),
+        max_event_age=_seconds(value.get("maxEventAge", "6h")),
+        include=tuple(value.get("include", ())),
+        packages=_packages(value.get("packages", {})),
+        artifacts=tuple(value.get("artifacts", ())),
+        tags={**draft.project.tags, **value.get("tags", {})},
+        source=source,
+        **rest,
+    )
+
+
+def project(value: Mapping[str, Any], root: Path, environment: str) -> Project:
+    """lambdactl.yaml's checked value. What is absent (or was broken) has its default."""
+    image, allow = value.get("image", {}), value.get("allow", {})
+    names = {
+        "region": "region",
+        "account": "account",
+        "bucket": "bucket",
+        "kmsKey": "kms_key",
+        "permissionsBoundary": "permissions_boundary",
+        "jobs": "jobs",
+        "sandbox": "sandbox",
+        "tags": "tags",
+    }
+    images = {"base": "base_image", "caBundle": "ca_bundle", "buildNetwork": "build_network"}
+    rest = {names[key]: value[key] for key in names if key in value}
+    rest |= {images[key]: image[key] for key in images if key in image}
+    return Project(
+        name=value.get("project", ""),
+        root=root,
+        environment=environment,
+        allow_parameters=tuple(allow.get("parameters", ())),
+        allow_buckets=tuple(allow.get("buckets", ())),
+        **rest,
+    )
+
+
+def _agent(draft: Draft) -> Agent:
+    value, kind = draft.agent, draft.agent["type"]
+    prompt = (
+        read_prompt(draft.project.root, value["promptFile"])
+        if "promptFile" in value
+        else value.get("prompt", "")
+    )
+    return Agent(
+        type=kind,
+        version=value.get("version", TESTED.get(kind, "")),
+        model=value.get("model", ""),
+        provider=value.get("provider", PROVIDERS.get(kind, "")),
+        base_url=value.get("baseUrl", ""),
+        prompt=prompt,
+        system_prompt=value.get("systemPrompt", ""),
+        max_turns=value.get("maxTurns"),
+        permission_mode=value.get("permissionMode", "bypassPermissions"),
+        allowed_tools=tuple(value.get("allowedTools", ())),
+        command=tuple(value.get("command", ())),
+        env=value.get("env", {}),
+    )
+
+
+def _server(name: str, value: Mapping[str, Any]) -> McpServer:
+    kind = type_of(value)
+    if kind != "stdio":
+        return McpServer(
+            name=name,
+            type="sse" if kind == "sse" else "http",
+            url=value["url"],
+            headers=value.get("headers", {}),
+        )
+    found = bundle(value["command"], value.get("args", []))
+    return McpServer(
+        name=name,
+        command=value["command"],
+        args=found.args if found else tuple(value.get("args", ())),
+        env=value.get("env", {}),
+        package=found.package if found else None,
+        executable=found.executable if found else "",
+    )
+
+
+def _packages(value: Mapping[str, Any]) -> Packages:
+    return Packages(
+        apt=tuple(sorted(value.get("apt", ()))),
+        pip=tuple(sorted(map(pypi, value.get("pip", ())))),
+        npm=tuple(sorted(map(npm, value.get("npm", ())))),
+    )
+
+
+def _seconds(text: str) -> int:
+    duration = seconds(text)
+    if duration is None:
+        raise ValueError(f"{text} is not a duration")  # the schema let it pass: a bug of ours
+    return duration

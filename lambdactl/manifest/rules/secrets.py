@@ -1,0 +1,114 @@
+"""Secrets: which SSM parameters a job may read, and where their values may go. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+
+from lambdactl.manifest.draft import Draft
+from lambdactl.manifest.finding import Finding, Path, dotted, shown
+from lambdactl.manifest.references import LITERAL_SECRET, REFERENCE, strings
+
+# The agent's CLI gets these by itself, from the supervisor; no reference is needed.
+MODEL_KEYS = {
+    "claude-code": frozenset({"ANTHROPIC_API_KEY"}),
+    "codex": frozenset({"OPENAI_API_KEY", "CODEX_API_KEY"}),
+}
+_PARAMETER = re.compile(r"[A-Za-z0-9_./-]+")
+# SSM: 1,011 characters for the ARN, of which at most 60 or so precede the name.
+_PARAMETER_MAX = 950
+_PARAMETER_DEPTH = 15
+# Headers whose value is a credential.
+_CREDENTIAL_HEADERS = frozenset({"authorization", "proxy-authorization", "x-api-key", "api-key", "cookie"})
+
+
+def parameters(draft: Draft) -> Iterator[Finding]:
+    for name, parameter in draft.secrets.items():
+        path = ("secrets", name)
+        what, hint = _fault(parameter)
+        if what:
+            yield Finding(path, f"SSM parameter {shown(parameter)} {what}", hint)
+        elif not _allowed(parameter, draft.project.allow_parameters):
+            what = f"SSM parameter {parameter} is not allowed in this project"
+            yield Finding(path, what, f"lambdactl.yaml allows: {', '.join(draft.project.allow_parameters)}")
+
+
+def _fault(name: str) -> tuple[str, str]:
+    if "${" in name or "*" in name or "?" in name:
+        return "holds a wildcard or ${, which would widen the role's policy", "name exactly one parameter"
+    if name.startswith("arn:"):
+        return "is an ARN", "write the parameter's name, as in /agents/api-key"
+    if not _PARAMETER.fullmatch(name) or "//" in name or name.endswith("/"):
+        return "is not a name that SSM accepts", "use letters, digits and _ . - with / between the levels"
+    if "/" in name and not name.startswith("/"):
+        return "has levels but no leading /", f"write /{name}"
+    if name.lstrip("/").lower().startswith(("aws", "ssm")):
+        return "begins with aws or ssm, which SSM reserves", "choose another name"
+    if name.count("/") > _PARAMETER_DEPTH or len(name) > _PARAMETER_MAX:
+        return "is too long for SSM", f"at most {_PARAMETER_DEPTH} levels and {_PARAMETER_MAX} characters"
+    return "", ""
+
+
+def _allowed(name: str, globs: tuple[str, ...]) -> bool:
+    return not globs or any(fnmatchcase(name, glob) for glob in globs)
+
+
+def used(draft: Draft) -> frozenset[str]:
+    """Names of the secrets that this job takes, declared or not."""
+    names = {name for _, text in _holders(draft) for name in REFERENCE.findall(text)}
+    return frozenset(names | (MODEL_KEYS.get(draft.agent_type, frozenset()) & draft.secrets.keys()))
+
+
+def _holders(draft: Draft) -> Iterator[tuple[Path, str]]:
+    """The places where a reference is filled in."""
+    yield from strings(draft.agent.get("env", {}), ("agent", "env"))
+    for name, server in draft.servers.items():
+        for field in ("env", "headers"):
+            yield from strings(server.get(field, {}), ("mcpServers", name, field))
+
+
+def references(draft: Draft) -> Iterator[Finding]:
+    for path, text in _holders(draft):
+        for name in REFERENCE.findall(text):
+            if name not in draft.secrets and not {("secrets",), ("secrets", name)} & set(draft.broken):
+                what = f"${{secrets.{name}}} is not declared"
+                yield Finding(path, what, f"add `{name}: /path/of/the/parameter` under secrets")
+        if "${" in REFERENCE.sub("", text):
+            what = f"{dotted(path)} holds a ${{...}} that is not ${{secrets.NAME}}"
+            yield Finding(path, what, "only secrets are filled in; write them as ${secrets.NAME}")
+    holders = {path for path, _ in _holders(draft)}
+    for path, text in strings(draft.value):
+        if "${secrets" in text and path not in holders:
+            what = f"{dotted(path)} holds a reference to a secret, which is not filled in here"
+            yield Finding(path, what, "references work in agent.env, mcpServers.*.env and headers")
+        elif path[0] == "mcpServers" and "${" in text and path not in holders:
+            what = f"{dotted(path)} holds ${{...}}, which nothing fills in"
+            yield Finding(path, what, "write the value, or pass it by env and ${secrets.NAME}")
+
+
+def unused(draft: Draft) -> Iterator[Finding]:
+    if draft.broken:  # the reference may be in what was taken out
+        return
+    taken = used(draft)
+    for name in draft.own_secrets:
+        if name not in taken:
+            what = f"the secret {name} is declared but not used"
+            hint = f"refer to it as ${{secrets.{name}}} in agent.env or mcpServers, or remove it"
+            yield Finding(("secrets", name), what, hint, key=True)
+
+
+def literals(draft: Draft) -> Iterator[Finding]:
+    for path, text in strings(draft.value):
+        if LITERAL_SECRET.search(text):
+            what = f"{dotted(path)} looks like a secret written out"
+            yield Finding(
+                path, what, "store it with `lambdactl secrets set`, and revoke it if it was ever committed"
+            )
+    for name, server in draft.servers.items():
+        for header, text in server.get("headers", {}).items():
+            if header.lower() in _CREDENTIAL_HEADERS and not REFERENCE.search(text):
+                path = ("mcpServers", name, "headers", header)
+                yield Finding(
+                    path, f"{dotted(path)} holds no reference to a secret", "write ${secrets.NAME} in it"
+                )
