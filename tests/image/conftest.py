@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -12,15 +12,18 @@ import pytest
 from lambdactl.container import Engine
 from lambdactl.image.build import build
 from lambdactl.image.context import Context, context
+from lambdactl.image.files import File
 from lambdactl.lock import Lock, resolve
 from lambdactl.manifest.job import Agent, Job, McpServer, Package, Packages, Project
-from tests.support.engine import CA_BUNDLE, base_image, base_tag, engine, podman, registry
-
-__all__ = ["base_image", "base_tag", "engine", "podman", "registry"]
+from tests.support.engine import CA_BUNDLE
 
 EVERYTHING = Package("npm", "@modelcontextprotocol/server-everything", "2026.8.31")
 CLOCK = Package("pypi", "mcp-server-time", "2026.10.19")
 TABULATE = Package("pypi", "tabulate", "0.9.0")
+
+# In the CA bundle and the proxy settings of the full image's build. Not a new one each time: layers come
+# from the engine's cache, and have to be searched for what stood there when they were made.
+MARKER = "lambdactl-test-marker-5b1e"
 
 # As Lambda runs it: another user, a read-only root, no network, no capabilities.
 AS_LAMBDA = [
@@ -48,7 +51,6 @@ class Built:
     context: Context
     project: Project
     lines: list[str]
-    marker: str  # stands in the CA bundle and in the proxy settings of the build
 
     def run(self, engine: Engine, *argv: str, input: bytes = b"") -> str:
         done = engine.call("run", *AS_LAMBDA, self.ref, *argv, input=input, timeout=120)
@@ -73,9 +75,8 @@ def project(tmp_path_factory: pytest.TempPathFactory, base_image: str) -> Projec
     (root / "tools/hello.sh").write_text("#!/bin/sh\necho hello\n")
     (root / "tools/hello.sh").chmod(0o700)
     (root / "tools/names.txt").write_text("Ada\n")
-    marker = f"lambdactl-{uuid.uuid4()}"
     bundle = root / "ca.pem"
-    bundle.write_text(f"# {marker}\n{CA_BUNDLE.read_text()}")
+    bundle.write_text(f"# {MARKER}\n{CA_BUNDLE.read_text()}")
     return Project(name="test", root=root, base_image=base_image, ca_bundle=str(bundle), build_network="host")
 
 
@@ -98,12 +99,14 @@ def agent_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def built(
     engine: Engine, project: Project, full_job: Job, full_lock: Lock, agent_source: Path
 ) -> Iterator[Built]:
-    marker = Path(project.ca_bundle).read_text().splitlines()[0].removeprefix("# ")
     made = context(full_job, project, full_lock, agent_source)
+    # Layers of its own in the engine's cache: each of them was built with the marker at hand.
+    installer = made.files["install.py"].content + f"\n# {MARKER.swapcase()}\n".encode()
+    made = replace(made, files={**made.files, "install.py": File(installer)})
     ref = f"lambdactl-test:{uuid.uuid4().hex}"
     lines: list[str] = []
     with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("NO_PROXY", f"localhost,{marker}.invalid")
+        environment.setenv("NO_PROXY", f"localhost,{MARKER}.invalid")
         build(made, engine, ref, project, lines.append)
-    yield Built(ref, made, project, lines, marker)
+    yield Built(ref, made, project, lines)
     engine.call("rmi", ref, check=False)

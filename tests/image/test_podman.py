@@ -32,5 +32,6 @@ def test_podman_builds_and_pushes_a_single_image(
         assert found
         assert found.media_type in oci.MANIFESTS
         assert pull(podman, repository, digest) == f"{repository}@{digest}"
+        podman.call("rmi", f"{repository}@{digest}")
     finally:
         podman.call("rmi", "--force", REF, check=False)

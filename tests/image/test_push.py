@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,13 +22,14 @@ OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 
 
 @pytest.fixture(scope="session")
-def small(engine: Engine, base_tag: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+def small(engine: Engine, base_tag: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A small image: one layer, one file."""
     folder = tmp_path_factory.mktemp("small")
     (folder / "file").write_text("content\n")
     archive = subprocess.run(["tar", "-C", str(folder), "-c", "file"], capture_output=True, check=True)
     engine.call("import", "-", "lambdactl-test-small:1", input=archive.stdout)
-    return "lambdactl-test-small:1"
+    yield "lambdactl-test-small:1"
+    engine.call("rmi", "lambdactl-test-small:1", check=False)
 
 
 def test_push_answers_what_the_registry_holds(engine: Engine, registry: Registry, small: str) -> None:
