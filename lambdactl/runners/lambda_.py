@@ -1,0 +1,32 @@
+"""The real thing: asks AWS to run a deployed function. Waits for no result."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from lambdactl.errors import RunError
+from lambdactl.runners.protocol import EVENT_MAX
+
+
+class Caller(Protocol):
+    """What of `aws.Aws` is needed here."""
+
+    def call(self, service: str, operation: str, parameters: Mapping[str, Any]) -> Any: ...
+
+
+def launch(aws: Caller, function_name: str, event: bytes) -> str:
+    """Invoke asynchronously; the request id. RunError when the event is too large or not accepted."""
+    if len(event) > EVENT_MAX:
+        raise RunError(
+            f"the event is {len(event):,} bytes; Lambda takes {EVENT_MAX:,} in an asynchronous invocation",
+            hint="put the input into S3 and pass its key",
+        )
+    answer = aws.call(
+        "lambda", "Invoke", {"FunctionName": function_name, "InvocationType": "Event", "Payload": event}
+    )
+    if answer["StatusCode"] != 202:
+        raise RunError(
+            f"Lambda did not accept the event for {function_name}", why=f"HTTP {answer['StatusCode']}"
+        )
+    return str(answer["ResponseMetadata"]["RequestId"])

@@ -1,0 +1,109 @@
+"""Names what belongs to a run by the process that made it, and removes what dead ones left behind.
+
+A run's container, network and volume share one name, which says whose they are: boot, PID namespace,
+process id and its start time. (Names, since docker's and podman's listings of labels differ.)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from lambdactl.container import Engine
+from lambdactl.errors import LambdactlError, RunError
+
+PREFIX = "lambdactl-run"
+LABEL = "lambdactl.owner"
+PATIENCE = 60.0  # seconds for one call to the engine
+PROC = Path("/proc")
+
+# What a run makes, in the order in which it can be removed: how to list it, and how to remove one.
+LEFTOVERS = (
+    (("ps", "--all", "--format", "{{.Names}}"), ("rm", "--force", "--volumes")),
+    (("network", "ls", "--format", "{{.Name}}"), ("network", "rm")),
+    (("volume", "ls", "--format", "{{.Name}}"), ("volume", "rm", "--force")),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """A process of this machine's past or present. `machine` is a boot and a PID namespace of it."""
+
+    machine: str
+    pid: int
+    started: str  # clock ticks since boot
+
+    @classmethod
+    def this(cls) -> Owner:
+        return cls(_machine(), os.getpid(), _started(os.getpid()))
+
+    @classmethod
+    def of(cls, name: str) -> Owner | None:
+        """Whose `name` is; None when it is not a name of ours."""
+        parts = name.removeprefix(f"{PREFIX}-").split("-")
+        if not name.startswith(f"{PREFIX}-") or len(parts) < 4 or not parts[1].isdigit():
+            return None
+        return cls(parts[0], int(parts[1]), parts[2])
+
+    def __str__(self) -> str:
+        return f"{self.machine}-{self.pid}-{self.started}"
+
+    def new_name(self) -> str:
+        return f"{PREFIX}-{self}-{secrets.token_hex(4)}"
+
+    def is_gone(self) -> bool:
+        """Known to have ended. What another machine or container owns is never known to."""
+        return self.machine == _machine() and _started(self.pid) != self.started
+
+
+def sweep(engine: Engine) -> list[str]:
+    """Remove what runs of dead processes left; the names of what went."""
+    removed = []
+    for listing, removal in LEFTOVERS:
+        found = engine.call(*listing, "--filter", f"name={PREFIX}-", timeout=PATIENCE, check=False)
+        for name in found.stdout.decode(errors="replace").split():
+            owner = Owner.of(name)
+            if owner and owner.is_gone() and engine.call(*removal, name, check=False).returncode == 0:
+                removed.append(name)
+    return removed
+
+
+def remove(engine: Engine, *removal: str) -> None:
+    """A call that must not be lost to a Ctrl-C: its own session, so that a terminal's signal misses it."""
+    with contextlib.suppress(OSError):
+        process = engine.spawn(
+            *removal,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(PATIENCE)
+
+
+def run(engine: Engine, *args: str, **options: object) -> str:
+    """A call with the patience of this package; what it printed."""
+    try:
+        return engine.call(*args, timeout=PATIENCE, **options).stdout.decode().strip()  # type: ignore[arg-type]
+    except LambdactlError as broken:
+        raise RunError("the container could not be made", why=str(broken)) from None
+
+
+def _machine() -> str:
+    boot = (PROC / "sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    namespace = os.readlink(PROC / "self/ns/pid")  # pid:[4026531836]
+    return f"{boot[:8]}.{''.join(filter(str.isdigit, namespace))}"
+
+
+def _started(pid: int) -> str:
+    """A process's start time; "" when there is no such process."""
+    try:
+        stat = (PROC / str(pid) / "stat").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return ""
+    return stat.rpartition(")")[2].split()[19]  # field 22; field 2 is a name and may hold spaces

@@ -1,0 +1,44 @@
+"""The payloads that Lambda makes up itself when a function gives none. Pure.
+
+Recorded from AWS, November 2024 and 2025 (LocalStack's snapshots of its Lambda tests).
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+
+from lambdactl.runners.protocol import RESPONSE_MAX
+
+SIGNALLED = 128  # engines and shells report "killed by signal n" as 128 + n
+
+
+def timed_out(request_id: str, seconds: float) -> bytes:
+    return _error(
+        "Sandbox.Timedout", f"RequestId: {request_id} Error: Task timed out after {seconds:.2f} seconds"
+    )
+
+
+def exited(request_id: str, code: int) -> bytes:
+    """The runtime ended without an answer. A negative `code` is a signal, as subprocess has it."""
+    return _error("Runtime.ExitError", f"RequestId: {request_id} Error: {_exit_text(code)}")
+
+
+def response_too_large() -> bytes:
+    return _error(
+        "Function.ResponseSizeTooLarge",
+        f"Response payload size exceeded maximum allowed payload size ({RESPONSE_MAX} bytes).",
+    )
+
+
+def _exit_text(code: int) -> str:
+    if code == 0:
+        return "Runtime exited without providing a reason"
+    number = -code if code < 0 else code - SIGNALLED
+    if number in set(signal.Signals):
+        return f"Runtime exited with error: signal: {(signal.strsignal(number) or str(number)).lower()}"
+    return f"Runtime exited with error: exit status {code}"
+
+
+def _error(error_type: str, message: str) -> bytes:
+    return json.dumps({"errorType": error_type, "errorMessage": message}, separators=(",", ":")).encode()

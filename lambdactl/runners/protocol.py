@@ -1,0 +1,63 @@
+"""What every runner takes and gives back. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from lambdactl.manifest.job import Architecture
+
+# AWS Lambda quotas, "Invocation payload": synchronous response (6 MB and a little), asynchronous request.
+RESPONSE_MAX = 6_291_556
+EVENT_MAX = 1_048_576
+LOG_TAIL = 4096  # bytes of log that Invoke with LogType=Tail gives back
+
+RUN_VOLUME = "/mnt/run"
+
+FunctionError = Literal["", "Unhandled"]
+
+
+@dataclass(frozen=True, slots=True)
+class Relay:
+    """A way out to a port of this machine: variable `name` becomes "http://<gateway>:<port><path>"."""
+
+    name: str
+    target: tuple[str, int]
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invocation:
+    """One event for one function.
+
+    `image` is a reference that the local engine knows; for the process runner, the folder that
+    stands for the image's home. `memory` and `ephemeral_storage` are in MB, `timeout` in seconds.
+    `run_volume` is a folder whose content is put to /mnt/run at the start and which receives what
+    lies there at the end, however the run ended.
+    """
+
+    image: str
+    function_name: str
+    function_arn: str
+    memory: int
+    timeout: float
+    ephemeral_storage: int
+    architecture: Architecture
+    environment: Mapping[str, str] = field(repr=False)
+    event: bytes = field(repr=False)
+    request_id: str
+    run_volume: Path | None = None
+    relays: tuple[Relay, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    """What Lambda's Invoke would have answered. `max_memory_mb` is 0 where it could not be measured."""
+
+    payload: bytes
+    function_error: FunctionError = ""
+    duration_ms: int = 0
+    max_memory_mb: int = 0
+    log_tail: bytes = b""
