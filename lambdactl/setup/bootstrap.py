@@ -1,0 +1,207 @@
+"""`bootstrap --print`: what an administrator sets up once, as one CloudFormation template. Pure.
+
+The identity provider for GitHub's workflows, a role that may plan, a role that may apply, and the
+permissions boundary of all jobs. They lie outside of the path of the jobs' roles, so that the apply role
+can change neither itself nor the boundary.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lambdactl.errors import UsageError
+from lambdactl.setup.boundary import boundary
+from lambdactl.setup.permissions import PUSH, READS, WRITES, statements
+from lambdactl.site import Site
+
+ISSUER = "token.actions.githubusercontent.com"
+PATH = "/lambdactl-ci/"
+_REPOSITORY = re.compile(r"[A-Za-z0-9-]+(@[0-9]+)?/[A-Za-z0-9._-]+(@[0-9]+)?")
+_ENVIRONMENT = re.compile(r"[A-Za-z0-9._-]+")
+_UNLIMITED = """\
+#
+# Beware: lambdactl.yaml has no `allow: parameters:`, so the boundary allows every SSM parameter.
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trust:
+    """Whose workflows. `repository` is OWNER/NAME, or OWNER@ID/NAME@ID as GitHub's newer tokens say it."""
+
+    repository: str
+    environment: str  # GitHub's, not lambdactl's
+
+    def __post_init__(self) -> None:
+        if not _REPOSITORY.fullmatch(self.repository) or self.repository.count("@") == 1:
+            raise UsageError(
+                f"{self.repository!r} is not a repository",
+                hint="--repo OWNER/NAME, or --repo OWNER@ID/NAME@ID for one made or renamed after 2026-07-15",
+            )
+        if not _ENVIRONMENT.fullmatch(self.environment):
+            raise UsageError(
+                f"{self.environment!r} cannot be trusted as a GitHub environment",
+                hint="letters, digits, dots, hyphens and underscores only",
+            )
+
+    @property
+    def planners(self) -> list[str]:
+        """Pull requests of the repository itself, and its main branch (for the drift check)."""
+        return [f"repo:{self.repository}:pull_request", f"repo:{self.repository}:ref:refs/heads/main"]
+
+    @property
+    def appliers(self) -> list[str]:
+        return [f"repo:{self.repository}:environment:{self.environment}"]
+
+
+def boundary_arn(site: Site) -> str:
+    """What goes into lambdactl.yaml as `permissionsBoundary`."""
+    return f"arn:{site.partition}:iam::{site.account}:policy{PATH}{_name(site, 'boundary')}"
+
+
+def role_arn(site: Site, what: str) -> str:
+    """The ARN of the role that may `what`: "plan" or "apply"."""
+    return f"arn:{site.partition}:iam::{site.account}:role{PATH}{_name(site, what)}"
+
+
+def bootstrap(site: Site, trust: Trust, *, allowed_parameters: Sequence[str] = ()) -> str:
+    """The template as YAML: the same for the same arguments, always."""
+    import yaml
+
+    document = template(site, trust, allowed_parameters)
+    body = yaml.dump(document, Dumper=_plain_dumper(), sort_keys=False, width=110, allow_unicode=True)
+    return _header(site, trust, bool(allowed_parameters)) + str(body)
+
+
+def template(site: Site, trust: Trust, allowed_parameters: Sequence[str]) -> dict[str, Any]:
+    """The template as a value."""
+    return {
+        "AWSTemplateFormatVersion": "2010-09-09",
+        "Description": f"lambdactl: GitHub workflows of {trust.repository} plan and apply {_stem(site)}",
+        "Parameters": {
+            "CreateProvider": {
+                "Type": "String",
+                "AllowedValues": ["yes", "no"],
+                "Default": "yes",
+                "Description": "no if the account has GitHub's identity provider: there can be one",
+            }
+        },
+        "Conditions": {"MakeProvider": {"Fn::Equals": [{"Ref": "CreateProvider"}, "yes"]}},
+        "Resources": {
+            "Provider": _provider(),
+            "Boundary": {
+                "Type": "AWS::IAM::ManagedPolicy",
+                "Properties": {
+                    "ManagedPolicyName": _name(site, "boundary"),
+                    "Path": PATH,
+                    "Description": f"the most that any job of {_stem(site)} may do",
+                    "PolicyDocument": boundary(site, allowed_parameters),
+                },
+            },
+            "PlanRole": _role(site, "plan", trust.planners, _plan_statements(site)),
+            "ApplyRole": _role(site, "apply", trust.appliers, _apply_statements(site)),
+        },
+        "Outputs": {
+            "PlanRole": {"Value": {"Fn::GetAtt": ["PlanRole", "Arn"]}},
+            "ApplyRole": {"Value": {"Fn::GetAtt": ["ApplyRole", "Arn"]}},
+            "Boundary": {"Value": {"Ref": "Boundary"}},
+        },
+    }
+
+
+def _plan_statements(site: Site) -> list[dict[str, Any]]:
+    return statements([READS], site, boundary_arn(site))
+
+
+def _apply_statements(site: Site) -> list[dict[str, Any]]:
+    made = statements([READS, WRITES, PUSH], site, boundary_arn(site))
+    if site.kms_key:
+        via = {"kms:ViaService": f"s3.{site.region}.amazonaws.com"}
+        actions = ["kms:Decrypt", "kms:GenerateDataKey"]
+        key = {"Sid": "BucketKey", "Effect": "Allow", "Action": actions, "Resource": site.kms_key}
+        made.append({**key, "Condition": {"StringEquals": via}})
+    return made
+
+
+def _provider() -> dict[str, Any]:
+    # No thumbprint: AWS checks GitHub's certificate against its own list of authorities.
+    return {
+        "Type": "AWS::IAM::OIDCProvider",
+        "Condition": "MakeProvider",
+        "DeletionPolicy": "Retain",
+        "UpdateReplacePolicy": "Retain",
+        "Properties": {"Url": f"https://{ISSUER}", "ClientIdList": ["sts.amazonaws.com"]},
+    }
+
+
+def _role(site: Site, what: str, subjects: list[str], allowed: list[dict[str, Any]]) -> dict[str, Any]:
+    existing = f"arn:{site.partition}:iam::{site.account}:oidc-provider/{ISSUER}"
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Federated": {"Fn::If": ["MakeProvider", {"Ref": "Provider"}, existing]}},
+        "Action": "sts:AssumeRoleWithWebIdentity",
+        # StringEquals, no wildcard: just these subjects.
+        "Condition": {
+            "StringEquals": {f"{ISSUER}:aud": "sts.amazonaws.com", f"{ISSUER}:sub": subjects},
+        },
+    }
+    return {
+        "Type": "AWS::IAM::Role",
+        "Properties": {
+            "RoleName": _name(site, what),
+            "Path": PATH,
+            "Description": f"lambdactl {what} of {_stem(site)} in GitHub workflows",
+            "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [statement]},
+            "Policies": [
+                {
+                    "PolicyName": what,
+                    "PolicyDocument": {"Version": "2012-10-17", "Statement": allowed},
+                }
+            ],
+        },
+    }
+
+
+def _stem(site: Site) -> str:
+    return f"{site.project}/{site.environment}"
+
+
+def _name(site: Site, what: str) -> str:
+    """With dots, which no job's role has: the two can never be one."""
+    return f"{site.project}.{site.environment}.{what}"
+
+
+def _header(site: Site, trust: Trust, parameters_limited: bool) -> str:
+    stack = f"lambdactl-{site.project}-{site.environment}"
+    warning = "" if parameters_limited else _UNLIMITED
+    return f"""\
+# What lambdactl needs once in account {site.account}, for the workflows of {trust.repository}.
+# Made by `lambdactl bootstrap --print`. Read it, then, as an administrator:
+#
+#   aws cloudformation deploy --stack-name {stack} --region {site.region} \\
+#     --template-file FILE --capabilities CAPABILITY_NAMED_IAM
+#     (--parameter-overrides CreateProvider=no, if the account has GitHub's provider already)
+#
+# and on GitHub, in {trust.repository}:
+#   - an environment {trust.environment!r} that only the branch main may deploy to
+#   - repository variables
+#       LAMBDACTL_PLAN_ROLE   {role_arn(site, "plan")}
+#       LAMBDACTL_APPLY_ROLE  {role_arn(site, "apply")}
+#
+# and in lambdactl.yaml:
+#   permissionsBoundary: {boundary_arn(site)}
+{warning}
+"""
+
+
+def _plain_dumper() -> Any:
+    """Without anchors: CloudFormation reads aliases, people do not."""
+    import yaml
+
+    class Plain(yaml.SafeDumper):
+        def ignore_aliases(self, data: Any) -> bool:
+            return True
+
+    return Plain

@@ -1,0 +1,33 @@
+"""What git knows of a folder: where its repository begins, and the remote's name. Changes nothing."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+_REMOTE = re.compile(r"(?:^|[/:@])(?P<host>[A-Za-z0-9.-]+)[/:](?P<path>[^/:]+/[^/:]+?)(?:\.git)?/?$")
+
+
+def top(folder: Path) -> Path | None:
+    """The repository's top folder; None outside of one, or without git."""
+    answer = _git(folder, "rev-parse", "--show-toplevel")
+    return Path(answer).resolve() if answer else None
+
+
+def repository(folder: Path) -> str:
+    """OWNER/NAME of the remote `origin` on whichever host, or ""."""
+    match = _REMOTE.search(_git(folder, "remote", "get-url", "origin"))
+    return match["path"] if match else ""
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    env = {"PATH": os.environ.get("PATH", os.defpath), "HOME": os.environ.get("HOME", "/")}
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments], env=env, capture_output=True, text=True, timeout=10
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""

@@ -1,0 +1,107 @@
+"""`init`: what a repository needs to become a project. Never overwrites a file."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+from lambdactl.errors import Refused, UsageError
+from lambdactl.manifest.pins import TESTED
+from lambdactl.setup import git
+from lambdactl.setup.template import render
+
+DEFAULT_REGION = "us-east-1"
+GITHUB_ENVIRONMENT = "production"
+IGNORED = (".lambdactl/", ".env*")
+FILES = {
+    "lambdactl.yaml": "lambdactl.yaml",
+    "jobs/hello.yaml": "job.yaml",
+    ".github/workflows/lambdactl-plan.yml": "plan.yml",
+    ".github/workflows/lambdactl-apply.yml": "apply.yml",
+    ".github/workflows/lambdactl-drift.yml": "drift.yml",
+}
+_PROJECT = re.compile(r"[a-z][a-z0-9]{1,31}")
+_REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]+")
+
+Line = Callable[[str], None]
+
+
+def init(root: Path, *, project: str = "", region: str = "", on_line: Line = lambda line: None) -> list[Path]:
+    """Write the files of a new project below `root`; returns the paths written.
+
+    Refused, with nothing written, when any of them exists; only .gitignore is added to.
+    """
+    if not root.is_dir():
+        raise UsageError("there is no such folder", where=str(root))
+    name = project or _derived(root)
+    if not _PROJECT.fullmatch(name):
+        raise UsageError(
+            f"{name!r} cannot be a project's name",
+            why="lower-case letters and digits, a letter first, at most 32: names are split at hyphens",
+            hint="choose one with --project",
+        )
+    if region and not _REGION.fullmatch(region):
+        raise UsageError(f"{region!r} is not an AWS region", hint="one such as eu-central-1")
+    _refuse_existing(root)
+    texts = {path: render(template, _values(name, region)) for path, template in FILES.items()}
+    written = [_write(root / path, text) for path, text in texts.items()]
+    if _ignore(root / ".gitignore"):
+        written.append(root / ".gitignore")
+    for path in written:
+        on_line(f"wrote {path.relative_to(root)}")
+    top = git.top(root)
+    if top and top != root.resolve():
+        on_line(f"note: GitHub reads workflows only in {top}: move .github there and set working-directory")
+    return written
+
+
+def install(release: str) -> str:
+    """How a workflow gets lambdactl: the very version that wrote the workflow."""
+    return f"uv tool install lambdactl=={release}"
+
+
+def _values(project: str, region: str) -> dict[str, str]:
+    return {
+        "PROJECT": project,
+        "REGION": region or DEFAULT_REGION,
+        "ENVIRONMENT": GITHUB_ENVIRONMENT,
+        "CLAUDE_CODE": TESTED["claude-code"],
+        "INSTALL": install(version("lambdactl")),
+    }
+
+
+def _derived(root: Path) -> str:
+    """From the remote's name, else the folder's: what of it can stand in a project's name."""
+    name = git.repository(root).rpartition("/")[2] or root.resolve().name
+    return re.sub(r"[^a-z0-9]", "", name.lower()).lstrip("0123456789")[:32]
+
+
+def _refuse_existing(root: Path) -> None:
+    if there := [path for path in FILES if os.path.lexists(root / path)]:
+        raise Refused(
+            f"already there: {', '.join(there)}",
+            where=str(root),
+            hint="init never overwrites; move them away, or edit them instead. Nothing was written",
+        )
+
+
+def _write(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("x", encoding="utf-8", newline="\n") as file:  # x: also when made since we looked
+        file.write(text)
+    return path
+
+
+def _ignore(path: Path) -> bool:
+    """Append the lines that are missing; False when none is."""
+    before = path.read_text(encoding="utf-8") if path.exists() else ""
+    present = {line.strip() for line in before.splitlines()}
+    missing = [line for line in IGNORED if line not in present]
+    if missing:
+        begin = "" if not before or before.endswith("\n") else "\n"
+        with path.open("a", encoding="utf-8", newline="\n") as file:
+            file.write(begin + "".join(f"{line}\n" for line in missing))
+    return bool(missing)
