@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import tempfile
 from collections.abc import Callable
@@ -112,11 +113,16 @@ def _stream(engine: Engine, argv: list[str], on_line: Callable[[str], None]) -> 
     last: list[str] = []
     with process:  # waits; an interrupt reaches the client too, it is of our process group
         for raw in process.stdout or ():
-            line = raw.decode(errors="replace").rstrip()
-            on_line(line)
-            last = [*last[-7:], line] if line else last
+            if line := _readable(raw.decode(errors="replace").rstrip()):
+                on_line(line)
+                last = [*last[-7:], line]
     if process.returncode:
         raise BuildError("the image could not be built", why=" | ".join(last))
+
+
+def _readable(line: str) -> str:
+    """A line of the builder without our mounts; "" for one that holds only a hash."""
+    return "" if re.fullmatch(r"#\d+ sha256:[0-9a-f]{64}", line) else re.sub(r"--mount=\S+\s*", "", line)
 
 
 def _preflight(context: Context, image: dict[str, Any]) -> None:

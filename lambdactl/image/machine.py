@@ -18,10 +18,14 @@ BUILD_NETWORK = "LAMBDACTL_BUILD_NETWORK"
 
 
 def on_machine(project: Project, environ: Mapping[str, str]) -> Project:
-    """The project's settings with this machine's in place of them, where it has any."""
+    """The project's settings with this machine's in place of them, where it has any.
+
+    A CA bundle of the project is a path below its root; afterwards it is one from anywhere.
+    """
+    ca_bundle = environ.get(CA_BUNDLE) or (str(project.root / project.ca_bundle) if project.ca_bundle else "")
     return replace(
         project,
         base_image=environ.get(BASE_IMAGE) or project.base_image,
-        ca_bundle=environ.get(CA_BUNDLE) or project.ca_bundle,
+        ca_bundle=ca_bundle,
         build_network=environ.get(BUILD_NETWORK) or project.build_network,
     )

@@ -5,13 +5,15 @@ The same installer and the same locked packages as in the image; apt packages ca
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from lambdactl.errors import BuildError
@@ -21,11 +23,20 @@ from lambdactl.image.programs import PROXIES
 
 
 def install_tree(context: Context, target: Path, on_line: Callable[[str], None], ca_bundle: str = "") -> None:
-    """Make `target`; it must not exist. Whole or not there: a failure leaves nothing.
+    """Make `target`, unless it is there whole; its fingerprint, written last, says so.
 
-    uv and Node are put beside it, and shared by all trees of the same folder. `ca_bundle` defaults to
-    what SSL_CERT_FILE names.
+    Two at once wait for each other. uv and Node are put beside it, and shared by all trees of the
+    same folder. `ca_bundle` defaults to what SSL_CERT_FILE names.
     """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with _alone(target.parent / "lock"):
+        if (target / "fingerprint").exists():
+            return
+        shutil.rmtree(target, ignore_errors=True)  # of one that was killed
+        _make(context, target, on_line, ca_bundle)
+
+
+def _make(context: Context, target: Path, on_line: Callable[[str], None], ca_bundle: str) -> None:
     if context.apt:
         on_line(f"not installed without a container (apt): {' '.join(context.apt)}")
     tools = hashlib.sha256(context.files["tools.txt"].content).hexdigest()[:16]
@@ -41,13 +52,19 @@ def install_tree(context: Context, target: Path, on_line: Callable[[str], None],
             raise
 
 
+@contextlib.contextmanager
+def _alone(file: Path) -> Iterator[None]:
+    with file.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+
+
 def _install(context: Context, installer: _Installer) -> None:
-    if not installer.tools.exists():
-        try:
-            installer.step("tools", "tools.txt")
-        except BaseException:
-            shutil.rmtree(installer.tools, ignore_errors=True)
-            raise
+    ready = installer.tools / "ready"
+    if not ready.exists():
+        shutil.rmtree(installer.tools, ignore_errors=True)
+        installer.step("tools", "tools.txt")
+        ready.touch()
     for bundle in context.bundles:
         installer.step("bundle", bundle)
     if context.node:

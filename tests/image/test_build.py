@@ -100,7 +100,8 @@ def test_it_stays_lean(built: Built, engine: Engine) -> None:
 
 
 def test_build_lines_were_shown(built: Built) -> None:
-    assert any("install.py bundle" in line for line in built.lines)
+    assert any("RUN python3 /run/lambdactl/install.py bundle" in line for line in built.lines)
+    assert not [line for line in built.lines if not line or "--mount" in line]
 
 
 def test_engine_queries(built: Built, engine: Engine) -> None:

@@ -15,6 +15,11 @@ def test_a_machine_that_says_nothing_changes_nothing() -> None:
     assert on_machine(PROJECT, {"LAMBDACTL_BASE_IMAGE": ""}) == PROJECT
 
 
+def test_a_bundle_of_the_project_is_found_from_anywhere() -> None:
+    inside = Project(name="demo", root=Path("/a/project"), ca_bundle="certificates/ca.pem")
+    assert on_machine(inside, {}).ca_bundle == "/a/project/certificates/ca.pem"
+
+
 def test_a_machine_replaces_three_settings() -> None:
     found = on_machine(
         PROJECT,
