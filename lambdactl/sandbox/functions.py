@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lambdactl.errors import SandboxError
+from lambdactl.manifest.job import Architecture
 
 # A name, a partial ARN or an ARN, each perhaps with a qualifier. (botocore: NamespacedFunctionName)
 _NAME = re.compile(
@@ -26,7 +27,7 @@ class Function:
     memory: int
     timeout: int
     ephemeral_storage: int
-    architecture: str
+    architecture: Architecture
     reserved: int | None = None  # concurrent executions; None has no limit of its own
     retries: int = 2  # of asynchronous invocations, as Lambda's default
     max_event_age: int = 21600

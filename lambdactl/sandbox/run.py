@@ -28,8 +28,6 @@ def runner(engine: str, *, root: Path, relays: Mapping[str, int], environment: M
         on_line: Callable[[str], None],
         stop: threading.Event,
     ) -> Answer:
-        from lambdactl import container
-        from lambdactl.runners import local, process
         from lambdactl.runners.protocol import Invocation, Relay
 
         invocation = Invocation(
@@ -47,8 +45,13 @@ def runner(engine: str, *, root: Path, relays: Mapping[str, int], environment: M
             relays=tuple(Relay(name=name, target=("127.0.0.1", port)) for name, port in relays.items()),
         )
         if engine == PROCESS:
+            from lambdactl.runners import process
+
             response = process.invoke(invocation, on_line, stop)
         else:
+            from lambdactl import container
+            from lambdactl.runners import local
+
             response = local.invoke(invocation, container.find(engine), on_line, stop)
         return Answer(
             payload=response.payload, function_error=response.function_error, log_tail=response.log_tail
