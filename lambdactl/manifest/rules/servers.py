@@ -29,7 +29,7 @@ def transport(draft: Draft) -> Iterator[Finding]:
             yield Finding((*path, needed), what, f"add {needed}{both}")
         for field in unfit:
             if field in server:
-                what = f"{field} does not fit {name}, which is a {kind} server"
+                what = f"{field} does not fit {name}, which is of type {kind}"
                 yield Finding(
                     (*path, field),
                     what,

@@ -1,0 +1,284 @@
+"""What good manifests resolve to, defaults included."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lambdactl.errors import ManifestError, UsageError
+from lambdactl.manifest import find_root, load
+from lambdactl.manifest.job import Agent, Job, McpServer, Package, Packages
+from tests.manifest.conftest import COMMAND, Write
+
+_TRIAGE = """\
+description: Label and answer new issues
+agent:
+  type: claude-code
+  version: "2.1.240"
+  model: claude-sonnet-4-6
+  promptFile: prompts/triage.md
+  systemPrompt: Be brief.
+  maxTurns: 40
+  permissionMode: dontAsk
+  allowedTools: [Read, mcp__github]
+  env: { GH_TOKEN: "${secrets.GITHUB_TOKEN}", COLOUR: "no" }
+mcpServers:
+  github:
+    command: npx
+    args: ["-y", "@modelcontextprotocol/server-github@2025.4.8", "--verbose"]
+    env: { GITHUB_PERSONAL_ACCESS_TOKEN: "${secrets.GITHUB_TOKEN}" }
+  docs:
+    type: http
+    url: https://mcp.example.com/mcp
+    headers: { Authorization: "Bearer ${secrets.DOCS_TOKEN}" }
+  git: { command: uvx, args: ["--from", "mcp_server.git==2026.7.10", "git-server", "--repository", "."] }
+  own: { command: python3, args: [tools/server.py] }
+secrets:
+  ANTHROPIC_API_KEY: /agents/anthropic-api-key
+  GITHUB_TOKEN: /agents/triage/github-token
+  DOCS_TOKEN: /agents/triage/docs-token
+prefix: triage
+timeout: 14m30s
+memory: 4096
+ephemeralStorage: 4096
+architecture: arm64
+include: [prompts, prompts/triage.md]
+packages: { apt: [jq, git], pip: ["HTTPX==0.28.1"], npm: ["prettier@3.6.2"] }
+artifacts: ["out/*.md"]
+retries: 0
+maxEventAge: 1h
+concurrency: 2
+logs: { retentionDays: 14 }
+tags: { team: platform }
+"""
+
+
+def test_every_field(project: Write) -> None:
+    root = project("project: demo\ntags: { cost: agents, team: none }\n", triage=_TRIAGE)
+    (root / "prompts").mkdir()
+    (root / "prompts/triage.md").write_text("Triage.\n")
+    (job,) = load(root).checked().jobs
+    assert job == Job(
+        name="triage",
+        description="Label and answer new issues",
+        agent=Agent(
+            type="claude-code",
+            version="2.1.240",
+            model="claude-sonnet-4-6",
+            provider="anthropic",
+            prompt="Triage.\n",
+            system_prompt="Be brief.",
+            max_turns=40,
+            permission_mode="dontAsk",
+            allowed_tools=("Read", "mcp__github"),
+            env={"GH_TOKEN": "${secrets.GITHUB_TOKEN}", "COLOUR": "no"},
+        ),
+        mcp_servers=(
+            McpServer(
+                name="docs",
+                type="http",
+                url="https://mcp.example.com/mcp",
+                headers={"Authorization": "Bearer ${secrets.DOCS_TOKEN}"},
+            ),
+            McpServer(
+                name="git",
+                command="uvx",
+                args=("--repository", "."),
+                package=Package("pypi", "mcp-server-git", "2026.7.10"),
+                executable="git-server",
+            ),
+            McpServer(
+                name="github",
+                command="npx",
+                args=("--verbose",),
+                env={"GITHUB_PERSONAL_ACCESS_TOKEN": "${secrets.GITHUB_TOKEN}"},
+                package=Package("npm", "@modelcontextprotocol/server-github", "2025.4.8"),
+            ),
+            McpServer(name="own", command="python3", args=("tools/server.py",)),
+        ),
+        secrets={
+            "ANTHROPIC_API_KEY": "/agents/anthropic-api-key",
+            "DOCS_TOKEN": "/agents/triage/docs-token",
+            "GITHUB_TOKEN": "/agents/triage/github-token",
+        },
+        prefix="triage/",
+        timeout=870,
+        memory=4096,
+        ephemeral_storage=4096,
+        architecture="arm64",
+        include=("prompts", "prompts/triage.md"),
+        packages=Packages(
+            apt=("git", "jq"),
+            pip=(Package("pypi", "httpx", "0.28.1"),),
+            npm=(Package("npm", "prettier", "3.6.2"),),
+        ),
+        artifacts=("out/*.md",),
+        retries=0,
+        max_event_age=3600,
+        concurrency=2,
+        log_retention_days=14,
+        tags={"cost": "agents", "team": "platform"},
+    )
+    assert job.source == root / "jobs/triage.yaml"
+
+
+def test_a_version_is_the_tested_pin_by_default(project: Write) -> None:
+    text = "agent: { type: %s, model: m, prompt: Hi }\nprefix: %s/\n"
+    root = project(one=text % ("claude-code", "one"), two=text % ("codex", "two"))
+    assert [job.agent.version for job in load(root).checked().jobs] == ["2.1.240", "0.169.0"]
+
+
+def test_defaults_merge_maps_replace_lists_and_fit_the_type(project: Write) -> None:
+    root = project(
+        """\
+project: demo
+defaults:
+  agent: { type: claude-code, model: claude-sonnet-4-6, maxTurns: 9, prompt: Default, env: { A: a, B: b } }
+  mcpServers: { docs: { url: "https://mcp.example.com/mcp", headers: { X-Team: "${secrets.TEAM}" } } }
+  secrets: { ANTHROPIC_API_KEY: /k, TEAM: /t, SPARE: /s }
+  artifacts: [a, b]
+  memory: 1024
+  timeout: 2m
+  logs: { retentionDays: 7 }
+""",
+        claude="agent: { env: { B: mine } }\nartifacts: [c]\nprefix: claude/\n",
+        codex="agent: { type: codex, model: gpt-5.1-codex }\nmemory: 2048\nprefix: codex/\n",
+        shell="agent: { type: command, command: [sh] }\nprefix: shell/\n",
+    )
+    claude, codex, shell = load(root).checked().jobs
+    assert (claude.agent.env, claude.artifacts) == ({"A": "a", "B": "mine"}, ("c",))
+    assert claude.secrets == {"ANTHROPIC_API_KEY": "/k", "TEAM": "/t"}  # SPARE: nothing takes it
+    assert (codex.agent.model, codex.agent.version, codex.agent.max_turns) == (
+        "gpt-5.1-codex",
+        "0.169.0",
+        None,
+    )
+    assert (codex.secrets, codex.memory, codex.timeout) == ({"TEAM": "/t"}, 2048, 120)
+    assert (shell.agent.model, shell.agent.prompt, shell.mcp_servers, shell.secrets) == ("", "", (), {})
+    assert shell.log_retention_days == 7
+
+
+def test_a_problem_of_a_default_is_told_once_where_it_is(project: Write) -> None:
+    root = project(
+        "project: demo\ndefaults:\n  timeout: 20m\n", a=COMMAND + "prefix: a/", b=COMMAND + "prefix: b/"
+    )
+    (problem,) = load(root).problems
+    assert (problem.file, problem.line, problem.column) == ("lambdactl.yaml", 3, 12)
+
+
+def test_the_project(project: Write) -> None:
+    root = project(
+        """\
+project: demo
+region: eu-central-1
+account: "012345678901"
+bucket: my-agents
+kmsKey: arn:aws:kms:eu-central-1:012345678901:key/1234
+permissionsBoundary: arn:aws:iam::012345678901:policy/boundary
+image: { base: "debian:trixie", caBundle: /ca.crt, buildNetwork: host }
+allow: { parameters: [/agents/*], buckets: [my-*] }
+jobs: tasks
+sandbox: true
+tags: { team: platform }
+"""
+    )
+    (root / "tasks").mkdir()
+    found = load(root, "staging").checked().project
+    assert (found.name, found.environment, found.region, found.account) == (
+        "demo",
+        "staging",
+        "eu-central-1",
+        "012345678901",
+    )
+    assert (found.base_image, found.ca_bundle, found.build_network) == ("debian:trixie", "/ca.crt", "host")
+    assert (found.allow_parameters, found.allow_buckets, found.jobs) == (("/agents/*",), ("my-*",), "tasks")
+    assert found.sandbox
+    assert found.tags == {"team": "platform"}
+
+
+def test_bad_project(project: Write) -> None:
+    root = project(
+        """\
+project: My-Project
+regoin: eu-central-1
+account: 123456789012
+bucket: Bad_Bucket
+jobs: ../elsewhere
+sandbox: maybe
+defaults: { prefix: a/, memory: 1, agent: { maxTokens: 5 } }
+tags: { "aws:x": y }
+""",
+        a="agent: { type: command }\n",
+    )
+    loaded = load(root, paths=[root / "jobs/a.yaml"])
+    assert loaded.jobs == ()
+    said = [(p.file, p.line, p.what) for p in loaded.problems]
+    assert [line for file, line, _ in said if file == "lambdactl.yaml"] == [1, 2, 3, 4, 5, 6, 7, 7, 7, 8]
+    assert ("jobs/a.yaml", 1, "prefix is missing") in said  # the schema still speaks where rules cannot
+
+
+def test_no_jobs_folder_is_a_problem_because_it_would_mean_delete_all(project: Write) -> None:
+    root = project("project: demo\njobs: jbos\n")
+    assert "does not exist" in load(root).problems[0].what
+
+
+@pytest.mark.parametrize("inner", ["a", "a/", "a/b", "a/b/c/"])
+def test_overlapping_prefixes_are_told_in_both_files(project: Write, inner: str) -> None:
+    root = project(
+        outer=f"{COMMAND}prefix: a/\n", inner=f"{COMMAND}prefix: {inner}\n", beside=f"{COMMAND}prefix: ab/\n"
+    )
+    assert {problem.file for problem in load(root).problems} == {"jobs/inner.yaml", "jobs/outer.yaml"}
+
+
+def test_paths_narrow_what_is_told_but_not_what_is_seen(project: Write) -> None:
+    root = project(
+        one=f"{COMMAND}prefix: a/\n",
+        two=f"{COMMAND}prefix: a/\n",
+        bad="nonsense",
+        good=f"{COMMAND}prefix: good/\n",
+    )
+    assert [job.name for job in load(root, paths=[Path("jobs/good.yaml")]).checked().jobs] == ["good"]
+    (problem,) = load(root, paths=[Path("jobs/one.yaml")]).problems
+    assert problem.what == "prefix a/ overlaps a/ of jobs/two.yaml"
+
+
+def test_a_file_outside_the_jobs_folder(project: Write, tmp_path: Path) -> None:
+    root = project(one=f"{COMMAND}prefix: a/\n")
+    outside = tmp_path / "draft.yml"
+    outside.write_text(f"{COMMAND}prefix: a/b/\n")
+    (problem,) = load(root, paths=[outside]).problems
+    assert problem.file == str(outside)
+    (root / "jobs/one.yml").write_text(f"{COMMAND}prefix: b/\n")
+    assert [p.what for p in load(root).problems] == [
+        "jobs/one.yml is a job of the same name",
+        "jobs/one.yaml is a job of the same name",
+    ]
+
+
+def test_problems_raise_together(project: Write) -> None:
+    root = project(one="prefix: ''\n", two="prefix: /\n")
+    with pytest.raises(ManifestError) as caught:
+        load(root).checked()
+    assert {problem.file for problem in caught.value.problems} == {"jobs/one.yaml", "jobs/two.yaml"}
+
+
+def test_wrong_arguments(project: Write, tmp_path: Path) -> None:
+    root = project()
+    assert find_root(root / "jobs") == root
+    with pytest.raises(UsageError, match="lambdactl init"):
+        find_root(tmp_path)
+    with pytest.raises(UsageError, match="does not exist"):
+        load(root, paths=[root / "jobs/none.yaml"])
+    with pytest.raises(UsageError, match="environment"):
+        load(root, "Not-One")
+
+
+def test_what_cannot_be_read_is_a_problem(project: Write) -> None:
+    root = project()
+    (root / "jobs/folder.yaml").mkdir()
+    (root / "jobs/dangling.yaml").symlink_to("nowhere")
+    assert [problem.what for problem in load(root).problems] == [
+        "the file cannot be read: No such file or directory",
+        "the file cannot be read: Is a directory",
+    ]

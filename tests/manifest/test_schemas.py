@@ -1,0 +1,60 @@
+"""The schemas themselves: valid, described for editors, and with examples that pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from lambdactl.bundled import schema
+from lambdactl.manifest.check import check
+from lambdactl.manifest.later import _LATER
+
+
+def _fields(part: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, field in part.get("properties", {}).items():
+        if "$ref" not in field:
+            yield f"{path}.{name}", field
+            yield from _fields(field, f"{path}.{name}")
+    for key in ("items", "additionalProperties"):
+        if isinstance(part.get(key), dict):
+            yield from _fields(part[key], f"{path}.*")
+
+
+FIELDS = [(f"{name}{path}", field) for name in ("job", "project") for path, field in _fields(schema(name))]
+
+
+@pytest.mark.parametrize("name", ["job", "project"])
+def test_schema_is_valid_and_its_examples_pass(name: str) -> None:
+    Draft202012Validator.check_schema(schema(name))
+    for example in schema(name)["examples"]:
+        assert list(check(name, example)) == []
+
+
+@pytest.mark.parametrize(("path", "field"), FIELDS, ids=[path for path, _ in FIELDS])
+def test_every_field_is_described_with_examples_that_pass(path: str, field: dict[str, Any]) -> None:
+    assert field["title"]
+    assert field["description"].endswith(".")
+    assert field["type"]
+    assert field["examples"]
+    validator = Draft202012Validator(field)
+    if not path.startswith("project.defaults"):
+        for example in field["examples"]:
+            assert validator.is_valid(example), example
+    if field["type"] == "object":
+        assert "additionalProperties" in field
+
+
+def test_defaults_know_every_field_of_a_job_but_its_own() -> None:
+    job = set(schema("job")["properties"]) - {"prefix", "description"}
+    defaults = schema("project")["properties"]["defaults"]["properties"]
+    assert {name: field["$ref"] for name, field in defaults.items()} == {
+        name: f"job.schema.json#/properties/{name}" for name in job
+    }
+
+
+def test_a_field_is_there_or_comes_later_but_not_both() -> None:
+    known = {path.replace("job.", "", 1) for path, _ in FIELDS}
+    assert known & {".".join(path) for path in _LATER} == set()
