@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from lambdactl.aws import Aws
-from lambdactl.errors import RunError
+from lambdactl.errors import NotFound, RunError
 from lambdactl.site import Site
 
 LOST_AFTER = timedelta(minutes=2)  # after a run's time limit, for the upload
@@ -147,9 +147,11 @@ class Runs:
             yield path
 
     def _ids(self, place: Place) -> Iterator[str]:
-        folders = self._aws.fresh_pages(
-            "s3", "ListObjectsV2", "CommonPrefixes", Bucket=self._bucket, Prefix=place.prefix, Delimiter="/"
-        )
+        where = {"Bucket": self._bucket, "Prefix": place.prefix, "Delimiter": "/"}
+        try:
+            folders = self._aws.fresh_pages("s3", "ListObjectsV2", "CommonPrefixes", **where)
+        except NotFound:
+            return  # no bucket yet, so no run either
         for each in folders:
             run_id = each["Prefix"].removeprefix(place.prefix).rstrip("/")
             if is_run_id(run_id):

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lambdactl.cli import output
 from lambdactl.cli.options import HERE, Engine, Exit, Format, Root, Sandbox, Yes, confirmed, open_project
+from lambdactl.cli.signals import stopping
 
 if TYPE_CHECKING:
     from lambdactl.engine import Plan
     from lambdactl.project import Project
 
+STOPPING = "stopping: what is under way is finished, nothing more is started"
 Prune = Annotated[bool, typer.Option("--prune", help="Also remove jobs that are no longer in git.")]
 
 
@@ -79,7 +77,7 @@ def _carry_out(project: Project, made: Plan, engine: str, question: str, yes: bo
         return Exit.OK
     confirmed(question, yes)
     seen = []
-    with _stop_on_signal() as stop:
+    with stopping(STOPPING) as stop:
         for event in project.apply(made, engine=engine, on_line=output.line, stop=stop.is_set):
             output.note(report.event(event))
             seen.append(event)
@@ -94,22 +92,3 @@ def _show(made: Plan, format: Format) -> None:
         output.result(report.text(made))
     else:
         output.raw(report.json_(made) if format is Format.json else report.comment(made))
-
-
-@contextmanager
-def _stop_on_signal() -> Iterator[threading.Event]:
-    """The first Ctrl-C or SIGTERM starts nothing more and lets what runs finish; the second is harsh."""
-    stop = threading.Event()
-
-    def handle(number: int, frame: object) -> None:
-        if stop.is_set():
-            raise KeyboardInterrupt
-        stop.set()
-        output.note("stopping: what is under way is finished, nothing more is started", style="yellow")
-
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

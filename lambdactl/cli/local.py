@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +11,10 @@ import typer
 from lambdactl.cli import output
 from lambdactl.cli.jobs import Input, Job, read_input
 from lambdactl.cli.options import HERE, Exit, Root, Sandbox, open_project
+from lambdactl.cli.signals import stopping
 from lambdactl.credentials import Creds
+
+STOPPING = "stopping the job and gathering what it left; once more to kill it"
 
 
 def run_local(
@@ -65,7 +64,7 @@ def run_local(
         unsandboxed=unsandboxed,
         secrets=values,
     )
-    with _soft_stop() as stop:
+    with stopping(STOPPING) as stop:
         ended = use_case.run_local(project, found, options, on_line=_progress, note=output.line, stop=stop)
     output.result(report.one(ended.run))
     return Exit.OK if ended.run.ended_well else Exit.FAILED
@@ -77,22 +76,3 @@ def _progress(line: str) -> None:
     text = report.progress(line)
     if text is not None:
         output.note(text)
-
-
-@contextmanager
-def _soft_stop() -> Iterator[threading.Event]:
-    """Ctrl-C once stops the agent and gathers what it left; twice kills."""
-    stop = threading.Event()
-
-    def handle(number: int, frame: object) -> None:
-        if stop.is_set():
-            raise KeyboardInterrupt
-        stop.set()
-        output.note("stopping the job and gathering what it left; once more to kill it", style="yellow")
-
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

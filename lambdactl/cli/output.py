@@ -12,10 +12,15 @@ from lambdactl.errors import LambdactlError, ManifestError
 from lambdactl.report.escape import terminal
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError  # ours to answer (cli.run); rich would exit with 1 here
+
+
 @cache
 def _console(*, error: bool) -> Console:
     # No markup, no highlighting: what is printed is often not ours.
-    return Console(stderr=error, markup=False, highlight=False, soft_wrap=True, emoji=False)
+    return _Console(stderr=error, markup=False, highlight=False, soft_wrap=True, emoji=False)
 
 
 def result(text: Text | str) -> None:

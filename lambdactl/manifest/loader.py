@@ -98,12 +98,13 @@ def load(root: Path, environment: str = "", paths: Sequence[Path] = ()) -> Loade
 
 def _read(file: Path, schema: str) -> _Source:
     try:
+        if file.exists() and not file.is_file():  # a pipe or a device would block
+            raise OSError(0, "it is not a file")
         with file.open("rb") as stream:
             document = parse(stream.read(MAX_BYTES + 1))
     except OSError as error:
-        reason = Finding(
-            (), f"the file cannot be read: {error.strerror}", "check its permissions", place=(0, 0)
-        )
+        what = f"the file cannot be read: {error.strerror}"
+        reason = Finding((), what, "check its kind and permissions", place=(1, 1))
         document = Document(findings=(reason,))
     if not document.usable:
         return _Source(file, document, document.findings, {})

@@ -71,7 +71,7 @@ def json_(plan: Plan) -> str:
 
 
 def _lines(plan: Plan) -> Iterator[tuple[str, str]]:
-    for step in sorted(plan.steps, key=lambda step: (step.address.name, step.address.kind)):
+    for step in sorted(plan.steps, key=_reading_order):
         yield from _step_lines(step)
     for address in plan.refused:
         yield "red bold", f"! {address}: exists, but does not carry our ownership mark"
@@ -81,6 +81,12 @@ def _lines(plan: Plan) -> Iterator[tuple[str, str]]:
         yield "dim", f"  {address}: no longer in use, kept since it holds data"
     for note in plan.notes:
         yield "cyan", f"# {note}"
+
+
+def _reading_order(step: Step) -> tuple[bool, str, str]:
+    """What all jobs share first, then job by job."""
+    address = step.address
+    return address.kind not in ("bucket", "repository", "image"), address.name, address.kind
 
 
 def _step_lines(step: Step) -> Iterator[tuple[str, str]]:

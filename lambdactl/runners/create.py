@@ -21,6 +21,7 @@ UID, GID = 993, 990
 PASSWD_ENTRY = f"sbx_user1051:x:{UID}:{GID}::/home/sbx_user1051:/sbin/nologin\n"
 MB_PER_CPU = 1769  # AWS Lambda quotas: one vCPU at 1,769 MB
 PIDS = 1024
+USER_PROCESSES = 16384
 NOT_IN_LAMBDA = ("HOME", "HOSTNAME", "USER", "TERM", "container")  # engines set some of these
 ENGINE_ARCHITECTURES: Mapping[Architecture, str] = {"x86_64": "amd64", "arm64": "arm64"}
 
@@ -80,7 +81,7 @@ def arguments(
         "--log-driver", "none",
         "--no-healthcheck",
         *_filesystem(engine, invocation, image, place),
-        *_limits(invocation, place.host_cpus),
+        *_limits(engine, invocation, place.host_cpus),
         *_privileges(place),
         *(part for name in sorted(names) for part in ("--env", name)),
         "--entrypoint", "/usr/bin/env",
@@ -115,7 +116,7 @@ def masks(name: str, image: Image) -> list[str]:
     return [f"{name}-{number}" for number in range(len(image.volumes))]
 
 
-def _limits(invocation: Invocation, host_cpus: int) -> list[str]:
+def _limits(engine: Engine, invocation: Invocation, host_cpus: int) -> list[str]:
     memory = f"{invocation.memory + invocation.ephemeral_storage}m"
     cpus = min(invocation.memory / MB_PER_CPU, host_cpus)
     return [
@@ -124,6 +125,9 @@ def _limits(invocation: Invocation, host_cpus: int) -> list[str]:
         "--cpus", f"{cpus:.2f}",
         "--pids-limit", str(PIDS),
         "--ulimit", "nofile=1024:1024",
+        # podman's own default may be above what it is allowed. Of all of a user's processes on the
+        # machine, so this is not the limit that counts: that is --pids-limit.
+        *(("--ulimit", f"nproc={USER_PROCESSES}:{USER_PROCESSES}") if engine.name == "podman" else ()),
     ]  # fmt: skip
 
 

@@ -1,0 +1,87 @@
+"""A project of its own in a temporary folder, and the program as a user starts it."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+# No image is built in these tests; a base named by digest needs no registry and no entry in the lock.
+NO_BASE = "none.invalid/base@sha256:" + "0" * 64
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    root: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Complete: nothing of this machine's AWS or model keys."""
+        return {
+            "PATH": "/usr/local/bin:/usr/bin:/bin",
+            "HOME": str(self.root.parent),
+            "LAMBDACTL_BASE_IMAGE": NO_BASE,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "COLUMNS": "200",
+        }
+
+    def start(
+        self, *argv: str, env: Mapping[str, str] | None = None, **options: object
+    ) -> subprocess.Popen[str]:
+        settings = {
+            "stdin": subprocess.DEVNULL,
+            "stdout": subprocess.PIPE,
+            "stderr": subprocess.PIPE,
+            **options,
+        }
+        return subprocess.Popen(
+            [sys.executable, "-P", "-m", "lambdactl", *argv],
+            cwd=self.root,
+            env={**self.environment, **(env or {})},
+            text=True,
+            **settings,  # type: ignore[call-overload]
+        )
+
+    def __call__(
+        self, *argv: str, code: int = 0, input: str | None = None, env: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run to the end; the exit code must be `code`."""
+        stdin = subprocess.DEVNULL if input is None else subprocess.PIPE
+        with self.start(*argv, env=env, stdin=stdin) as child:
+            out, err = child.communicate(input, timeout=120)
+        assert child.returncode == code, f"exit {child.returncode}\n{out}\n{err}"
+        return subprocess.CompletedProcess(argv, child.returncode, out, err)
+
+
+HELLO = """\
+description: hello
+agent: {type: command, command: ["sh", "-c", "echo hello; cat input.json > out.txt"]}
+prefix: hello/
+timeout: 30s
+artifacts: [out.txt]
+"""
+
+
+@pytest.fixture
+def lambdactl(tmp_path: Path) -> Program:
+    """The program in a project with one job."""
+    root = tmp_path / "project"
+    (root / "jobs").mkdir(parents=True)
+    (root / "lambdactl.yaml").write_text("project: demo\nsandbox: true\n")
+    (root / "jobs" / "hello.yaml").write_text(HELLO)
+    shutil.copy(REPOSITORY / "lambdactl.lock", root)
+    return Program(root)
+
+
+@pytest.fixture
+def sandbox(lambdactl: Program) -> Iterator[Program]:
+    """The same with its embedded AWS up, which runs jobs as processes."""
+    lambdactl("sandbox", "up", "--engine", "process")
+    yield lambdactl
+    lambdactl("sandbox", "down", "--purge")

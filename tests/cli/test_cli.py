@@ -1,0 +1,153 @@
+"""The program as a user meets it: exit codes, streams, interruptions, what it imports."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Program
+
+
+@pytest.mark.parametrize("argv", [["--help"], ["validate"], ["--version"], ["plan", "--help"]])
+def test_quick_commands_do_not_pay_for_boto3(lambdactl: Program, argv: list[str]) -> None:
+    code = f"import sys; from lambdactl.cli import run; run({argv!r}); sys.exit('boto3' in sys.modules or 'botocore' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], cwd=lambdactl.root, check=True, stdout=subprocess.DEVNULL)
+
+
+@pytest.mark.parametrize(
+    "argv", [["nonsense"], ["plan", "--nonsense"], ["launch"], ["runs", "--count", "0"], ["launch", "none"]]
+)
+def test_wrong_usage_is_64(lambdactl: Program, argv: list[str]) -> None:
+    assert lambdactl(*argv, code=64).stdout == ""
+
+
+def test_bad_manifests_are_1_and_every_problem_is_named_with_its_place(lambdactl: Program) -> None:
+    (lambdactl.root / "jobs" / "bad.yaml").write_text(
+        "agent: {type: command, command: [x]}\nprefx: bad/\ntimeout: 20m\n"
+    )
+    done = lambdactl("validate", code=1)
+    lines = done.stdout.splitlines()
+    assert any(line.startswith("jobs/bad.yaml:2:1:") and "prefix" in line for line in lines)
+    assert any(line.startswith("jobs/bad.yaml:3:") and "15m" in line for line in lines)
+    assert lambdactl("validate", "--format", "github", code=1).stdout.count(
+        "::error file=jobs/bad.yaml"
+    ) == len(lines)
+    assert len(json.loads(lambdactl("validate", "--format", "json", code=1).stdout)["problems"]) == len(lines)
+    assert "nothing was changed" in lambdactl("plan", "--offline", code=1).stderr
+
+
+def test_outside_of_a_project_the_way_in_is_named(lambdactl: Program, tmp_path: Path) -> None:
+    done = lambdactl("plan", "--root", str(tmp_path), code=64)
+    assert "lambdactl init" in done.stderr
+
+
+def test_the_sandbox_must_be_up_and_is_never_mistaken_for_aws(lambdactl: Program) -> None:
+    done = lambdactl("plan", code=1)
+    assert "this is not AWS" in done.stderr
+    assert "lambdactl sandbox up" in done.stderr
+
+
+def test_no_lock_no_plan(lambdactl: Program) -> None:
+    (lambdactl.root / "lambdactl.lock").unlink()
+    assert "lambdactl lock" in lambdactl("plan", "--offline", code=1).stderr
+
+
+def test_the_whole_way_through_the_embedded_aws(sandbox: Program) -> None:
+    plan = json.loads(sandbox("plan", "--format", "json").stdout)
+    assert {step["action"] for step in plan["steps"]} == {"create"}
+    sandbox("plan", "--detailed-exitcode", code=2)
+
+    refused = sandbox("apply", code=1)
+    assert "no terminal" in refused.stderr
+    assert json.loads(sandbox("plan", "--format", "json").stdout) == plan
+
+    assert "Apply complete" in sandbox("apply", "--yes").stderr
+    assert "Nothing to do" in sandbox("apply").stdout
+    sandbox("plan", "--detailed-exitcode")
+
+    launched = sandbox(
+        "launch", "jobs/hello.yaml", "--input", "-", "--wait", "--format", "json", input='{"issue": 7}'
+    )
+    run = json.loads(launched.stdout)[0]
+    assert run["state"] == "succeeded"
+    assert run["id"] in sandbox("runs").stdout
+    shown = sandbox("show", run["id"], "--download", str(sandbox.root / "got")).stdout
+    assert "artifacts/out.txt" in shown
+    assert json.loads((sandbox.root / "got" / "artifacts" / "out.txt").read_text()) == {"issue": 7}
+
+    (sandbox.root / "jobs" / "hello.yaml").unlink()
+    (sandbox.root / "jobs" / "other.yaml").write_text(
+        "agent: {type: command, command: ['true']}\nprefix: other/\n"
+    )
+    assert "no longer in git" in sandbox("plan").stdout
+    sandbox("apply", "--yes", "--prune")
+    assert "no longer in git" not in sandbox("plan").stdout
+    sandbox("destroy", "--yes")
+    assert "Nothing to do" in sandbox("destroy", "--yes").stdout
+
+
+def test_secrets_are_read_from_standard_input_and_never_shown(sandbox: Program) -> None:
+    with (sandbox.root / "jobs" / "hello.yaml").open("a") as file:
+        file.write("secrets: {TOKEN: /demo/token}\n")
+    text = (sandbox.root / "jobs" / "hello.yaml").read_text()
+    (sandbox.root / "jobs" / "hello.yaml").write_text(
+        text.replace("command: [", "env: {T: '${secrets.TOKEN}'}, command: [")
+    )
+    assert "MISSING" in sandbox("secrets", "list", code=1).stdout
+    assert "/demo/token does not exist" in sandbox("plan").stdout
+    sandbox("secrets", "set", "TOKEN", input="made-up-token-value\n")
+    listed = sandbox("secrets", "list")
+    assert "made-up-token-value" not in listed.stdout + listed.stderr
+    sandbox("secrets", "set", "TOKEN", input="", code=64)
+
+
+def test_a_reader_that_leaves_is_no_error(sandbox: Program) -> None:
+    with sandbox.start("plan") as child:
+        assert child.stdout is not None
+        child.stdout.close()
+        assert child.stderr is not None
+        err = child.stderr.read()
+    assert child.returncode == 128 + signal.SIGPIPE
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_apply_finishes_what_runs_and_the_next_one_continues(
+    sandbox: Program, number: int
+) -> None:
+    with sandbox.start("apply", "--yes") as child:
+        assert child.stderr is not None
+        for line in child.stderr:
+            if "creating" in line:
+                break
+        child.send_signal(number)
+        rest = child.stderr.read()
+    assert child.returncode in (0, 1)
+    assert "Traceback" not in rest
+    if child.returncode:
+        assert "run `lambdactl apply` again to continue" in rest
+    sandbox("apply", "--yes")
+    sandbox("plan", "--detailed-exitcode")
+
+
+def test_a_killed_apply_is_continued_by_the_next(sandbox: Program) -> None:
+    for pause in (0.9, 1.1, 1.3):
+        with sandbox.start("apply", "--yes") as child:
+            time.sleep(pause)
+            child.kill()
+    sandbox("apply", "--yes")
+    sandbox("plan", "--detailed-exitcode")
+
+
+def test_waiting_ends_after_its_time(sandbox: Program) -> None:
+    manifest = sandbox.root / "jobs" / "hello.yaml"
+    manifest.write_text(manifest.read_text().replace("echo hello", "sleep 20"))
+    sandbox("apply", "--yes")
+    launched = sandbox("launch", "hello", "--wait", "--timeout", "1", "--format", "json", code=1)
+    assert json.loads(launched.stdout)[0]["state"] in ("queued", "running")
