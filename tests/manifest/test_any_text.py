@@ -21,8 +21,43 @@ from lambdactl.report.problems import github, json_, text
 _QUICK = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 _PIECES = st.sampled_from(
-    "a: |- |&a |*a|<<: |{|}|[|]|\"|'|>-\n|? |!!set |!x |\n|  |\t|---\n|...\n|#|%YAML 9.9\n|agent:\n|  type: codex\n"
-    "|prefix: a/\n|${secrets.|~|0o7|.inf|1e999|\u2028|\x85|\ufeff|\\ud800|\\0".split("|")
+    [
+        "a: ",
+        "- ",
+        "&a ",
+        "*a",
+        "<<: ",
+        "{",
+        "}",
+        "[",
+        "]",
+        '"',
+        "'",
+        ">-\n",
+        "? ",
+        "!!set ",
+        "!x ",
+        "\n",
+        "  ",
+        "\t",
+        "---\n",
+        "...\n",
+        "#",
+        "%YAML 9.9\n",
+        "agent:\n",
+        "  type: codex\n",
+        "prefix: a/\n",
+        "${secrets.",
+        "~",
+        "0o7",
+        ".inf",
+        "1e999",
+        "\u2028",
+        "\x85",
+        "\ufeff",
+        "\\ud800",
+        "\\0",
+    ]
 )
 _YAML = st.lists(_PIECES, max_size=30).map("".join)
 _SCALARS = st.one_of(
@@ -95,9 +130,23 @@ def test_anything_near_a_project(value: Any) -> None:
     )
 
 
-_ARGUMENTS = (
-    "-y --yes -p --package --package=a@1.0.0 --from --from=a==1 -- a@1.0.0 a==1 @ @a @a/b@1.0.0 == -".split()
-)
+_ARGUMENTS = [
+    "-y",
+    "--yes",
+    "-p",
+    "--package",
+    "--package=a@1.0.0",
+    "--from",
+    "--from=a==1",
+    "--",
+    "a@1.0.0",
+    "a==1",
+    "@",
+    "@a",
+    "@a/b@1.0.0",
+    "==",
+    "-",
+]
 
 
 @given(

@@ -280,5 +280,5 @@ def test_what_cannot_be_read_is_a_problem(project: Write) -> None:
     (root / "jobs/dangling.yaml").symlink_to("nowhere")
     assert [problem.what for problem in load(root).problems] == [
         "the file cannot be read: No such file or directory",
-        "the file cannot be read: Is a directory",
+        "the file cannot be read: it is not a file",
     ]
