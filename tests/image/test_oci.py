@@ -85,7 +85,8 @@ class _TokenRegistry(BaseHTTPRequestHandler):
         else:
             self._answer(200, self.content, ("Content-Type", "application/vnd.oci.image.manifest.v1+json"))
 
-    do_HEAD = do_GET
+    def do_HEAD(self) -> None:
+        self.do_GET()
 
     def _answer(self, code: int, body: bytes, *headers: tuple[str, str]) -> None:
         self.send_response(code)
