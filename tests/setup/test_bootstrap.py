@@ -208,7 +208,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
 def linted(text: str) -> list[str]:
     """What cfn-lint finds wrong; its advice on style (I...) left out."""
     try:
-        from cfnlint.api import lint_all
+        from cfnlint.api import lint_all  # type: ignore[import-untyped,unused-ignore]
     except ImportError:
         missing("cfn-lint", "uv sync")
     return [str(each) for each in lint_all(text) if not each.rule.id.startswith("I")]

@@ -115,21 +115,21 @@ def test_workflows_below_the_top_of_a_repository_are_pointed_out(tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("name", "options"),
+    ("name", "project", "region"),
     [
-        ("1-2-3", {}),
-        ("demo", {"project": "has-hyphen"}),
-        ("demo", {"project": "Upper"}),
-        ("demo", {"project": "x" * 33}),
-        ("demo", {"region": "here\nproject: x"}),
+        ("1-2-3", "", ""),
+        ("demo", "has-hyphen", ""),
+        ("demo", "Upper", ""),
+        ("demo", "x" * 33, ""),
+        ("demo", "", "here\nproject: x"),
     ],
 )
 def test_names_that_aws_or_yaml_would_not_take_are_refused(
-    tmp_path: Path, name: str, options: dict[str, str]
+    tmp_path: Path, name: str, project: str, region: str
 ) -> None:
     root = folder(tmp_path, name)
     with pytest.raises(UsageError):
-        init(root, **options)
+        init(root, project=project, region=region)
     assert contents(root) == {}
 
 
