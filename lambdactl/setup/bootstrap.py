@@ -25,6 +25,13 @@ _UNLIMITED = """\
 #
 # Beware: lambdactl.yaml has no `allow: parameters:`, so the boundary allows every SSM parameter.
 """
+# https://docs.github.com/en/actions/reference/security/oidc, "Immutable subject claims"
+_BY_NAME = """\
+#
+# {repository} is trusted by its name. GitHub's tokens also say the ids of a repository made or renamed after
+# 2026-07-15, or that opted in; for one of those pass --repo with what this prints:
+#   gh api repos/{repository} --jq '"\\(.owner.login)@\\(.owner.id)/\\(.name)@\\(.id)"'
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,7 +182,9 @@ def _name(site: Site, what: str) -> str:
 
 def _header(site: Site, trust: Trust, parameters_limited: bool) -> str:
     stack = f"lambdactl-{site.project}-{site.environment}"
-    warning = "" if parameters_limited else _UNLIMITED
+    warnings = "" if parameters_limited else _UNLIMITED
+    if "@" not in trust.repository:
+        warnings += _BY_NAME.format(repository=trust.repository)
     return f"""\
 # What lambdactl needs once in account {site.account}, for the workflows of {trust.repository}.
 # Made by `lambdactl bootstrap --print`. Read it, then, as an administrator:
@@ -192,7 +201,7 @@ def _header(site: Site, trust: Trust, parameters_limited: bool) -> str:
 #
 # and in lambdactl.yaml:
 #   permissionsBoundary: {boundary_arn(site)}
-{warning}
+{warnings}
 """
 
 

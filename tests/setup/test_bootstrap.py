@@ -120,6 +120,8 @@ def test_only_this_repository_is_trusted_each_role_in_its_own_place() -> None:
 def test_a_repository_with_ids_is_trusted_as_githubs_newer_tokens_spell_it() -> None:
     trust = Trust(repository="acme@12/agents@34", environment="production")
     assert trust.appliers == ["repo:acme@12/agents@34:environment:production"]
+    assert "gh api" not in bootstrap(SITE, trust)
+    assert "gh api repos/acme/agents --jq" in bootstrap(SITE, TRUST)
 
 
 @pytest.mark.parametrize(
