@@ -13,6 +13,7 @@ from functools import cache
 from typing import Any
 
 from lambdactl.bundled import schema
+from lambdactl.manifest.accept import Accepts, acceptor
 from lambdactl.manifest.finding import Finding, Path, dotted, shown
 from lambdactl.manifest.later import feature_of
 
@@ -28,7 +29,7 @@ _KINDS = {
     str: "a text",
     bool: "true or false",
     int: "a number",
-    float: "a number",
+    float: "a decimal number",
     dict: "a map",
     list: "a list",
 }
@@ -36,6 +37,10 @@ _KINDS = {
 
 def check(name: str, value: dict[str, Any]) -> Iterator[Finding]:
     """Every place where `value` breaks the schema `name` ("job" or "project")."""
+    return iter(()) if _acceptor(name)(value) else _errors(name, value)
+
+
+def _errors(name: str, value: dict[str, Any]) -> Iterator[Finding]:
     for error in _validator(name).iter_errors(value):
         path = tuple(error.absolute_path)
         if "propertyNames" in error.absolute_schema_path:
@@ -52,14 +57,29 @@ def check(name: str, value: dict[str, Any]) -> Iterator[Finding]:
 
 
 @cache
+def _acceptor(name: str) -> Accepts:
+    return acceptor(schema(name), _referred)
+
+
+def _referred(reference: str) -> dict[str, Any]:
+    """What a `$ref` of ours names: job.schema.json#/properties/NAME."""
+    file, _, field = reference.partition(".schema.json#/properties/")
+    found: dict[str, Any] = schema(file)["properties"][field]
+    return found
+
+
+@cache
 def _validator(name: str) -> Any:
     """One validator for the process: making one costs a hundred times what using it does."""
-    from jsonschema import Draft202012Validator
+    from jsonschema import Draft202012Validator, validators
     from referencing import Registry, Resource
 
     # The schemas have no $id: editors resolve project.schema.json's references beside the file.
     registry = Registry().with_resource("job.schema.json", Resource.from_contents(schema("job")))
-    return Draft202012Validator(schema(name), registry=registry)
+    # JSON Schema takes 3072.0 for an integer; AWS does not.
+    types = Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int)
+    strict: Any = validators.extend(Draft202012Validator, type_checker=types)  # type: ignore[no-untyped-call]
+    return strict(schema(name), registry=registry)
 
 
 def _unknown(path: Path, instance: dict[str, Any], known: Sequence[str]) -> Iterator[Finding]:

@@ -29,6 +29,7 @@ class Draft:
     value: Mapping[str, Any]
     own: Mapping[str, Any]
     broken: tuple[Path, ...] = ()  # taken out of both because it was wrong already
+    texts: tuple[tuple[Path, str], ...] = ()  # every text in `value`: several rules walk them
 
     @property
     def agent(self) -> Mapping[str, Any]:

@@ -17,6 +17,7 @@ from lambdactl.manifest.draft import Draft, with_defaults
 from lambdactl.manifest.finding import Finding
 from lambdactl.manifest.finding import Path as Where
 from lambdactl.manifest.job import Job, Project
+from lambdactl.manifest.references import strings
 from lambdactl.manifest.rules.prefixes import fault, normal, overlapping
 from lambdactl.manifest.rules.project import project_findings
 
@@ -143,7 +144,14 @@ def _draft(source: _Source, home: _Source, project: Project) -> Draft | None:
     if not source.document.usable or inherits_nonsense:
         return None
     value = with_defaults(source.sound, home.sound.get("defaults", {}))
-    return Draft(name=source.file.stem, project=project, value=value, own=source.sound, broken=source.broken)
+    return Draft(
+        name=source.file.stem,
+        project=project,
+        value=value,
+        own=source.sound,
+        broken=source.broken,
+        texts=tuple(strings(value)),
+    )
 
 
 def _by_rules(draft: Draft, source: _Source, home: _Source) -> list[Problem]:

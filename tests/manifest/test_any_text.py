@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from lambdactl.bundled import schema
 from lambdactl.manifest import load
 from lambdactl.manifest.bundling import Unclear, bundle
+from lambdactl.manifest.check import _acceptor, _errors
 from lambdactl.manifest.document import parse
 from lambdactl.report.problems import github, json_, text
 
@@ -119,6 +120,13 @@ def test_any_yaml(content: str, as_project: bool) -> None:
 @_QUICK
 def test_anything_near_a_job(value: Any) -> None:
     _check(yaml.safe_dump(value, allow_unicode=True).encode("utf-8", "replace"))
+
+
+@given(_values(schema("job")))
+@_QUICK
+def test_the_quick_check_agrees_with_jsonschema(value: Any) -> None:
+    if isinstance(value, dict):
+        assert _acceptor("job")(value) == (next(_errors("job", value), None) is None)
 
 
 @given(_values({key: value for key, value in schema("project").items() if key != "$ref"}))

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from lambdactl.manifest.draft import Draft
 from lambdactl.manifest.durations import seconds, written
 from lambdactl.manifest.finding import Finding, Path, shown
-from lambdactl.manifest.references import strings
 
 _TIMEOUT_MAX = 900  # CreateFunction, Timeout (on-demand functions)
 _EVENT_AGE = (60, 21600)  # PutFunctionEventInvokeConfig, MaximumEventAgeInSeconds
@@ -65,9 +64,7 @@ def tag_fault(key: str, value: str) -> tuple[str, str] | None:
 
 
 def sizes(draft: Draft) -> Iterator[Finding]:
-    for path, text in strings(
-        {key: draft.value[key] for key in ("agent", "mcpServers") if key in draft.value}
-    ):
+    for path, text in draft.texts:
         if len(text) > TEXT_MAX // 4 and len(text.encode()) > TEXT_MAX:
             what = f"the text has {len(text.encode())} bytes; Linux hands over at most about {TEXT_MAX}"
             yield Finding(path, what, "put it into a file, name that in `include`, and refer to it")

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 
 from lambdactl.manifest.draft import Draft
 from lambdactl.manifest.finding import Finding, Path, dotted, shown
-from lambdactl.manifest.references import LITERAL_SECRET, REFERENCE, strings
+from lambdactl.manifest.references import LITERAL_SECRET, REFERENCE
 
 # The agent's CLI gets these by itself, from the supervisor; no reference is needed.
 MODEL_KEYS = {
@@ -62,10 +62,13 @@ def used(draft: Draft) -> frozenset[str]:
 
 def _holders(draft: Draft) -> Iterator[tuple[Path, str]]:
     """The places where a reference is filled in."""
-    yield from strings(draft.agent.get("env", {}), ("agent", "env"))
-    for name, server in draft.servers.items():
-        for field in ("env", "headers"):
-            yield from strings(server.get(field, {}), ("mcpServers", name, field))
+    return ((path, text) for path, text in draft.texts if _is_holder(path))
+
+
+def _is_holder(path: Path) -> bool:
+    if path[0] == "agent":
+        return path[1] == "env"
+    return path[0] == "mcpServers" and path[2] in ("env", "headers")
 
 
 def references(draft: Draft) -> Iterator[Finding]:
@@ -77,12 +80,11 @@ def references(draft: Draft) -> Iterator[Finding]:
         if "${" in REFERENCE.sub("", text):
             what = f"{dotted(path)} holds a ${{...}} that is not ${{secrets.NAME}}"
             yield Finding(path, what, "only secrets are filled in; write them as ${secrets.NAME}")
-    holders = {path for path, _ in _holders(draft)}
-    for path, text in strings(draft.value):
-        if "${secrets" in text and path not in holders:
+    for path, text in draft.texts:
+        if "${secrets" in text and not _is_holder(path):
             what = f"{dotted(path)} holds a reference to a secret, which is not filled in here"
             yield Finding(path, what, "references work in agent.env, mcpServers.*.env and headers")
-        elif path[0] == "mcpServers" and "${" in text and path not in holders:
+        elif path[0] == "mcpServers" and "${" in text and not _is_holder(path):
             what = f"{dotted(path)} holds ${{...}}, which nothing fills in"
             yield Finding(path, what, "write the value, or pass it by env and ${secrets.NAME}")
 
@@ -99,7 +101,7 @@ def unused(draft: Draft) -> Iterator[Finding]:
 
 
 def literals(draft: Draft) -> Iterator[Finding]:
-    for path, text in strings(draft.value):
+    for path, text in draft.texts:
         if LITERAL_SECRET.search(text):
             what = f"{dotted(path)} looks like a secret written out"
             yield Finding(
