@@ -26,7 +26,6 @@ from lambdactl.errors import ManifestError, Problem, Refused, UsageError
 from lambdactl.image.machine import on_machine
 from lambdactl.manifest.job import Job
 from lambdactl.manifest.job import Project as Settings
-from lambdactl.ports import address_of
 from lambdactl.site import Site, aws_registry
 
 if TYPE_CHECKING:  # what costs an import of boto3 or of the image code comes in when it is used
@@ -36,6 +35,7 @@ if TYPE_CHECKING:  # what costs an import of boto3 or of the image code comes in
     from lambdactl.engine import Event, Plan
     from lambdactl.image.context import Context
     from lambdactl.runs import Place, Run, Runs
+    from lambdactl.sandbox import Status
 
 OFFLINE_ACCOUNT = "000000000000"
 Line = Callable[[str], None]
@@ -118,13 +118,6 @@ class Project:
         region = self.settings.region or "us-east-1"
         account = self.settings.account or OFFLINE_ACCOUNT
         return self._site(account, region, aws_registry(account, region))
-
-    @property
-    def sandbox_address(self) -> tuple[str, int]:
-        """Host and port of the embedded AWS."""
-        from lambdactl.sandbox import endpoint
-
-        return address_of(endpoint(self.root).url)
 
     def _site(self, account: str, region: str, registry: str) -> Site:
         name, environment = self.settings.name, self.settings.environment
@@ -210,20 +203,21 @@ class Project:
         yield from reconcile.carry_out(self.aws, self.site, plan, build, stop=stop)
 
     def _publisher(self, engine: str, on_line: Line) -> Callable[[str], str]:
-        from lambdactl.publish import Local, Publisher, SandboxPublisher
+        from lambdactl.publish import Local, Publisher, SandboxPublisher, Trees
 
         contexts = {context.fingerprint: context for context in self.contexts.values()}
-        if self.sandbox and self.sandbox_engine == "process":
-            return SandboxPublisher(aws=self.aws, site=self.site, contexts=contexts, local=None)
+        if self.sandbox and self.sandbox_status.engine == "process":
+            trees = Trees(settings=self.settings, on_line=on_line)
+            return SandboxPublisher(aws=self.aws, site=self.site, contexts=contexts, local=trees)
         local = Local(engine=self.engine(engine), settings=self.settings, on_line=on_line)
         kind = SandboxPublisher if self.sandbox else Publisher
         return kind(aws=self.aws, site=self.site, contexts=contexts, local=local)
 
     @property
-    def sandbox_engine(self) -> str:
+    def sandbox_status(self) -> Status:
         from lambdactl.sandbox import status
 
-        return status(self.root).engine
+        return status(self.root)
 
     def pulled(self, engine: Engine, fingerprint: str) -> str:
         """The image out of the project's registry, by the engine's name for it; "" when it is not there."""

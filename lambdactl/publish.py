@@ -10,6 +10,7 @@ import json
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from lambdactl.aws import Aws
 from lambdactl.container import Engine
@@ -17,6 +18,7 @@ from lambdactl.image.build import build, find_local, local_ref, manifest_of
 from lambdactl.image.context import Context
 from lambdactl.image.oci import Credentials
 from lambdactl.image.push import push
+from lambdactl.image.tree import install_tree, tree_of
 from lambdactl.manifest.job import Project
 from lambdactl.site import Site
 
@@ -44,6 +46,20 @@ class Local:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Trees:
+    """Images as plain folders of this machine, for runs without a container."""
+
+    settings: Project
+    on_line: Line = field(default=lambda line: None, compare=False)
+
+    def tree(self, context: Context) -> Path:
+        """The folder with this content; made unless it is there already."""
+        place = tree_of(self.settings.root, context.fingerprint)
+        install_tree(context, place, self.on_line, self.settings.ca_bundle)
+        return place
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Publisher:
     """Callable with a fingerprint; answers the digest behind it in the registry."""
 
@@ -67,23 +83,15 @@ class Publisher:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SandboxPublisher:
-    """The sandbox's registry takes no pushes: the image stays in the engine, its manifest is recorded.
-
-    Without `local` (the sandbox runs jobs as processes) there is no image at all, just the record.
-    """
+    """The sandbox's registry takes no pushes: images stay on this machine, a manifest is recorded."""
 
     aws: Aws
     site: Site
     contexts: Mapping[str, Context]
-    local: Local | None
+    local: Local | Trees
 
     def __call__(self, fingerprint: str) -> str:
-        if self.local is None:
-            manifest = _imageless(fingerprint)
-        else:
-            ref = self.local.image(self.contexts[fingerprint])
-            self.local.engine.call("tag", ref, f"{self.site.repository_uri}:{fingerprint}")
-            manifest = manifest_of(self.local.engine, ref)
+        manifest = self._made(self.contexts[fingerprint])
         parameters = {
             "repositoryName": self.site.repository,
             "imageManifest": manifest.decode(),
@@ -92,6 +100,14 @@ class SandboxPublisher:
         }
         answer = self.aws.call("ecr", "PutImage", parameters)
         return str(answer["image"]["imageId"]["imageDigest"])
+
+    def _made(self, context: Context) -> bytes:
+        if isinstance(self.local, Trees):
+            self.local.tree(context)
+            return _imageless(context.fingerprint)
+        ref = self.local.image(context)
+        self.local.engine.call("tag", ref, f"{self.site.repository_uri}:{context.fingerprint}")
+        return manifest_of(self.local.engine, ref)
 
 
 def ecr_credentials(aws: Aws) -> Credentials:

@@ -145,7 +145,7 @@ def _relays(project: Project, options: Options, outlet: Outlet) -> Iterator[tupl
     """Ways out of the container to this machine's loopback: the scripted model, the embedded AWS."""
     found = []
     if project.sandbox and outlet.volume is None:
-        found.append(Relay(name="AWS_ENDPOINT_URL", target=project.sandbox_address))
+        found.append(Relay(name="AWS_ENDPOINT_URL", target=address_of(project.sandbox_status.door_url)))
     if not options.scripted_model:
         yield tuple(found)
         return
@@ -230,7 +230,7 @@ def _runner(project: Project, job: Job, options: Options, note: Line) -> tuple[I
 
 
 def _process(project: Project, job: Job, options: Options, note: Line) -> tuple[Invoke, str]:
-    from lambdactl.image.tree import install_tree
+    from lambdactl.publish import Trees
     from lambdactl.runners import process
 
     if not (options.scripted_model or options.unsandboxed or job.agent.type == "command"):
@@ -240,9 +240,5 @@ def _process(project: Project, job: Job, options: Options, note: Line) -> tuple[
         )
     if options.creds is Creds.own:
         raise RunError("--engine process never gets your AWS credentials", hint="use --creds none")
-    context = project.contexts[job.name]
-    tree = project.root / ".lambdactl" / "trees" / context.fingerprint
-    if not tree.exists():
-        tree.parent.mkdir(parents=True, exist_ok=True)
-        install_tree(context, tree, note, project.settings.ca_bundle)
+    tree = Trees(settings=project.settings, on_line=note).tree(project.contexts[job.name])
     return process.invoke, str(tree)

@@ -22,6 +22,11 @@ from lambdactl.image.files import File, write
 from lambdactl.image.programs import PROXIES
 
 
+def tree_of(root: Path, fingerprint: str) -> Path:
+    """Where a project keeps the tree that stands for the image with this fingerprint."""
+    return root / ".lambdactl" / "trees" / fingerprint
+
+
 def install_tree(context: Context, target: Path, on_line: Callable[[str], None], ca_bundle: str = "") -> None:
     """Make `target`, unless it is there whole; its fingerprint, written last, says so.
 

@@ -27,6 +27,7 @@ NOT_ENFORCED = (
     "lambdactl: no container. Not as in Lambda, and not held back: files (it can read and write what you "
     "can), network, memory, CPU, number of processes, user, system calls, /tmp's size"
 )
+FLUSH = 5.0  # seconds for the last lines, should something we cannot see hold the pipes open
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
@@ -99,7 +100,7 @@ class _Child:
         kill_marked(mark)
         self._ended.wait()
         for thread in self._threads:
-            thread.join(STOP_PATIENCE)
+            thread.join(FLUSH)
 
     def _wait(self) -> None:
         self._process.wait()

@@ -44,6 +44,7 @@ class Status:
     up: bool
     folder: Path
     url: str = ""
+    door_url: str = ""  # for runs: S3, SSM, STS and Lambda only
     model_url: str = ""
     engine: str = ""
     pid: int = 0
@@ -128,6 +129,7 @@ def _status(folder: Folder, state: State | None) -> Status:
         up=True,
         folder=folder.path,
         url=state.url,
+        door_url=state.door_url,
         model_url=state.model_url,
         engine=state.engine,
         pid=state.pid,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from lambdactl.errors import SandboxError
+from lambdactl.image.tree import tree_of
 from lambdactl.sandbox.answers import Answer
 from lambdactl.sandbox.functions import Function
 from lambdactl.sandbox.invoke import Run
@@ -62,9 +63,10 @@ def runner(engine: str, *, root: Path, relays: Mapping[str, int], environment: M
 
 def tree(root: Path, function: Function) -> str:
     """Without a container an image is a folder: what would be in it, by its tag."""
-    found = root / ".lambdactl" / "trees" / function.image.rpartition(":")[2]
+    found = tree_of(root, function.image.rpartition(":")[2])
     if not found.is_dir():
         raise SandboxError(
-            f"{found} does not exist", hint="lambdactl run-local JOB --engine process installs it"
+            f"{found} does not exist",
+            hint="remove the image from the sandbox: `lambdactl sandbox down --purge`",
         )
     return str(found)

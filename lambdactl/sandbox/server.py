@@ -67,7 +67,16 @@ def serve(root: Path, engine: str, scripted: bool, stop: threading.Event, log: B
         open_.enter_context(front)
         open_.callback(invoker.close)
         folder.remember(ports | {"front": front.port} | ({"model": _port(model)} if model else {}))
-        folder.write(State(pid=os.getpid(), started=_now(), url=front.url, model_url=model, engine=engine))
+        folder.write(
+            State(
+                pid=os.getpid(),
+                started=_now(),
+                url=front.url,
+                door_url=door.url,
+                model_url=model,
+                engine=engine,
+            )
+        )
         open_.callback(folder.forget)
         while emulator.alive() and not stop.wait(0.2):
             pass

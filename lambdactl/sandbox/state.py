@@ -24,6 +24,7 @@ class State:
     pid: int
     started: str  # RFC 3339, UTC
     url: str
+    door_url: str  # what containers reach: S3, SSM, STS and Lambda only
     model_url: str  # "" without the scripted model
     engine: str  # as it was asked for: "" means whichever is found
     version: int = 1

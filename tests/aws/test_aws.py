@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from lambdactl.aws import Aws, Endpoint, masked
+from lambdactl.aws import Aws, Endpoint
+from lambdactl.aws.translate import masked
 from lambdactl.engine import Call, ImageRef, Wait
 from lambdactl.errors import AwsError, NotFound
 from lambdactl.sandbox.front import Front, Next, Request, Response

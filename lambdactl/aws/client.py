@@ -6,7 +6,6 @@ boto3: that costs more than everything else lambdactl does at start.
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -15,6 +14,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
 
+from lambdactl.aws.patience import WAIT_SECONDS, patience
+from lambdactl.aws.translate import translated
 from lambdactl.engine import Call, ImageRef, Wait
 from lambdactl.errors import AwsError, NotFound, Refused
 
@@ -22,65 +23,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 READERS = 16  # concurrent reads; also the size of the connection pool
-WAIT_SECONDS = 600.0
 POLL_SECONDS = 1.0
-
-_NOT_FOUND = frozenset(
-    {
-        "404",
-        "NoSuchBucket",
-        "NoSuchEntity",
-        "NoSuchKey",
-        "NoSuchPublicAccessBlockConfiguration",
-        "NoSuchTagSet",
-        "LifecyclePolicyNotFoundException",
-        "NotFoundException",
-        "ParameterNotFound",
-        "RepositoryNotFoundException",
-        "RepositoryPolicyNotFoundException",
-        "ResourceNotFoundException",
-        "ServerSideEncryptionConfigurationNotFoundError",
-    }
-)
-
-
-@dataclass(frozen=True, slots=True)
-class NotYet:
-    """An answer that turns into success by itself. `seconds` is how long to believe that."""
-
-    operations: frozenset[str]
-    code: str
-    text: str  # a regular expression
-    seconds: float
-
-
-# Exact texts and the projects that handle them: docs/design.md, "What AWS answers before it is ready".
-NOT_YET = (
-    NotYet(
-        frozenset({"CreateFunction", "UpdateFunctionConfiguration"}),
-        "InvalidParameterValueException",
-        r"cannot be assumed by Lambda|does not have permissions|KMS key is invalid for CreateGrant",
-        120,
-    ),
-    NotYet(
-        frozenset({"CreateFunction", "UpdateFunctionCode"}),
-        "InvalidParameterValueException",
-        r"Source image .* does not exist",
-        30,
-    ),
-    NotYet(
-        frozenset({"UpdateFunctionCode", "UpdateFunctionConfiguration", "PutFunctionConcurrency"}),
-        "ResourceConflictException",
-        r"update is in progress|currently in the following state: Pending",
-        WAIT_SECONDS,
-    ),
-    NotYet(frozenset({"PutRolePolicy", "TagRole"}), "NoSuchEntity", r"", 20),
-    NotYet(frozenset({"DeleteRole"}), "DeleteConflict", r"", 20),
-)
-# Two writes to one role, or to one log group, at the same time.
-_CONCURRENT = frozenset(
-    {"ConcurrentModification", "EntityTemporarilyUnmodifiable", "OperationAbortedException"}
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +85,7 @@ class Aws:
 
     def frozen_credentials(self) -> dict[str, str]:
         """The caller's credentials by the names STS uses, resolved once; for handing on to a run."""
-        with _translated("credentials"):
+        with translated("credentials"):
             found = self.session.get_credentials()
             if found is None:
                 from botocore.exceptions import NoCredentialsError
@@ -170,7 +113,7 @@ class Aws:
                     s3={"addressing_style": "path"} if self._endpoint else {},
                 )
                 url = self._endpoint.url if self._endpoint else None
-                with _translated(f"{service} client"):
+                with translated(f"{service} client"):
                     self._clients[service] = self.session.client(service, config=config, endpoint_url=url)
             return self._clients[service]
 
@@ -216,7 +159,7 @@ class Aws:
     def _pages(self, service: str, operation: str, key: str, parameters: Mapping[str, Any]) -> list[Any]:
         client = self.client(service)
         items: list[Any] = []
-        with _translated(f"{service}.{operation}", parameters):
+        with translated(f"{service}.{operation}", parameters):
             for page in client.get_paginator(_snake(operation)).paginate(**parameters):
                 if key in page:
                     items.extend(page[key])
@@ -247,7 +190,7 @@ class Aws:
     def call(self, service: str, operation: str, parameters: Mapping[str, Any]) -> Any:
         """One call, made now and not remembered."""
         client = self.client(service)
-        with _translated(f"{service}.{operation}", parameters):
+        with translated(f"{service}.{operation}", parameters):
             return getattr(client, _snake(operation))(**parameters)
 
     def maybe_call(self, service: str, operation: str, parameters: Mapping[str, Any]) -> Any | None:
@@ -273,7 +216,7 @@ class Aws:
             except AwsError as error:
                 if error.code in call.tolerate:
                     break
-                if self._clock() - begin >= _patience(call.operation, error):
+                if self._clock() - begin >= patience(call.operation, error):
                     raise
                 self._sleep(pause)
                 pause = min(pause * 1.5, 5.0)
@@ -322,15 +265,6 @@ def _isolated() -> Any:
     return Session(session_vars=nowhere)
 
 
-def _patience(operation: str, error: AwsError) -> float:
-    if error.code in _CONCURRENT:
-        return 60
-    for each in NOT_YET:
-        if operation in each.operations and error.code == each.code and re.search(each.text, error.what):
-            return each.seconds
-    return 0
-
-
 def _at(answer: Any, path: str) -> Any:
     for part in path.split("."):
         answer = answer.get(part) if isinstance(answer, Mapping) else None
@@ -341,59 +275,3 @@ def _snake(operation: str) -> str:
     from botocore import xform_name
 
     return str(xform_name(operation))
-
-
-class _translated:  # noqa: N801 - reads as a statement: `with _translated(...)`
-    """Botocore's errors become ours, with every value that we sent masked."""
-
-    def __init__(self, call: str, parameters: Mapping[str, Any] | None = None) -> None:
-        self.call = call
-        self.parameters = parameters or {}
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if error is None or isinstance(error, AwsError) or not isinstance(error, Exception):
-            return
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        if isinstance(error, ClientError):
-            answer = error.response.get("Error", {})
-            code = str(answer.get("Code", "Unknown"))
-            text = masked(str(answer.get("Message") or code), self.parameters)
-            request = str(error.response.get("ResponseMetadata", {}).get("RequestId", ""))
-            made = NotFound if code in _NOT_FOUND else AwsError
-            raise made(f"{code}: {text}", code=code, call=self.call, request_id=request) from None
-        if isinstance(error, BotoCoreError):
-            name = type(error).__name__
-            raise AwsError(
-                masked(str(error), self.parameters), code=name, call=self.call, hint=_HINTS.get(name, "")
-            ) from None
-
-
-_HINTS = {
-    "NoCredentialsError": "log in to AWS first (such as `aws sso login`), or try the sandbox: `--sandbox`",
-    "ProfileNotFound": "AWS_PROFILE names a profile that ~/.aws/config does not have",
-    "NoRegionError": "set `region:` in lambdactl.yaml, or AWS_REGION",
-    "TokenRetrievalError": "log in again: `aws sso login`",
-    "SSOTokenLoadError": "log in again: `aws sso login`",
-    "EndpointConnectionError": "check the network, the region, and AWS_ENDPOINT_URL",
-}
-# Where values stand that must not be echoed: a function's environment, a parameter's value.
-_SENSITIVE = frozenset({"Environment", "Variables", "Value"})
-
-
-def masked(text: str, parameters: Mapping[str, Any]) -> str:
-    """`text` without the sensitive values of `parameters`, and without AWS's echo of an environment."""
-    for value in sorted(_leaves(parameters, inside=False), key=len, reverse=True):
-        text = text.replace(value, "***")
-    return re.sub(r"(String measured: )\{.*\}", r"\1{***}", text, flags=re.DOTALL)
-
-
-def _leaves(value: Any, *, inside: bool) -> Iterable[str]:
-    if isinstance(value, Mapping):
-        for key, each in value.items():
-            yield from _leaves(each, inside=inside or key in _SENSITIVE)
-    elif inside and isinstance(value, str) and len(value) >= 4:
-        yield value

@@ -1,0 +1,99 @@
+"""A small real image with awslambdaric, and ways to invoke it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import threading
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lambdactl.container import Engine
+from lambdactl.image.programs import PROXIES
+from lambdactl.runners import local
+from lambdactl.runners.owner import PREFIX, Owner
+from lambdactl.runners.protocol import Invocation, Response
+from tests.support.engine import CA_BUNDLE, base_tag, engine, podman
+
+__all__ = ["base_tag", "engine", "podman"]
+
+FUNCTIONS = Path(__file__).with_name("functions.py")
+DOCKERFILE = """\
+FROM {base}
+RUN --mount=type=secret,id=ca,target=/run/ca.crt \\
+    python3 -m venv /opt/venv && PIP_CERT=/run/ca.crt /opt/venv/bin/pip install -q awslambdaric==4.2.2
+RUN mkdir /var/cache/masked && echo kept > /var/cache/masked/kept && chmod 1777 /var/cache/masked
+RUN mkdir -p /mnt/run && chmod 1777 /mnt/run
+VOLUME /var/cache/masked
+COPY functions.py /var/task/functions.py
+WORKDIR /var/task
+ENTRYPOINT ["/opt/venv/bin/python", "-m", "awslambdaric"]
+CMD ["functions.handle"]
+"""
+ARN = "arn:aws:lambda:us-east-1:000000000000:function:demo-main-test"
+
+
+@pytest.fixture(scope="session")
+def image(engine: Engine, base_tag: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Its layers stay in the engine's cache, so only the first session of a machine waits."""
+    folder = tmp_path_factory.mktemp("image")
+    (folder / "Dockerfile").write_text(DOCKERFILE.format(base=base_tag))
+    shutil.copy(FUNCTIONS, folder)
+    tag = f"lambdactl-test-runner:{uuid.uuid4().hex}"
+    proxies = {name: os.environ[name] for name in PROXIES if name in os.environ}
+    flags = [part for name in proxies for part in ("--build-arg", name)]
+    flags += ["--load", "--provenance=false", "--sbom=false"] if engine.buildx else []
+    secret = f"id=ca,src={CA_BUNDLE}"
+    argv = ["build", "--network", "host", "--secret", secret, *flags, "--tag", tag, str(folder)]
+    engine.call(*argv, env={**proxies, "DOCKER_BUILDKIT": "1"}, timeout=300)
+    yield tag
+    engine.call("rmi", tag, check=False)
+
+
+@dataclass
+class Runner:
+    """Invokes the test image, and keeps the lines that came."""
+
+    engine: Engine
+    image: str
+    lines: list[str] = field(default_factory=list)
+
+    def __call__(self, do: str, stop: threading.Event | None = None, **options: Any) -> Response:
+        return local.invoke(self.invocation(do, **options), self.engine, self.lines.append, stop)
+
+    def invocation(self, do: str, **options: Any) -> Invocation:
+        fields = {name: options.pop(name) for name in list(options) if name in Invocation.__slots__}
+        defaults: dict[str, Any] = {
+            "image": self.image,
+            "function_name": "demo-main-test",
+            "function_arn": ARN,
+            "memory": 512,
+            "timeout": 20,
+            "ephemeral_storage": 64,
+            "architecture": "arm64" if os.uname().machine == "aarch64" else "x86_64",
+            "environment": {},
+            "event": json.dumps({"do": do, **options}).encode(),
+            "request_id": str(uuid.uuid4()),
+        }
+        return Invocation(**{**defaults, **fields})
+
+    def left_behind(self) -> list[str]:
+        """What runs of this process left in the engine."""
+        listings = (["ps", "--all", "--format", "{{.Names}}"], ["network", "ls", "--format", "{{.Name}}"],
+                    ["volume", "ls", "--format", "{{.Name}}"])  # fmt: skip
+        mine = f"{PREFIX}-{Owner.this()}-"
+        found = [name for each in listings for name in self.engine.call(*each).stdout.decode().split()]
+        return [name for name in found if name.startswith(mine)]
+
+
+@pytest.fixture
+def runner(engine: Engine, image: str) -> Iterator[Runner]:
+    made = Runner(engine, image)
+    yield made
+    assert made.left_behind() == []

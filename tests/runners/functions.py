@@ -1,0 +1,172 @@
+"""What the tests run inside a real container, under the real awslambdaric. `event["do"]` says what."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import os
+import pwd
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+if os.environ.get("FAIL_AT_START"):
+    raise ValueError("no start")
+if os.environ.get("HANG_AT_START"):
+    time.sleep(3600)
+
+
+def handle(event: dict[str, Any], context: Any) -> Any:
+    return DOINGS[event["do"]](event, context)
+
+
+def echo(event: dict[str, Any], context: Any) -> Any:
+    print("hello from inside")
+    return {
+        "event": event,
+        "requestId": context.aws_request_id,
+        "arn": context.invoked_function_arn,
+        "left": context.get_remaining_time_in_millis(),
+    }
+
+
+def fail(event: dict[str, Any], context: Any) -> Any:
+    raise ValueError(event.get("text", "no") * event.get("times", 1))
+
+
+def hang(event: dict[str, Any], context: Any) -> Any:
+    subprocess.Popen(["sleep", "3600"], start_new_session=True)
+    print("hanging", flush=True)
+    time.sleep(3600)
+
+
+def leave(event: dict[str, Any], context: Any) -> Any:
+    print("last words", flush=True)
+    os._exit(event["code"])
+
+
+def large(event: dict[str, Any], context: Any) -> Any:
+    return "x" * event["size"]
+
+
+def hungry(event: dict[str, Any], context: Any) -> Any:
+    return len(b"x" * (event["megabytes"] << 20))
+
+
+def cancelled(event: dict[str, Any], context: Any) -> Any:
+    """Ends softly, as the agent does."""
+    stopped: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, frame: stopped.append(number))
+    print("waiting", flush=True)
+    while not stopped:
+        time.sleep(0.01)
+    return {"outcome": "cancelled"}
+
+
+def stubborn(event: dict[str, Any], context: Any) -> Any:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    print("waiting", flush=True)
+    time.sleep(3600)
+
+
+def fetch(event: dict[str, Any], context: Any) -> Any:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(os.environ[event["variable"]], timeout=5) as answer:
+        return answer.read().decode()
+
+
+def output(event: dict[str, Any], context: Any) -> Any:
+    """A run folder, with what must not come out of it."""
+    folder = Path("/mnt/run")
+    (folder / "out").mkdir(exist_ok=True)
+    (folder / "out/result.json").write_text((folder / "in.json").read_text())
+    (folder / "out/link").symlink_to("/etc/passwd")
+    os.mkfifo(folder / "out/fifo")
+    if event.get("then"):
+        return handle({**event, "do": event["then"]}, context)
+    return None
+
+
+def look(event: dict[str, Any], context: Any) -> Any:
+    """The sandbox as seen from within."""
+    return {
+        "environment": sorted(os.environ),
+        "given": os.environ.get("GIVEN"),
+        "uid": os.getuid(),
+        "gid": os.getgid(),
+        "user": pwd.getpwuid(os.getuid()).pw_name,
+        "root user": pwd.getpwuid(0).pw_name,
+        "write /var": _refusal(lambda: Path("/var/x").write_text("x")),
+        "write volume": _refusal(lambda: Path("/var/cache/masked/x").write_text("x")),
+        "volume content": Path("/var/cache/masked/kept").read_text(),
+        "shm": Path("/dev/shm").exists(),
+        "exec in /tmp": _exec(),
+        "tmp MB": os.statvfs("/tmp").f_blocks * os.statvfs("/tmp").f_frsize >> 20,
+        "tmp full": _refusal(lambda: Path("/tmp/full").write_bytes(b"x" * (event["fill"] << 20))),
+        "files": os.sysconf("SC_OPEN_MAX"),
+        "capabilities": _status("CapEff"),
+        "no new privileges": _status("NoNewPrivs"),
+        "pdeathsig": _prctl(1, signal.SIGKILL),
+        "no_new_privs": _prctl(38, 1),
+        "name": _prctl(15, b"name"),
+        "namespace": _syscall("unshare", 0x10000000),
+        "command lines": [
+            path.read_bytes().decode(errors="replace") for path in Path("/proc").glob("[0-9]*/cmdline")
+        ],
+    }
+
+
+def _refusal(act: Any) -> str:
+    try:
+        act()
+    except OSError as refused:
+        return errno.errorcode[refused.errno or 0]
+    return ""
+
+
+def _exec() -> str:
+    program = Path("/tmp/program")
+    program.write_text("#!/bin/sh\necho ran\n")
+    program.chmod(0o755)
+    with contextlib.suppress(OSError):
+        return subprocess.run([program], capture_output=True, text=True).stdout.strip()
+    return "not allowed"
+
+
+def _status(name: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1], 16) for line in lines if line.startswith(name))
+
+
+def _prctl(option: int, argument: Any) -> str:
+    return _called(ctypes.CDLL(None, use_errno=True).prctl, option, argument, 0, 0, 0)
+
+
+def _syscall(name: str, *arguments: Any) -> str:
+    return _called(getattr(ctypes.CDLL(None, use_errno=True), name), *arguments)
+
+
+def _called(function: Any, *arguments: Any) -> str:
+    return errno.errorcode[ctypes.get_errno()] if function(*arguments) else ""
+
+
+DOINGS = {
+    "echo": echo,
+    "fail": fail,
+    "hang": hang,
+    "leave": leave,
+    "large": large,
+    "hungry": hungry,
+    "cancelled": cancelled,
+    "stubborn": stubborn,
+    "fetch": fetch,
+    "output": output,
+    "look": look,
+}
+
+print("started", file=sys.stderr)

@@ -1,0 +1,272 @@
+"""One invocation in a real container: what comes back, and that nothing stays."""
+
+from __future__ import annotations
+
+import json
+import re
+import socketserver
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lambdactl.errors import RunError
+from lambdactl.runners.owner import Owner, sweep
+from lambdactl.runners.protocol import Relay
+from tests.runners.conftest import ARN, Runner
+
+SECRET = "a secret\nof two lines"
+
+
+def answer(response: Any) -> Any:
+    return json.loads(response.payload)
+
+
+def test_a_handler_s_answer_and_log(runner: Runner) -> None:
+    response = runner("echo", request_id="00000000-0000-7000-8000-000000000001", word="Grüße")
+    assert response.function_error == ""
+    said = answer(response)
+    assert said["event"] == {"do": "echo", "word": "Grüße"}
+    assert said["requestId"] == "00000000-0000-7000-8000-000000000001"
+    assert said["arn"] == ARN
+    assert 15_000 < said["left"] <= 20_000
+    assert runner.lines[0] == "started"
+    assert runner.lines[1] == "START RequestId: 00000000-0000-7000-8000-000000000001 Version: $LATEST"
+    assert runner.lines[2:4] == ["hello from inside", "END RequestId: 00000000-0000-7000-8000-000000000001"]
+    assert re.fullmatch(
+        r"REPORT RequestId: [0-9a-f-]+\tDuration: [\d.]+ ms\tBilled Duration: \d+ ms\tMemory Size: 512 MB"
+        r"(\tMax Memory Used: \d+ MB)?\tInit Duration: [\d.]+ ms",
+        runner.lines[4],
+    )
+    assert response.log_tail.decode().splitlines() == runner.lines
+
+
+def test_a_handler_s_exception(runner: Runner) -> None:
+    response = runner("fail", text="no such city")
+    assert response.function_error == "Unhandled"
+    error = answer(response)
+    assert (error["errorType"], error["errorMessage"]) == ("ValueError", "no such city")
+    assert error["stackTrace"]
+    assert any("ValueError: no such city" in line for line in runner.lines)
+    assert not any("\r" in line for line in runner.lines)
+
+
+def test_an_exception_of_100_kb(runner: Runner) -> None:
+    """Its text comes in a header line, longer than Python's own server reads."""
+    response = runner("fail", text="x", times=100_000)
+    assert answer(response)["errorMessage"] == "x" * 100_000
+
+
+def test_a_handler_that_hangs_is_killed_with_all_its_children(runner: Runner) -> None:
+    before = time.monotonic()
+    response = runner("hang", timeout=1, request_id="r-1")
+    assert time.monotonic() - before < 8
+    assert response.function_error == "Unhandled"
+    assert answer(response) == {
+        "errorType": "Sandbox.Timedout",
+        "errorMessage": "RequestId: r-1 Error: Task timed out after 1.00 seconds",
+    }
+    assert 1000 <= response.duration_ms < 1500
+    assert "Status: timeout" in runner.lines[-1]
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        (0, "Runtime exited without providing a reason"),
+        (127, "Runtime exited with error: exit status 127"),
+    ],
+)
+def test_a_runtime_that_exits(runner: Runner, code: int, reason: str) -> None:
+    response = runner("leave", code=code, request_id="r-1")
+    assert answer(response) == {
+        "errorType": "Runtime.ExitError",
+        "errorMessage": f"RequestId: r-1 Error: {reason}",
+    }
+    assert "last words" in runner.lines
+    assert "Error Type: Runtime.ExitError" in runner.lines[-1]
+
+
+def test_a_function_that_cannot_start(runner: Runner) -> None:
+    response = runner("echo", environment={"FAIL_AT_START": "1"})
+    assert response.function_error == "Unhandled"
+    error = answer(response)
+    assert (error["errorType"], error["errorMessage"], error["requestId"]) == ("ValueError", "no start", "")
+
+
+def test_a_response_over_6_mb(runner: Runner) -> None:
+    response = runner("large", size=7 << 20)
+    assert response.function_error == "Unhandled"
+    assert answer(response) == {
+        "errorType": "Function.ResponseSizeTooLarge",
+        "errorMessage": "Response payload size exceeded maximum allowed payload size (6291556 bytes).",
+    }
+
+
+def test_a_response_of_almost_6_mb(runner: Runner) -> None:
+    assert len(answer(runner("large", size=6_291_000))) == 6_291_000
+
+
+def test_out_of_memory(runner: Runner) -> None:
+    response = runner("hungry", memory=128, ephemeral_storage=16, megabytes=400, request_id="r-1")
+    assert answer(response) == {
+        "errorType": "Runtime.ExitError",
+        "errorMessage": "RequestId: r-1 Error: Runtime exited with error: signal: killed",
+    }
+    assert "Error Type: Runtime.OutOfMemory" in runner.lines[-1]
+
+
+def test_an_image_that_is_not_there(runner: Runner) -> None:
+    with pytest.raises(RunError, match="no image lambdactl-test-none"):
+        runner("echo", image="lambdactl-test-none:1")
+
+
+def test_an_image_of_another_architecture(runner: Runner) -> None:
+    other = "x86_64" if runner.invocation("echo").architecture == "arm64" else "arm64"
+    with pytest.raises(RunError, match="the image is for"):
+        runner("echo", architecture=other)
+
+
+def test_a_variable_that_would_lead_the_engine_s_client_astray(runner: Runner) -> None:
+    with pytest.raises(RunError, match="DOCKER_HOST") as refused:
+        runner("echo", environment={"DOCKER_HOST": "tcp://192.0.2.1:1"})
+    assert "192.0.2.1" not in str(refused.value)
+
+
+def test_a_soft_stop(runner: Runner, tmp_path: Path) -> None:
+    """SIGTERM, then the function's own answer; its folder is brought out."""
+    (tmp_path / "in.json").write_text("{}")
+    response = _stopped(runner, "output", then="cancelled", run_volume=tmp_path)
+    assert answer(response) == {"outcome": "cancelled"}
+    assert (tmp_path / "out/result.json").read_text() == "{}"
+
+
+def test_a_second_stop_kills_and_still_brings_the_folder_out(engine: Any, image: str, tmp_path: Path) -> None:
+    """As the command line does it: first the event, then KeyboardInterrupt, in another process."""
+    (tmp_path / "in.json").write_text("{}")
+    process = _other_process(engine, image, "stubborn", tmp_path)
+    _read_until(process, "waiting")
+    process.send_signal(2)
+    time.sleep(0.3)
+    process.send_signal(2)
+    assert process.wait(15) == 130
+    assert (tmp_path / "out/result.json").read_text() == "{}"
+    assert _of(engine, process.pid) == []
+
+
+def test_what_a_killed_lambdactl_left_is_swept(engine: Any, image: str, tmp_path: Path) -> None:
+    (tmp_path / "in.json").write_text("{}")
+    process = _other_process(engine, image, "hang", tmp_path)
+    _read_until(process, "hanging")
+    assert len(_of(engine, process.pid)) >= 3
+    sweep(engine)
+    assert len(_of(engine, process.pid)) >= 3  # its owner lives
+    process.kill()
+    process.wait()
+    sweep(engine)
+    assert _of(engine, process.pid) == []
+
+
+def test_names_of_others_are_nobody_s() -> None:
+    assert Owner.of("lambdactl-run-x") is None
+    assert Owner.of("postgres") is None
+    mine = Owner.this()
+    assert Owner.of(mine.new_name()) == mine
+    assert Owner.of(f"{mine.new_name()}-passwd") == mine
+    assert not mine.is_gone()
+    assert not Owner("elsewhere", mine.pid, "1").is_gone()
+
+
+def test_several_at_once(runner: Runner) -> None:
+    with ThreadPoolExecutor(3) as pool:
+        responses = list(pool.map(lambda word: runner("echo", word=word), ["a", "b", "c"]))
+    assert [answer(each)["event"]["word"] for each in responses] == ["a", "b", "c"]
+
+
+def test_a_relay_reaches_one_port_of_this_machine(runner: Runner) -> None:
+    with socketserver.TCPServer(("127.0.0.1", 0), _Greeting) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        port = int(server.server_address[1])
+        relay = Relay("MODEL_URL", ("127.0.0.1", port), "/path")
+        response = runner("fetch", variable="MODEL_URL", relays=(relay,))
+        server.shutdown()
+    assert answer(response) == "hello from the host, /path"
+
+
+def test_the_run_volume_goes_in_and_comes_out_after_a_kill(runner: Runner, tmp_path: Path) -> None:
+    (tmp_path / "in.json").write_text('{"a": 1}')
+    response = runner("output", then="hang", timeout=1, run_volume=tmp_path)
+    assert "Sandbox.Timedout" in response.payload.decode()
+    assert json.loads((tmp_path / "out/result.json").read_text()) == {"a": 1}
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["result.json"]
+    assert sum("not a file" in line for line in runner.lines) == 2
+
+
+def test_secrets_are_in_no_argument(runner: Runner) -> None:
+    """`docker inspect` shows the environment to whoever may talk to the engine; nothing else does."""
+    seen: list[str] = []
+
+    def look() -> None:
+        mine = str(Owner.this())
+        while not seen:
+            names = runner.engine.call(
+                "ps", "--filter", f"name={mine}", "--format", "{{.Names}}"
+            ).stdout.decode()
+            for name in [each for each in names.split() if not each.endswith("-passwd")]:
+                found = json.loads(runner.engine.call("inspect", name).stdout)[0]
+                seen.append(json.dumps([found["Path"], found["Args"], found["Config"]["Cmd"]]))
+                seen.extend(found["Config"]["Env"])
+
+    watching = threading.Thread(target=look)
+    watching.start()
+    runner("hang", timeout=2, environment={"GIVEN": SECRET})
+    watching.join()
+    assert "secret" not in seen[0]
+    assert f"GIVEN={SECRET}" in seen
+
+
+class _Greeting(socketserver.StreamRequestHandler):
+    def handle(self) -> None:
+        path = self.rfile.readline().split()[1]
+        body = b"hello from the host, " + path
+        self.wfile.write(b"HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+
+
+def _stopped(runner: Runner, do: str, **options: Any) -> Any:
+    """Invoke, and stop it once it says that it waits."""
+    stop = threading.Event()
+
+    def watch() -> None:
+        while "waiting" not in runner.lines:
+            time.sleep(0.02)
+        stop.set()
+
+    threading.Thread(target=watch, daemon=True).start()
+    return runner(do, stop=stop, **options)
+
+
+def _other_process(engine: Any, image: str, do: str, folder: Path) -> subprocess.Popen[str]:
+    argv = [sys.executable, "-m", "tests.runners.other_process", engine.executable, image, do, str(folder)]
+    root = Path(__file__).parents[2]
+    return subprocess.Popen(argv, cwd=root, stdout=subprocess.PIPE, text=True)
+
+
+def _read_until(process: subprocess.Popen[str], line: str) -> None:
+    assert process.stdout
+    for each in process.stdout:
+        if each.strip() == line:
+            return
+    pytest.fail(f"it ended before saying {line!r}")
+
+
+def _of(engine: Any, pid: int) -> list[str]:
+    """Containers, networks and volumes of a process."""
+    listings = (["ps", "--all", "--format", "{{.Names}}"], ["network", "ls", "--format", "{{.Name}}"],
+                ["volume", "ls", "--format", "{{.Name}}"])  # fmt: skip
+    found = [name for each in listings for name in engine.call(*each).stdout.decode().split()]
+    return [name for name in found if (owner := Owner.of(name)) and owner.pid == pid]
