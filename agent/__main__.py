@@ -1,0 +1,47 @@
+"""The door for a shell: `python -m agent --request-id ID --timeout SECONDS < event.json`.
+
+The environment is the function's. Progress goes to standard output; the response is its last line.
+SIGTERM and SIGINT end the run as cancelled, with everything stored.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import threading
+
+from agent import processes
+from agent.contract import ContractError
+from agent.run import Outside, start
+from agent.store import StoreError
+
+
+def main(arguments: list[str]) -> int:
+    """0 when a result was stored, whatever the outcome; 1 otherwise."""
+    parser = argparse.ArgumentParser(prog="python -m agent", description="Run one job's agent.")
+    parser.add_argument("--request-id", required=True, help="names the run, when the event does not")
+    parser.add_argument("--timeout", required=True, type=float, help="seconds the invocation may take")
+    options = parser.parse_args(arguments)
+    stop = threading.Event()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, lambda number, frame: stop.set())
+    try:
+        event = json.load(sys.stdin)
+    except ValueError as error:
+        print(f"the event is not JSON: {error}", file=sys.stderr)
+        return 1
+    outside = Outside(cancelled=stop.is_set, alone=processes.adopt_orphans())
+    try:
+        answer = start(event, options.request_id, options.timeout, os.environ, outside)
+    except (ContractError, StoreError) as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return 1
+    print(json.dumps(answer), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

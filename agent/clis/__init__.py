@@ -1,0 +1,88 @@
+"""The agent types, one file each, behind one protocol. Adding a type is adding a file and a line here.
+
+An adapter is pure: it says what to start and what its output means. It starts nothing itself, and it
+knows nothing of AWS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from agent.contract import Definition, McpServer
+from agent.events import Ended, Event
+from agent.layout import Layout
+from agent.supervise import Stop
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assignment:
+    """What an adapter has to work with: everything resolved, every secret filled in where it was named.
+
+    `env` is what every process of the run gets, `agent_env` what the manifest adds for the agent.
+    `seconds` is how long the run may work.
+    """
+
+    run_id: str
+    definition: Definition
+    layout: Layout
+    home: Path  # of the image
+    env: Mapping[str, str] = field(repr=False)
+    agent_env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    servers: tuple[McpServer, ...] = field(default=(), repr=False)
+    model_key: str = field(default="", repr=False)
+    base_url: str = ""
+    seconds: int = 600
+    root: bool = False  # we are user 0, as in a container somebody starts by hand
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """What to start. `files` are written first, readable by us only; `piped` are secrets to be read
+    from a descriptor, whose number is put into the variable of that name."""
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str] = field(repr=False)
+    files: Mapping[Path, str] = field(default_factory=dict, repr=False)
+    stdin: Path | None = None
+    piped: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+class Cli(Protocol):
+    """One run of one agent type."""
+
+    @property
+    def stops(self) -> tuple[Stop, ...]:
+        """The signals it understands, politest first."""
+
+    @property
+    def speaks(self) -> bool:
+        """Whether its standard output is events, with a last word among them."""
+
+    def launch(self) -> Launch:
+        """What to start."""
+
+    def parse(self, line: bytes) -> Iterable[Event]:
+        """What one line of its standard output means."""
+
+    def diagnose(self, stderr: str) -> Ended | None:
+        """What the end of its standard error says about an end without a last word."""
+
+    def session_files(self) -> Iterable[tuple[Path, str]]:
+        """(folder, pattern) of its own transcripts."""
+
+
+def find(type_: str) -> Callable[[Assignment], Cli]:
+    """The adapter of an agent type; KeyError for an unknown one."""
+    from agent.clis.claude_code import ClaudeCode
+    from agent.clis.codex import Codex
+    from agent.clis.command import ShellCommand
+
+    types: Mapping[str, Callable[[Assignment], Cli]] = {
+        "claude-code": ClaudeCode,
+        "codex": Codex,
+        "command": ShellCommand,
+    }
+    return types[type_]

@@ -1,0 +1,198 @@
+"""Agent type `claude-code`: Claude Code in print mode with a stream of JSON events. Pure.
+
+Written for 2.1.240. What an event holds is read leniently (a missing field is no error): the next
+version's stream must still end as an outcome.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from agent.clis import Assignment, Launch, mcp
+from agent.contract import McpServer, ServerStatus, Usage
+from agent.events import Began, Called, Ended, Event, Noticed, Returned, Said
+from agent.supervise import Stop
+
+RETRIES = 3  # the default retries a 500 or a 401 for minutes; 3 is some seconds
+MCP_START = 30  # seconds for a server to answer
+
+QUIET = {
+    "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+    "CLAUDE_CODE_DISABLE_AUTO_MEMORY": "1",
+    "DISABLE_UPDATES": "1",
+    "DISABLE_AUTOUPDATER": "1",
+    "DISABLE_TELEMETRY": "1",
+    "DISABLE_ERROR_REPORTING": "1",
+}
+
+
+class ClaudeCode:
+    speaks = True
+    # SIGTERM ends the turn and writes the transcript; SIGINT would make it exit 0.
+    stops = (Stop(signal=signal.SIGTERM, seconds=5),)
+
+    def __init__(self, assignment: Assignment) -> None:
+        self._assignment = assignment
+        self._config = assignment.layout.config
+
+    def launch(self) -> Launch:
+        assignment, agent = self._assignment, self._assignment.definition.agent
+        prompt, system = self._config / "prompt.txt", self._config / "system-prompt.txt"
+        servers = {server.name: self._server(server) for server in assignment.servers}
+        files = {
+            prompt: agent.prompt,  # by standard input: an argument may not exceed 128 KiB
+            self._config / "mcp.json": json.dumps({"mcpServers": servers}),
+            self._config / "settings.json": json.dumps({"permissions": {"allow": list(agent.allowed_tools)}}),
+        }
+        if agent.system_prompt:
+            files[system] = agent.system_prompt
+        return Launch(
+            argv=self._argv(system if agent.system_prompt else None),
+            env=self._env(),
+            files=files,
+            stdin=prompt,
+            # Not in the environment: every tool and MCP server would inherit it.
+            piped={"CLAUDE_CODE_API_KEY_FILE_DESCRIPTOR": assignment.model_key}
+            if assignment.model_key
+            else {},
+        )
+
+    def parse(self, line: bytes) -> Iterable[Event]:
+        if not line.startswith(b"{"):
+            return ()  # what a hook or a library printed
+        event = json.loads(line)
+        match event.get("type"), event.get("subtype"):
+            case "system", "init":
+                return (self._began(event),)
+            case "system", "api_retry":
+                return (Noticed(message=f"the model's API failed and is asked again: {_shown(event)}"),)
+            case "assistant", _:
+                return tuple(_said(_content(event)))
+            case "user", _:
+                return tuple(_returned(_content(event)))
+            case "result", _:
+                return (self._ended(event),)
+        return ()
+
+    def diagnose(self, stderr: str) -> Ended | None:
+        return None
+
+    def session_files(self) -> Iterable[tuple[Path, str]]:
+        return ((self._config / "projects", "**/*.jsonl"),)
+
+    def _argv(self, system: Path | None) -> tuple[str, ...]:
+        agent = self._assignment.definition.agent
+        return (
+            "claude",
+            "--print",
+            "--output-format=stream-json",
+            "--verbose",
+            f"--session-id={self._assignment.run_id}",
+            f"--mcp-config={self._config / 'mcp.json'}",
+            "--strict-mcp-config",
+            "--setting-sources=",
+            f"--settings={self._config / 'settings.json'}",
+            f"--permission-mode={agent.permission_mode}",
+            *([f"--model={agent.model}"] if agent.model else []),
+            *([f"--max-turns={agent.max_turns}"] if agent.max_turns else []),
+            *([f"--append-system-prompt-file={system}"] if system else []),
+        )
+
+    def _env(self) -> dict[str, str]:
+        assignment = self._assignment
+        milliseconds = str(assignment.seconds * 1000)
+        return {
+            **assignment.env,
+            **QUIET,
+            "CLAUDE_CONFIG_DIR": str(self._config),
+            "CLAUDE_CODE_TMPDIR": str(assignment.layout.tmp),
+            "CLAUDE_CODE_MAX_RETRIES": str(RETRIES),
+            "MCP_TIMEOUT": str(MCP_START * 1000),
+            "BASH_MAX_TIMEOUT_MS": milliseconds,
+            **({"ANTHROPIC_BASE_URL": assignment.base_url} if assignment.base_url else {}),
+            # It refuses bypassPermissions to user 0, unless told that it is in a sandbox.
+            **({"IS_SANDBOX": "1"} if assignment.root else {}),
+            **assignment.agent_env,
+        }
+
+    def _server(self, server: McpServer) -> dict[str, Any]:
+        if server.type != "stdio":
+            return {"type": server.type, "url": server.url, "headers": dict(server.headers)}
+        start = mcp.start(server, self._assignment)
+        return {"type": "stdio", "command": start.command, "args": list(start.args), "env": start.env}
+
+    def _began(self, event: Mapping[str, Any]) -> Began:
+        seen = {each.get("name"): str(each.get("status")) for each in event.get("mcp_servers") or ()}
+        servers = tuple(
+            ServerStatus(name=server.name, status=seen.get(server.name, "unknown"))
+            for server in self._assignment.servers
+        )
+        return Began(session_id=event.get("session_id"), servers=servers)
+
+    def _ended(self, event: Mapping[str, Any]) -> Ended:
+        kind, text = event.get("subtype"), str(event.get("result") or "")
+        if kind in ("error_max_turns", "error_max_budget_usd"):
+            limit = (
+                f"{self._assignment.definition.agent.max_turns} turns"
+                if kind.endswith("turns")
+                else "its cost"
+            )
+            outcome, reason = "budget_exceeded", f"the limit of {limit} was reached"
+        elif kind == "success" and not event.get("is_error"):
+            outcome, reason = "succeeded", ""
+        else:
+            errors = "; ".join(map(str, event.get("errors") or ()))
+            outcome, reason = "failed", errors or text or str(kind)
+        denied = sorted({str(each.get("tool_name")) for each in event.get("permission_denials") or ()})
+        return Ended(
+            outcome=outcome,  # type: ignore[arg-type]
+            reason=reason,
+            output=text,
+            usage=_usage(event.get("usage") or {}),
+            cost_usd=event.get("total_cost_usd"),
+            turns=event.get("num_turns"),
+            notes=(f"tools were asked for and denied: {', '.join(denied)}",) if denied else (),
+        )
+
+
+def _content(event: Mapping[str, Any]) -> list[Any]:
+    content = (event.get("message") or {}).get("content")
+    return content if isinstance(content, list) else []
+
+
+def _said(content: Iterable[Any]) -> Iterator[Event]:
+    for block in content:
+        if block.get("type") == "text" and block.get("text"):
+            yield Said(text=block["text"])
+        elif block.get("type") == "tool_use":
+            yield Called(tool=str(block.get("name")), arguments=block.get("input"))
+
+
+def _returned(content: Iterable[Any]) -> Iterator[Event]:
+    for block in content:
+        if isinstance(block, dict) and block.get("type") == "tool_result":
+            yield Returned(text=_text(block.get("content")), is_error=bool(block.get("is_error")))
+
+
+def _text(content: Any) -> str:
+    if isinstance(content, list):
+        return "\n".join(str(each.get("text", f"[{each.get('type')}]")) for each in content)
+    return "" if content is None else str(content)
+
+
+def _shown(event: Mapping[str, Any]) -> str:
+    names = ("error", "error_status", "attempt", "max_retries", "retry_delay_ms")
+    return ", ".join(f"{name} {event[name]}" for name in names if event.get(name) is not None)
+
+
+def _usage(usage: Mapping[str, Any]) -> Usage:
+    return Usage(
+        input_tokens=int(usage.get("input_tokens") or 0),
+        output_tokens=int(usage.get("output_tokens") or 0),
+        cache_read_tokens=int(usage.get("cache_read_input_tokens") or 0),
+        cache_write_tokens=int(usage.get("cache_creation_input_tokens") or 0),
+    )

@@ -1,0 +1,240 @@
+"""Agent type `codex`: `codex exec` with a stream of JSON events. Pure.
+
+Written for 0.169.0. Codex cannot start a shell command on Lambda: it insists on PR_SET_PDEATHSIG,
+which Lambda's seccomp filter denies (openai/codex#4725). Its MCP servers start without, so its shell
+is one of those (agent.mcp_shell), everywhere, that a run here and a run there are the same.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import agent
+from agent.clis import Assignment, Launch, mcp
+from agent.contract import McpServer, ServerStatus, Usage
+from agent.events import Began, Called, Ended, Event, Noticed, Returned, Said
+from agent.supervise import Stop
+
+KEY = "CODEX_API_KEY"  # the only variable `codex exec` takes a key from
+PROVIDER = "lambdactl"
+RETRIES = 3
+MCP_START = 30  # seconds for a server to answer
+SHELL = "shell"  # the name of our shell server; a declared one of that name goes first
+
+_MCP_DOWN = re.compile(r"required MCP servers failed to initialize: (.+)")
+
+
+class Codex:
+    speaks = True
+    # SIGINT lets it write what was aborted; it has no handler for SIGTERM.
+    stops = (Stop(signal=signal.SIGINT, seconds=3), Stop(signal=signal.SIGTERM, seconds=2))
+
+    def __init__(self, assignment: Assignment) -> None:
+        self._assignment = assignment
+        self._home = assignment.layout.codex
+        self._said = ""
+
+    def launch(self) -> Launch:
+        prompt = self._assignment.layout.config / "prompt.txt"
+        return Launch(
+            argv=self._argv(),
+            env=self._env(),
+            files={
+                prompt: self._assignment.definition.agent.prompt,
+                self._home / "config.toml": self._config(),
+            },
+            stdin=prompt,  # a file ends; an argument may not exceed 128 KiB
+        )
+
+    def parse(self, line: bytes) -> Iterable[Event]:
+        if not line.startswith(b"{"):
+            return ()
+        event = json.loads(line)
+        item = event.get("item") or {}
+        match event.get("type"):
+            case "thread.started":
+                return (self._began(event),)
+            case "item.started":
+                return self._called(item)
+            case "item.completed":
+                return self._completed(item)
+            case "turn.completed":
+                return (self._ended(event),)
+            case "turn.failed":
+                reason = str((event.get("error") or {}).get("message") or "the turn failed")
+                return (Ended(outcome="failed", reason=reason, output=self._said),)
+            case "error":
+                return (Noticed(message=str(event.get("message"))),)  # most are retries
+        return ()
+
+    def diagnose(self, stderr: str) -> Ended | None:
+        """A required server that does not start is told on standard error only."""
+        found = _MCP_DOWN.search(stderr)
+        return Ended(outcome="mcp_unavailable", reason=f"MCP server {found[1]}") if found else None
+
+    def session_files(self) -> Iterable[tuple[Path, str]]:
+        return ((self._home / "sessions", "**/*.jsonl"),)
+
+    # -- what to start ---------------------------------------------------------------------------
+
+    def _argv(self) -> tuple[str, ...]:
+        return (
+            "codex",
+            "exec",
+            "--json",
+            f"--cd={self._assignment.layout.workspace}",
+            "--skip-git-repo-check",
+            # Its own sandboxes need what Lambda denies; the microVM is the sandbox.
+            "--dangerously-bypass-approvals-and-sandbox",
+            "--ignore-rules",
+            "--strict-config",
+            "--disable=plugins",
+            "--disable=apps",
+            "--disable=shell_tool",
+            "-",
+        )
+
+    def _env(self) -> dict[str, str]:
+        assignment = self._assignment
+        key = {KEY: assignment.model_key} if assignment.model_key else {}
+        return {**assignment.env, "CODEX_HOME": str(self._home), **key, **assignment.agent_env}
+
+    def _config(self) -> str:
+        agent_ = self._assignment.definition.agent
+        top: dict[str, Any] = {"check_for_update_on_startup": False}
+        if agent_.model:
+            top["model"] = agent_.model
+        if agent_.system_prompt:
+            top["developer_instructions"] = agent_.system_prompt
+        tables: dict[tuple[str, ...], Mapping[str, Any]] = {("analytics",): {"enabled": False}}
+        if self._assignment.base_url:
+            # The built-in provider would first try a WebSocket there.
+            top["model_provider"] = PROVIDER
+            tables["model_providers", PROVIDER] = {
+                "name": PROVIDER,
+                "base_url": self._assignment.base_url,
+                "env_key": KEY,
+                "wire_api": "responses",
+                "request_max_retries": RETRIES,
+                "stream_max_retries": RETRIES,
+            }
+        declared = {server.name for server in self._assignment.servers}
+        if SHELL not in declared:
+            tables["mcp_servers", SHELL] = self._shell()
+        for server in self._assignment.servers:
+            tables["mcp_servers", server.name] = self._server(server)
+        return _toml({(): top, **tables})
+
+    def _server(self, server: McpServer) -> dict[str, Any]:
+        if server.type != "stdio":
+            return self._bounds() | {"url": server.url, "http_headers": dict(server.headers)}
+        start = mcp.start(server, self._assignment)
+        return self._bounds() | {"command": start.command, "args": list(start.args), "env": start.env}
+
+    def _shell(self) -> dict[str, Any]:
+        """Our shell: what it starts has the agent's environment, without the model's key."""
+        assignment = self._assignment
+        program = str(Path(agent.__file__).with_name("mcp_shell.py"))
+        server = McpServer(
+            name=SHELL,
+            command=sys.executable,
+            args=("-I", program, str(assignment.seconds)),
+            env=assignment.agent_env,
+        )
+        start = mcp.start(server, assignment)
+        return self._bounds() | {"command": start.command, "args": list(start.args), "env": start.env}
+
+    def _bounds(self) -> dict[str, Any]:
+        return {
+            "required": True,
+            "startup_timeout_sec": MCP_START,
+            "tool_timeout_sec": self._assignment.seconds,  # the deadline is ours to watch
+            "default_tools_approval_mode": "approve",
+        }
+
+    # -- what its output means -------------------------------------------------------------------
+
+    def _began(self, event: Mapping[str, Any]) -> Began:
+        """All servers are required: that there is a thread says that they are connected."""
+        servers = tuple(ServerStatus(name=each.name, status="connected") for each in self._assignment.servers)
+        return Began(session_id=event.get("thread_id"), servers=servers)
+
+    def _called(self, item: Mapping[str, Any]) -> Iterable[Event]:
+        match item.get("type"):
+            case "mcp_tool_call":
+                return (
+                    Called(tool=f"{item.get('server')}.{item.get('tool')}", arguments=item.get("arguments")),
+                )
+            case "command_execution":
+                return (Called(tool="command", arguments=str(item.get("command"))),)
+            case "web_search":
+                return (Called(tool="web_search", arguments=str(item.get("query"))),)
+        return ()
+
+    def _completed(self, item: Mapping[str, Any]) -> Iterable[Event]:
+        failed = item.get("status") == "failed"
+        match item.get("type"):
+            case "agent_message":
+                self._said = str(item.get("text") or "")
+                return (Said(text=self._said),)
+            case "mcp_tool_call":
+                return (_returned(item, failed),)
+            case "command_execution":
+                return (Returned(text=str(item.get("aggregated_output") or ""), is_error=failed),)
+            case "file_change":
+                paths = [str(each.get("path")) for each in item.get("changes") or ()]
+                return (
+                    Called(tool="apply_patch", arguments=" ".join(paths)),
+                    Returned(text="", is_error=failed),
+                )
+            case "error":
+                return (Noticed(message=str(item.get("message"))),)
+        return ()
+
+    def _ended(self, event: Mapping[str, Any]) -> Ended:
+        return Ended(outcome="succeeded", output=self._said, usage=_usage(event.get("usage") or {}))
+
+
+def _returned(item: Mapping[str, Any], failed: bool) -> Returned:
+    result, error = item.get("result") or {}, item.get("error") or {}
+    texts = [str(each.get("text", f"[{each.get('type')}]")) for each in result.get("content") or ()]
+    return Returned(text="\n".join(texts) or str(error.get("message") or ""), is_error=failed)
+
+
+def _usage(usage: Mapping[str, Any]) -> Usage:
+    """Of the whole thread. OpenAI counts what came from the cache among the input, we do not."""
+    read, written = (
+        int(usage.get("cached_input_tokens") or 0),
+        int(usage.get("cache_write_input_tokens") or 0),
+    )
+    return Usage(
+        input_tokens=max(0, int(usage.get("input_tokens") or 0) - read - written),
+        output_tokens=int(usage.get("output_tokens") or 0),
+        cache_read_tokens=read,
+        cache_write_tokens=written,
+    )
+
+
+def _toml(tables: Mapping[tuple[str, ...], Mapping[str, Any]]) -> str:
+    parts = []
+    for path, table in tables.items():
+        head = [f"[{'.'.join(map(_value, path))}]"] if path else []
+        parts.append(
+            "\n".join([*head, *(f"{_value(name)} = {_value(each)}" for name, each in table.items())])
+        )
+    return "\n\n".join(parts) + "\n"
+
+
+def _value(value: Any) -> str:
+    """JSON's strings, numbers and booleans are TOML's, but for DEL, which TOML wants escaped."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{_value(name)} = {_value(each)}" for name, each in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_value, value)) + "]"
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -1,0 +1,301 @@
+"""The documents that lambdactl and the agent share, as frozen values: parse and dump. Pure.
+
+Their JSON Schemas, with examples, are in schemas/. What lambdactl writes is checked there before it
+is stored, so parsing here is plain: a wrong document raises ContractError, never half a value.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timezone
+from typing import Any, Literal
+
+VERSION = 1
+OUTPUT_MAX = 100_000  # characters of the final text that result.json carries
+
+Outcome = Literal[
+    "succeeded",
+    "failed",
+    "timed_out",
+    "budget_exceeded",
+    "start_timeout",
+    "stalled",
+    "mcp_unavailable",
+    "out_of_memory",
+    "cancelled",
+    "rejected",
+]
+
+_RUN_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+class ContractError(Exception):
+    """A document is not what its version says it is."""
+
+
+# -- the job's definition ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agent:
+    type: str
+    version: str = ""
+    model: str = ""
+    provider: str = ""
+    base_url: str = ""
+    prompt: str = ""
+    system_prompt: str = ""
+    max_turns: int | None = None
+    permission_mode: str = "bypassPermissions"
+    allowed_tools: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)  # values may hold ${secrets.NAME}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class McpServer:
+    """`stdio` has command, args and env; `http` and `sse` have url and headers."""
+
+    name: str
+    type: str = "stdio"
+    command: str = ""
+    args: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    url: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Definition:
+    project: str
+    environment: str
+    job: str
+    image: str  # the fingerprint of the image it was made for
+    prefix: str
+    timeout: int  # seconds
+    agent: Agent
+    mcp_servers: tuple[McpServer, ...] = ()
+    secrets: Mapping[str, str] = field(default_factory=dict)  # name -> SSM parameter
+    artifacts: tuple[str, ...] = ()
+    sha256: str = ""
+
+    @classmethod
+    def parse(cls, document: Any, sha256: str = "") -> Definition:
+        try:
+            return _definition(document, sha256)
+        except (KeyError, TypeError, ValueError, AttributeError) as wrong:
+            raise ContractError(f"not a definition of version {VERSION}: {wrong!r}") from None
+
+
+def _definition(document: Mapping[str, Any], sha256: str) -> Definition:
+    if document["version"] != VERSION:
+        raise ValueError(f"version {document['version']!r}")
+    return Definition(
+        project=document["project"],
+        environment=document["environment"],
+        job=document["job"],
+        image=document["image"],
+        prefix=document["prefix"],
+        timeout=document["timeout"],
+        agent=_agent(document["agent"]),
+        mcp_servers=tuple(_server(name, each) for name, each in sorted(document["mcpServers"].items())),
+        secrets=dict(document["secrets"]),
+        artifacts=tuple(document["artifacts"]),
+        sha256=sha256,
+    )
+
+
+def _agent(document: Mapping[str, Any]) -> Agent:
+    return Agent(
+        type=document["type"],
+        version=document["version"],
+        model=document["model"],
+        provider=document["provider"],
+        base_url=document["baseUrl"],
+        prompt=document["prompt"],
+        system_prompt=document["systemPrompt"],
+        max_turns=document["maxTurns"],
+        permission_mode=document["permissionMode"],
+        allowed_tools=tuple(document["allowedTools"]),
+        command=tuple(document["command"]),
+        env=dict(document["env"]),
+    )
+
+
+def _server(name: str, document: Mapping[str, Any]) -> McpServer:
+    if document["type"] == "stdio":
+        return McpServer(
+            name=name,
+            command=document["command"],
+            args=tuple(document["args"]),
+            env=dict(document["env"]),
+        )
+    return McpServer(name=name, type=document["type"], url=document["url"], headers=dict(document["headers"]))
+
+
+# -- what asks for a run -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One run asked for. `input` has a value only when `has_input`: null is an input too."""
+
+    run_id: str
+    request_id: str
+    input: Any = None
+    has_input: bool = False
+
+    @classmethod
+    def of_event(cls, event: Any, request_id: str) -> Request:
+        """An event that is not one of ours becomes the input whole, as S3's and EventBridge's do.
+
+        A run id that is no UUID makes the event not ours: the id becomes part of a key.
+        """
+        run_id = _derived(request_id)
+        if not _ours(event):
+            return cls(run_id=run_id, request_id=request_id, input=event, has_input=True)
+        return cls(
+            run_id=event.get("runId", run_id),
+            request_id=request_id,
+            input=event.get("input"),
+            has_input="input" in event,
+        )
+
+    def record(self, definition: Definition, started: datetime) -> dict[str, Any]:
+        """request.json: what was asked and when it began; the input lies beside it."""
+        return {
+            "version": VERSION,
+            "runId": self.run_id,
+            "requestId": self.request_id,
+            "job": definition.job,
+            "project": definition.project,
+            "environment": definition.environment,
+            "definition": definition.sha256,
+            "startedAt": timestamp(started),
+            "hasInput": self.has_input,
+        }
+
+
+def _ours(event: Any) -> bool:
+    return (
+        isinstance(event, dict)
+        and event.get("version") == VERSION
+        and not isinstance(event["version"], bool)
+        and event.keys() <= {"version", "runId", "input"}
+        and _RUN_ID.fullmatch(str(event.get("runId", uuid.UUID(int=0)))) is not None
+    )
+
+
+def _derived(request_id: str) -> str:
+    """Lambda's request id is a UUID and the same on its retries; anything else is hashed to one."""
+    if _RUN_ID.fullmatch(request_id.lower()):
+        return request_id.lower()
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, request_id))
+
+
+# -- what came of it -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Tokens. `input_tokens` are those not read from or written to the provider's cache."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerStatus:
+    name: str
+    status: str  # connected, failed, pending, needs-auth, unknown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredFile:
+    path: str  # in the run folder
+    size: int  # bytes
+    sha256: str
+    content_type: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    run_id: str
+    job: str
+    project: str
+    environment: str
+    image: str
+    agent_type: str
+    agent_version: str
+    model: str
+    outcome: Outcome
+    reason: str
+    exit_code: int | None = None
+    signal: str | None = None
+    started_at: datetime
+    ended_at: datetime
+    usage: Usage = field(default_factory=Usage)
+    cost_usd: float | None = None
+    turns: int | None = None
+    session_id: str | None = None
+    output: str = ""
+    mcp_servers: tuple[ServerStatus, ...] = ()
+    files: tuple[StoredFile, ...] = ()
+    resumable: bool = False
+    versions: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def dump(self) -> dict[str, Any]:
+        return {
+            "version": VERSION,
+            "runId": self.run_id,
+            "job": self.job,
+            "project": self.project,
+            "environment": self.environment,
+            "image": self.image,
+            "agent": {"type": self.agent_type, "version": self.agent_version, "model": self.model},
+            "outcome": self.outcome,
+            "reason": self.reason,
+            "exitCode": self.exit_code,
+            "signal": self.signal,
+            "startedAt": timestamp(self.started_at),
+            "endedAt": timestamp(self.ended_at),
+            "durationSeconds": round(max(0.0, (self.ended_at - self.started_at).total_seconds()), 3),
+            "usage": {_camel(name): value for name, value in asdict(self.usage).items()},
+            "costUsd": self.cost_usd,
+            "turns": self.turns,
+            "sessionId": self.session_id,
+            "output": self.output[:OUTPUT_MAX],
+            "mcpServers": [asdict(server) for server in self.mcp_servers],
+            "files": [{_camel(name): value for name, value in asdict(file).items()} for file in self.files],
+            "resumable": self.resumable,
+            "versions": dict(self.versions),
+            "notes": list(self.notes),
+        }
+
+
+def response(result: Mapping[str, Any], address: str) -> dict[str, Any]:
+    """What Lambda answers: where the result is, and how the run ended."""
+    return {
+        "version": VERSION,
+        "runId": result["runId"],
+        "outcome": result["outcome"],
+        "reason": result["reason"],
+        "result": address,
+    }
+
+
+def timestamp(moment: datetime) -> str:
+    """RFC 3339 in UTC with milliseconds."""
+    text = moment.astimezone(timezone.utc).isoformat(timespec="milliseconds")  # noqa: UP017 - Python 3.10
+    return text.replace("+00:00", "Z")
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(part.capitalize() for part in rest)

@@ -1,0 +1,72 @@
+"""Follows an agent's output: shows it as progress, remembers how it went. Starts and stops nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from agent.clis import Cli
+from agent.contract import ServerStatus
+from agent.events import Began, Called, Ended, Event, Noticed, Returned, Said
+from agent.outcome import Verdict
+from agent.progress import Progress
+from agent.supervise import Reaction
+
+
+class Listener:
+    """`server_log` gives the last words of an MCP server."""
+
+    def __init__(self, cli: Cli, progress: Progress, server_log: Callable[[str], str]) -> None:
+        self._cli, self._progress, self._server_log = cli, progress, server_log
+        self.session_id: str | None = None
+        self.servers: tuple[ServerStatus, ...] = ()
+        self.ended: Ended | None = None
+        self.abort: Verdict | None = None
+        self.not_understood = 0
+
+    def on_line(self, line: bytes) -> Reaction:
+        """A line we cannot read is counted, and stays in the events: it must not end a run."""
+        try:
+            events = tuple(self._cli.parse(line))
+        except Exception:  # an adapter's bug, or an event of a shape it does not know
+            self.not_understood += 1
+            return ""
+        reaction: Reaction = ""
+        for event in events:
+            reaction = self._take(event) or reaction
+        return reaction
+
+    def _take(self, event: Event) -> Reaction:
+        match event:
+            case Began():
+                return self._began(event)
+            case Said():
+                self._progress.text(event.text)
+            case Called():
+                self._progress.tool(event.tool, event.arguments)
+            case Returned():
+                self._progress.tool_result(event.text, event.is_error)
+            case Noticed():
+                self._progress.log(event.level, event.message)
+            case Ended():
+                return self._ended(event)
+        return ""
+
+    def _began(self, event: Began) -> Reaction:
+        """An agent without its tools does harm with confidence: a server that is not there ends the run."""
+        self.session_id, self.servers = event.session_id or self.session_id, event.servers
+        down = [server for server in event.servers if server.status != "connected"]
+        if not down:
+            return ""
+        reasons = [f"MCP server {each.name}: {each.status}{self._words(each.name)}" for each in down]
+        self.abort = Verdict(outcome="mcp_unavailable", reason="; ".join(reasons))
+        return "abort"
+
+    def _words(self, server: str) -> str:
+        said = self._server_log(server)
+        return f" ({said})" if said else ""
+
+    def _ended(self, event: Ended) -> Reaction:
+        self.ended = event
+        usage = event.usage
+        self._progress.usage(event.turns, (usage.input_tokens, usage.output_tokens), event.cost_usd)
+        return "finished"

@@ -1,0 +1,58 @@
+"""Progress lines: one JSON object a line on standard output, already masked. Decides nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from agent.contract import Request, timestamp
+from agent.redact import Redactor
+
+TEXT = 8_000  # characters; the whole is in the events
+SHORT = 500
+
+Level = Literal["info", "warning", "error"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    write: Callable[[str], None]
+    now: Callable[[], datetime]
+    redactor: Redactor
+
+    def started(self, request: Request, job: str, agent: str) -> None:
+        self._line("run.started", runId=request.run_id, job=job, agent=agent)
+
+    def text(self, text: str) -> None:
+        self._line("agent.text", text=self._cut(text, TEXT))
+
+    def tool(self, name: str, arguments: Any) -> None:
+        shown = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
+        self._line("agent.tool", name=name, input=self._cut(shown, SHORT))
+
+    def tool_result(self, text: str, is_error: bool) -> None:
+        self._line("agent.toolResult", isError=is_error, text=self._cut(text, SHORT))
+
+    def usage(self, turns: int | None, tokens: tuple[int, int], cost_usd: float | None) -> None:
+        self._line(
+            "agent.usage", turns=turns, inputTokens=tokens[0], outputTokens=tokens[1], costUsd=cost_usd
+        )
+
+    def log(self, level: Level, message: str) -> None:
+        self._line("run.log", level=level, message=self._cut(message, TEXT))
+
+    def ended(self, run_id: str, outcome: str, reason: str) -> None:
+        self._line("run.ended", runId=run_id, outcome=outcome, reason=reason)
+
+    def _cut(self, text: str, most: int) -> str:
+        """Masked before it is cut: half a value is not found any more."""
+        masked = self.redactor.text(text)
+        return masked if len(masked) <= most else f"{masked[:most]}... ({len(masked):,} characters)"
+
+    def _line(self, kind: str, **values: Any) -> None:
+        line = {"time": timestamp(self.now()), "type": kind, **self.redactor.value(values)}
+        # ASCII: whatever reads the log needs to know no encoding, and no line separator is hidden in it.
+        self.write(json.dumps(line))

@@ -1,0 +1,128 @@
+"""Masks every known secret value in whatever leaves. Pure, but for `copy`, which streams a file.
+
+A value is found as it is and as JSON, URLs, base64 (at each of its three alignments) and hexadecimal
+spell it. What compresses, encrypts or splits it hides it from us: this is a net, not a wall.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+from urllib.parse import quote, quote_plus
+
+SHORTEST = 4  # characters; masking every "1" would leave nothing to read
+SHORTEST_LINE = 12  # characters of one line of a value of several lines, as of a PEM key
+CHUNK = 1 << 20
+
+
+class Redactor:
+    """Replaces values by `***NAME***`. `too_short` names the secrets it cannot mask."""
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self.too_short = sorted(name for name, value in values.items() if 0 < len(value) < SHORTEST)
+        marks: dict[bytes, bytes] = {}
+        for name, value in sorted(values.items()):
+            if len(value) >= SHORTEST:
+                for form in forms(value):
+                    marks.setdefault(form, f"***{name}***".encode())
+        self._marks = marks
+        self.longest = max(map(len, marks), default=0)
+        # Longest first: a value that begins with another one is masked whole.
+        ordered = sorted(marks, key=lambda form: (-len(form), form))
+        self._pattern = re.compile(b"|".join(map(re.escape, ordered))) if marks else None
+
+    def content(self, content: bytes) -> bytes:
+        if self._pattern is None:
+            return content
+        return self._pattern.sub(lambda found: self._marks[found.group()], content)
+
+    def text(self, text: str) -> str:
+        if self._pattern is None:
+            return text
+        return self.content(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
+
+    def value(self, value: Any) -> Any:
+        """A JSON value with every string in it masked, keys too; its shape stays."""
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, Mapping):
+            return {self.text(key): self.value(each) for key, each in value.items()}
+        return [self.value(each) for each in value] if isinstance(value, (list, tuple)) else value
+
+    def holds(self, content: bytes) -> bool:
+        return self._pattern is not None and self._pattern.search(content) is not None
+
+    def chunks(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        """The same as `content` of all chunks joined, also where a value lies across a border."""
+        if self._pattern is None:
+            yield from chunks
+            return
+        rest = b""
+        for chunk in chunks:
+            rest += chunk
+            cut = max(0, len(rest) - self.longest + 1)  # a match that begins before it lies in `rest` whole
+            for found in self._pattern.finditer(rest):
+                if found.start() >= cut:
+                    break
+                cut = max(cut, found.end())
+            yield self.content(rest[:cut])
+            rest = rest[cut:]
+        yield self.content(rest)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copied:
+    size: int
+    sha256: str
+
+
+def copy(redactor: Redactor, source: BinaryIO, target: BinaryIO) -> Copied:
+    """Write `source` masked; what was written, measured."""
+    size, digest = 0, hashlib.sha256()
+    for chunk in redactor.chunks(iter(lambda: source.read(CHUNK), b"")):
+        target.write(chunk)
+        digest.update(chunk)
+        size += len(chunk)
+    return Copied(size=size, sha256=digest.hexdigest())
+
+
+def forms(value: str) -> set[bytes]:
+    """Every spelling of `value` that is masked, itself included."""
+    found = set(_spelled(value))
+    for line in value.splitlines():
+        if len(line.strip()) >= SHORTEST_LINE:
+            found |= set(_spelled(line.strip()))
+    return {form.encode("utf-8", "surrogatepass") for form in found if len(form) >= SHORTEST}
+
+
+def _spelled(value: str) -> Iterator[str]:
+    yield value
+    for ascii_only in (True, False):
+        once = json.dumps(value, ensure_ascii=ascii_only)[1:-1]
+        yield once
+        yield once.replace("/", "\\/")
+        # Go's encoder and some of JavaScript's write these as escapes.
+        yield once.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+        yield json.dumps(once, ensure_ascii=ascii_only)[1:-1]  # JSON within JSON, as in transcripts
+    content = value.encode("utf-8", "surrogatepass")
+    for escaped in (quote(content, safe=""), quote(content), quote_plus(content)):
+        yield escaped
+        yield re.sub("%[0-9A-F]{2}", lambda found: found.group().lower(), escaped)
+    yield content.hex()
+    yield content.hex().upper()
+    yield from _base64(content)
+
+
+def _base64(content: bytes) -> Iterator[str]:
+    """The characters of base64 that depend on `content` alone, whatever stands around it."""
+    for before, touched in ((0, 0), (1, 2), (2, 3)):
+        whole = (before + len(content)) * 8 // 6
+        for encode in (base64.b64encode, base64.urlsafe_b64encode):
+            core = encode(b"\0" * before + content).decode()[touched:whole]
+            if len(core) >= 2 * SHORTEST:
+                yield core

@@ -1,0 +1,133 @@
+"""Where a run's definition comes from and its folder goes: a folder or a bucket. Nothing else knows S3.
+
+A store that fails for good raises StoreError: then the invocation fails, and Lambda tries again.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any, Protocol
+
+
+class StoreError(Exception):
+    """What had to be read or written could not be, after all retries."""
+
+
+class Store(Protocol):
+    """One run's folder. `prefix` is the job's in the bucket, and ends with "/"."""
+
+    def definition(self, name: str) -> bytes: ...
+
+    def open(self, prefix: str, run_id: str) -> None:
+        """Name the run's folder; before this only the definition can be read."""
+
+    def put(self, name: str, file: Path, content_type: str) -> None:
+        """Store `file` under `name` in the run's folder, whole or not at all."""
+
+    def get(self, name: str) -> bytes | None:
+        """What the run's folder has under `name`."""
+
+    def address(self, name: str) -> str:
+        """The S3 key, or the path, of `name`."""
+
+
+class Folder:
+    """The run's folder on disk: `root`/out, since a volume at `root` holds one run."""
+
+    def __init__(self, root: Path) -> None:
+        self._out = root / "out"
+
+    def definition(self, name: str) -> bytes:
+        try:
+            return Path(name).read_bytes()
+        except OSError as error:
+            raise StoreError(f"cannot read the definition: {error}") from None
+
+    def open(self, prefix: str, run_id: str) -> None:
+        self._out.mkdir(parents=True, exist_ok=True)
+
+    def put(self, name: str, file: Path, content_type: str) -> None:
+        target = self._out / name
+        aside = target.with_name(f".{target.name}.part")
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, aside)
+            os.replace(aside, target)
+        except OSError as error:
+            raise StoreError(f"cannot write {target}: {error}") from None
+
+    def get(self, name: str) -> bytes | None:
+        try:
+            return (self._out / name).read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StoreError(f"cannot read {name}: {error}") from None
+
+    def address(self, name: str) -> str:
+        return str(self._out / name)
+
+
+class Bucket:
+    """The run's folder at <prefix><run id>/ in S3. Its methods may be called from several threads."""
+
+    def __init__(self, bucket: str, client: Any = None) -> None:
+        self._bucket = bucket
+        self._client = client or _client()
+        self._prefix = ""
+
+    def definition(self, name: str) -> bytes:
+        content = self._read(name)
+        if content is None:
+            raise StoreError(f"s3://{self._bucket}/{name} does not exist")
+        return content
+
+    def open(self, prefix: str, run_id: str) -> None:
+        self._prefix = f"{prefix}{run_id}/"
+
+    def put(self, name: str, file: Path, content_type: str) -> None:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            with file.open("rb") as body:
+                self._client.put_object(
+                    Bucket=self._bucket, Key=self.address(name), Body=body, ContentType=content_type
+                )
+        except (BotoCoreError, ClientError) as error:
+            raise StoreError(f"cannot write s3://{self._bucket}/{self.address(name)}: {error}") from None
+
+    def get(self, name: str) -> bytes | None:
+        return self._read(self.address(name))
+
+    def address(self, name: str) -> str:
+        return f"{self._prefix}{name}"
+
+    def _read(self, key: str) -> bytes | None:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            return bytes(self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read())
+        except ClientError as error:
+            if error.response["Error"].get("Code") == "NoSuchKey":
+                return None
+            raise StoreError(f"cannot read s3://{self._bucket}/{key}: {error}") from None
+        except BotoCoreError as error:
+            raise StoreError(f"cannot read s3://{self._bucket}/{key}: {error}") from None
+
+
+def _client() -> Any:
+    """Five tries with growing pauses, about half a minute in all at the worst of connection failures."""
+    import boto3
+    from botocore.config import Config
+
+    return boto3.client(
+        "s3",
+        config=Config(
+            connect_timeout=5,
+            read_timeout=30,
+            retries={"mode": "standard", "total_max_attempts": 5},
+            max_pool_connections=16,
+        ),
+    )

@@ -1,0 +1,267 @@
+"""Runs one command to its end or its deadline, and leaves nothing of it behind. Knows no agent type.
+
+The child writes into pipes (a file as standard output would be truncated by `> /dev/stdout`). What
+it writes is spooled to files first and looked at second, so a line we cannot read is never lost.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+from agent import processes
+from agent.framing import Lines
+
+TICK = 0.1  # seconds between looks at the deadline
+LINGER = 10.0  # seconds a CLI may take to exit after its last event (claude-code#25629, #39700)
+DRAIN = 2.0  # seconds for the pipes to empty once every writer is dead
+READ = 1 << 20
+
+# What an adapter makes of a line: nothing, "that was the last word", or "this run is to be stopped".
+Reaction = Literal["", "finished", "abort"]
+Why = Literal["", "deadline", "cancelled", "abort", "linger"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """A polite signal, and how long it may take. `group`: to all of the process group."""
+
+    signal: signal.Signals
+    seconds: float
+    group: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """`piped` are secrets that the child reads from a file descriptor: variable name -> value."""
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str] = field(repr=False)
+    cwd: Path
+    stdout: Path
+    stderr: Path
+    stops: tuple[Stop, ...]
+    mark: str
+    stdin: Path | None = None
+    piped: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """`until` and `patience` are the clock's seconds: when to begin to stop, and how long that may take."""
+
+    until: float
+    patience: float = 5.0
+    linger: float = LINGER
+    cancelled: Callable[[], bool] = lambda: False
+    alone: bool = False  # this process has no other children: all of them are the run's
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """`why` we stopped it, "" when we did not; `finished` when its last word came before that."""
+
+    exit_code: int | None
+    signal: str | None
+    why: Why
+    finished: bool
+    dropped_lines: int = 0
+    survivors: int = 0
+    out_of_memory: bool = False
+
+
+def supervise(
+    command: Command,
+    limits: Limits,
+    on_line: Callable[[bytes], Reaction],
+    clock: Callable[[], float] = time.monotonic,
+) -> Ending:
+    """Raises OSError when the command cannot be started at all."""
+    with command.stdout.open("wb") as out, command.stderr.open("wb") as err:
+        oom_before = processes.oom_kills()
+        child = _spawn(command)
+        watch = _Watch(command, limits, on_line, clock, child, {child.stdout: out, child.stderr: err})
+        try:
+            watch.until_exit()
+        finally:
+            survivors = watch.end()
+    code = child.returncode
+    return Ending(
+        exit_code=code if code is not None and code >= 0 else None,
+        signal=_signal_name(code),
+        why=watch.why,
+        finished=watch.finished,
+        dropped_lines=watch.lines.dropped,
+        survivors=survivors,
+        out_of_memory=_memory_ran_out(code, watch.killed, oom_before),
+    )
+
+
+class _Watch:
+    """One child while it lives: its pipes, its deadline, its end."""
+
+    def __init__(
+        self,
+        command: Command,
+        limits: Limits,
+        on_line: Callable[[bytes], Reaction],
+        clock: Callable[[], float],
+        child: subprocess.Popen[bytes],
+        spools: Mapping[object, BinaryIO],
+    ) -> None:
+        self.command, self.limits, self.on_line, self.clock, self.child = (
+            command,
+            limits,
+            on_line,
+            clock,
+            child,
+        )
+        self.lines = Lines()
+        self.why: Why = ""
+        self.finished = False
+        self.killed = False
+        self._aborting = False
+        self._linger_until: float | None = None
+        self._selector = selectors.DefaultSelector()
+        for pipe, spool in spools.items():
+            assert pipe is child.stdout or pipe is child.stderr
+            self._selector.register(pipe, selectors.EVENT_READ, spool)  # type: ignore[arg-type]
+
+    def until_exit(self) -> None:
+        while self.child.poll() is None:
+            self._read(TICK)
+            if why := self._reason_to_stop():
+                self.why = why
+                self._stop()
+                return
+
+    def end(self) -> int:
+        """Kill what is left, empty the pipes; how many processes would not die."""
+        self.killed = self.child.poll() is None
+        # Once its exit is collected, its pid may be somebody else's.
+        ancestors = {self.child.pid} if self.killed else set()
+        if self.limits.alone:
+            ancestors.add(os.getpid())
+        left = processes.kill(self.command.mark, ancestors, clock=self.clock)
+        self.child.wait()
+        if self.limits.alone:
+            processes.reap()
+        until = self.clock() + DRAIN
+        while self._selector.get_map() and self.clock() < until:
+            self._read(TICK)
+        self._take(self.lines.close())
+        for key in list(self._selector.get_map().values()):
+            self._drop(key)
+        self._selector.close()
+        return len(left)
+
+    def _reason_to_stop(self) -> Why:
+        if self._aborting:
+            return "abort"
+        if self.limits.cancelled():
+            return "cancelled"
+        if self.clock() >= self.limits.until:
+            return "deadline"
+        if self._linger_until is not None and self.clock() >= self._linger_until:
+            return "linger"
+        return ""
+
+    def _stop(self) -> None:
+        """The CLI's own polite signals, each with its time, all together within the limits' patience."""
+        until = self.clock() + self.limits.patience
+        for stop in self.command.stops:
+            self._signal(stop)
+            step = min(until, self.clock() + stop.seconds)
+            while self.child.poll() is None and self.clock() < step:
+                self._read(min(TICK, max(0.0, step - self.clock())))
+            if self.child.poll() is not None:
+                return
+
+    def _signal(self, stop: Stop) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if stop.group:
+                os.killpg(self.child.pid, stop.signal)  # the child leads its own session
+            else:
+                self.child.send_signal(stop.signal)
+
+    def _read(self, timeout: float) -> None:
+        if not self._selector.get_map():
+            time.sleep(timeout)  # both pipes are closed: nothing is left to wait on
+            return
+        for key, _ in self._selector.select(timeout):
+            content = os.read(key.fd, READ)
+            if not content:
+                self._drop(key)
+                continue
+            key.data.write(content)
+            key.data.flush()
+            if key.fileobj is self.child.stdout:
+                self._take(self.lines.feed(content))
+
+    def _drop(self, key: selectors.SelectorKey) -> None:
+        self._selector.unregister(key.fileobj)
+        key.fileobj.close()  # type: ignore[union-attr]
+
+    def _take(self, lines: Iterator[bytes]) -> None:
+        for line in lines:
+            reaction = self.on_line(line)
+            if reaction == "finished" and not self.why:
+                self.finished = True
+                self._linger_until = self.clock() + self.limits.linger
+            self._aborting = self._aborting or reaction == "abort"
+
+
+def _spawn(command: Command) -> subprocess.Popen[bytes]:
+    """In a session of its own, with just the environment and the descriptors it is to have."""
+    with contextlib.ExitStack() as opened:
+        ends = {name: _filled_pipe(value) for name, value in command.piped.items()}
+        for end in ends.values():
+            opened.callback(os.close, end)
+        stdin = opened.enter_context(command.stdin.open("rb")) if command.stdin else subprocess.DEVNULL
+        return subprocess.Popen(
+            command.argv,
+            env={**command.env, **{name: str(end) for name, end in ends.items()}},
+            cwd=command.cwd,
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            pass_fds=tuple(ends.values()),
+            start_new_session=True,
+            bufsize=0,
+        )
+
+
+def _filled_pipe(value: str) -> int:
+    """The end to read `value` from, once. A pipe holds 4 KiB at least on Linux: writing cannot block."""
+    content = value.encode()
+    if len(content) > 4096:
+        raise OSError("a secret over 4,096 bytes does not fit into a pipe")
+    reading, writing = os.pipe()
+    os.write(writing, content)
+    os.close(writing)
+    return reading
+
+
+def _signal_name(code: int | None) -> str | None:
+    if code is None or code >= 0:
+        return None
+    try:
+        return signal.Signals(-code).name
+    except ValueError:
+        return f"SIG{-code}"
+
+
+def _memory_ran_out(code: int | None, by_us: bool, before: int | None) -> bool:
+    """A SIGKILL that we did not send, unless the kernel's counter says it was not for memory."""
+    if by_us or code not in (-signal.SIGKILL, 128 + signal.SIGKILL):
+        return False
+    now = processes.oom_kills()
+    return before is None or now is None or now > before
