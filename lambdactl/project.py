@@ -103,23 +103,24 @@ class Project:
             from lambdactl.sandbox import endpoint
 
             where = endpoint(self.root)
-            return self._site(where.account, where.region, where.registry)
+            return self.site_at(where.account, where.region, where.registry)
         account = self.aws.account
         if self.settings.account and self.settings.account != account:
             raise Refused(
                 f"the credentials belong to account {account}, lambdactl.yaml says {self.settings.account}",
                 hint="log in to the right account; nothing was read or changed",
             )
-        return self._site(account, self.aws.region, aws_registry(account, self.aws.region))
+        return self.site_at(account, self.aws.region, aws_registry(account, self.aws.region))
 
     @property
     def offline_site(self) -> Site:
         """The site as far as it is known without asking anybody."""
         region = self.settings.region or "us-east-1"
         account = self.settings.account or OFFLINE_ACCOUNT
-        return self._site(account, region, aws_registry(account, region))
+        return self.site_at(account, region, aws_registry(account, region))
 
-    def _site(self, account: str, region: str, registry: str) -> Site:
+    def site_at(self, account: str, region: str, registry: str) -> Site:
+        """The site as it would be in this account and region."""
         name, environment = self.settings.name, self.settings.environment
         bucket = self.settings.bucket or f"{name}-{environment}-{account}-{region}"
         return Site(

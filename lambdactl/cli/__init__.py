@@ -21,11 +21,15 @@ def run(arguments: list[str]) -> int:
     """Exit codes: 0 done, 1 failed, 2 changes found, 64 wrong usage, 130 interrupted."""
     from typer.exceptions import Abort, TyperException
 
+    from lambdactl.cli import output
     from lambdactl.cli.app import app
     from lambdactl.cli.options import Exit
 
     signal.signal(signal.SIGTERM, _interrupt)
+    quoted = os.environ.get("GITHUB_ACTIONS") == "true" and arguments[:1] != ["validate"]
     try:
+        if quoted:
+            output.stop_commands()
         code = app(args=arguments, prog_name="lambdactl", standalone_mode=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else Exit.OK
@@ -33,8 +37,6 @@ def run(arguments: list[str]) -> int:
         problem.show()  # type: ignore[attr-defined]  # click's own errors, which all can
         return Exit.USAGE
     except LambdactlError as problem:
-        from lambdactl.cli import output
-
         output.error(problem)
         return problem.exit_code
     except (Abort, KeyboardInterrupt):
@@ -44,6 +46,9 @@ def run(arguments: list[str]) -> int:
         # The reader left (`lambdactl plan | head`): nothing more to say, and not to the closed pipe.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
+    finally:
+        if quoted:
+            output.resume_commands()
 
 
 def _interrupt(number: int, frame: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import sys
 from functools import cache
 
@@ -40,6 +41,19 @@ def note(text: Text | str, style: str = "") -> None:
 def line(text: str) -> None:
     """A line of progress from something else (a build, a run)."""
     note(Text(terminal(text), style="dim"))
+
+
+# In a GitHub workflow any line that begins with `::` would be a command to the runner. What we print
+# is often not ours, so commands are off while we do; nobody knows the word that turns them on again.
+_RESUME = secrets.token_hex(16)
+
+
+def stop_commands() -> None:
+    print(f"::stop-commands::{_RESUME}", file=sys.stderr, flush=True)  # noqa: T201
+
+
+def resume_commands() -> None:
+    print(f"::{_RESUME}::", file=sys.stderr, flush=True)  # noqa: T201
 
 
 def error(problem: LambdactlError) -> None:

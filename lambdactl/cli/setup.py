@@ -76,5 +76,5 @@ def _site(project: Project) -> Site:
 
     account, region = project.settings.account, project.settings.region
     if account and region:
-        return project._site(account, region, aws_registry(account, region))
+        return project.site_at(account, region, aws_registry(account, region))
     return project.site

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Self
 from lambdactl.definition import canonical, digest
 from lambdactl.deployment import Deployments
 from lambdactl.engine import Address, Call, Effect, Resource
+from lambdactl.errors import AwsError
 from lambdactl.kinds.look import Look
 
 
@@ -81,10 +82,17 @@ def _by_job(look: Look) -> dict[str, list[Mapping[str, Any]]]:
 
 
 def _fetch(look: Look, key: str) -> Mapping[str, Any]:
-    """A stored definition, to show what changes in it; {} when it is not one of ours."""
-    body = look.aws.read("s3", "GetObject", Bucket=look.site.bucket, Key=key)["Body"].read()
+    """A stored definition, to show what changes in it; {} when it is not one of ours, or not readable.
+
+    The plan role in CI may not decrypt: with a key of the user's, the plan shows the new one alone.
+    """
     try:
+        body = look.aws.read("s3", "GetObject", Bucket=look.site.bucket, Key=key)["Body"].read()
         document = json.loads(body)
     except ValueError:
+        return {}
+    except AwsError as error:
+        if error.code != "AccessDenied":
+            raise
         return {}
     return document if isinstance(document, dict) else {}

@@ -22,19 +22,20 @@ from typing import Any
 
 from lambdactl.container import Engine
 from lambdactl.errors import RunError
-from lambdactl.runners import payloads, seccomp, volume
+from lambdactl.runners import seccomp, volume
 from lambdactl.runners.create import PASSWD_ENTRY, Image, Place, arguments, masks, read_image
+from lambdactl.runners.ending import Ended, answer
 from lambdactl.runners.environment import check, environment
-from lambdactl.runners.log import Log, Report
+from lambdactl.runners.log import Log
 from lambdactl.runners.meter import Meter
 from lambdactl.runners.network import Network, opened
 from lambdactl.runners.owner import LABEL, Owner, remove, run, sweep
 from lambdactl.runners.passwd import read_passwd
-from lambdactl.runners.protocol import FunctionError, Invocation, Relay, Response
+from lambdactl.runners.protocol import Invocation, Relay, Response
 from lambdactl.runners.relay import RelayServer
 from lambdactl.runners.runtime_api import Event, RuntimeApi
 from lambdactl.runners.runtime_server import PORT, RuntimeServer
-from lambdactl.runners.watch import Ending, Watch
+from lambdactl.runners.watch import Watch
 
 __all__ = ["Invocation", "Relay", "Response", "invoke", "sweep"]
 
@@ -175,7 +176,7 @@ def _run(
         remove(engine, "kill", sandbox.name)
         attached.ended.wait(FLUSH)
     state = _state(engine, sandbox.name) if ending == "exited" else {}
-    return _answer(_Ended(invocation, sandbox.api, ending, watch.started, ended, state, meter.peak), log)
+    return answer(Ended(invocation, sandbox.api, ending, watch.started, ended, state, meter.peak), log)
 
 
 class _Attached:
@@ -203,61 +204,6 @@ class _Attached:
             self._process.wait()
             self.ended.set()
             changed.set()
-
-
-@dataclass(frozen=True, slots=True)
-class _Ended:
-    invocation: Invocation
-    api: RuntimeApi
-    ending: Ending
-    started: float
-    ended: float
-    state: Mapping[str, Any]
-    max_memory: int
-
-
-def _answer(run: _Ended, log: Log) -> Response:
-    """What Lambda answers and logs at such an end."""
-    invocation, api = run.invocation, run.api
-    payload, error, status, error_type = _payload(run)
-    begun = api.dispatched_at
-    duration = (api.answered_at or run.ended) - (begun if begun is not None else run.started)
-    if begun is None:
-        log.line(f"START RequestId: {invocation.request_id} Version: $LATEST")
-    log.line(f"END RequestId: {invocation.request_id}")
-    report = Report(
-        request_id=invocation.request_id,
-        duration=duration,
-        memory=invocation.memory,
-        max_memory=run.max_memory,
-        init=api.ready_at - run.started if api.ready_at is not None else None,
-        status=status,
-        error_type=error_type,
-    )
-    log.line(str(report))
-    return Response(
-        payload=payload,
-        function_error=error,
-        duration_ms=round(duration * 1000),
-        max_memory_mb=run.max_memory,
-        log_tail=log.tail(),
-    )
-
-
-def _payload(run: _Ended) -> tuple[bytes, FunctionError, str, str]:
-    """Payload, function error, and the REPORT line's status and error type."""
-    request_id = run.invocation.request_id
-    outcome = run.api.outcome
-    if outcome:
-        if outcome.kind == "too_large":
-            return payloads.response_too_large(), "Unhandled", "error", "Function.ResponseSizeTooLarge"
-        return outcome.body, "" if outcome.kind == "response" else "Unhandled", "", ""
-    if run.ending == "timed_out":
-        return payloads.timed_out(request_id, run.invocation.timeout), "Unhandled", "timeout", ""
-    if run.ending == "stopped":
-        return payloads.exited(request_id, -9), "Unhandled", "error", "Runtime.ExitError"
-    error_type = "Runtime.OutOfMemory" if run.state.get("OOMKilled") else "Runtime.ExitError"
-    return payloads.exited(request_id, int(run.state["ExitCode"])), "Unhandled", "error", error_type
 
 
 def _state(engine: Engine, name: str) -> Mapping[str, Any]:

@@ -102,6 +102,11 @@ class _Child:
         for thread in self._threads:
             thread.join(FLUSH)
 
+    def say_last_line(self) -> None:
+        """It was no response."""
+        if self.last_line:
+            self._log.line(self.last_line.decode(errors="replace"))
+
     def _wait(self) -> None:
         self._process.wait()
         self._ended.set()
@@ -164,5 +169,6 @@ def _payload(invocation: Invocation, child: _Child, ending: str) -> tuple[bytes,
     if ending == "stopped":
         return payloads.exited(invocation.request_id, -signal.SIGKILL), "Unhandled"
     if child.code or not child.last_line:
+        child.say_last_line()
         return payloads.exited(invocation.request_id, child.code), "Unhandled"
     return child.last_line, ""

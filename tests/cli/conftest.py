@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.engine import CA_BUNDLE
+
 REPOSITORY = Path(__file__).parents[2]
 # No image is built in these tests; a base named by digest needs no registry and no entry in the lock.
 NO_BASE = "none.invalid/base@sha256:" + "0" * 64
@@ -27,6 +29,7 @@ class Program:
             "PATH": "/usr/local/bin:/usr/bin:/bin",
             "HOME": str(self.root.parent),
             "LAMBDACTL_BASE_IMAGE": NO_BASE,
+            "LAMBDACTL_CA_BUNDLE": str(CA_BUNDLE) if CA_BUNDLE.exists() else "",
             "AWS_EC2_METADATA_DISABLED": "true",
             "COLUMNS": "200",
         }
@@ -68,13 +71,21 @@ artifacts: [out.txt]
 """
 
 
+@pytest.fixture(scope="session")
+def trees(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What stands for images without a container is made once, not in each test's project."""
+    return tmp_path_factory.mktemp("trees")
+
+
 @pytest.fixture
-def lambdactl(tmp_path: Path) -> Program:
+def lambdactl(tmp_path: Path, trees: Path) -> Program:
     """The program in a project with one job."""
     root = tmp_path / "project"
     (root / "jobs").mkdir(parents=True)
     (root / "lambdactl.yaml").write_text("project: demo\nsandbox: true\n")
     (root / "jobs" / "hello.yaml").write_text(HELLO)
+    (root / ".lambdactl").mkdir()
+    (root / ".lambdactl" / "trees").symlink_to(trees)
     shutil.copy(REPOSITORY / "lambdactl.lock", root)
     return Program(root)
 

@@ -1,0 +1,158 @@
+"""Runs without a container: the shell door of a small stand-in agent, in a real process."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lambdactl.errors import RunError
+from lambdactl.runners import process
+from lambdactl.runners.protocol import Invocation, Relay, Response
+from lambdactl.runners.trees import marked
+
+AGENT = """
+import json, os, signal, subprocess, sys, time
+event = json.load(sys.stdin)
+print("working")
+match event["do"]:
+    case "environment":
+        print(json.dumps({"argv": sys.argv[1:], "environment": dict(os.environ)}))
+    case "hang":
+        clean = {"PATH": os.environ["PATH"]}
+        subprocess.Popen(["sleep", "3600"], start_new_session=True, env=clean)
+        print(json.dumps({"child": "started"}), flush=True)
+        time.sleep(3600)
+    case "daemon":
+        # Reparented, in its own session, with nothing but the folder to tell whose it is.
+        subprocess.Popen("sleep 3600 & echo $! > $TMPDIR/pid", shell=True, start_new_session=True).wait()
+        print(open(os.environ["TMPDIR"] + "/pid").read())
+    case "cancelled":
+        stopped = []
+        signal.signal(signal.SIGTERM, lambda *_: stopped.append(1))
+        print("waiting", flush=True)
+        print("ready", flush=True)
+        while not stopped:
+            time.sleep(0.01)
+        print(json.dumps({"outcome": "cancelled"}))
+    case "leave":
+        print("last words")
+        sys.exit(3)
+"""
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """As `image.tree` lays it out, with this Python."""
+    made = tmp_path / "tree"
+    (made / "python/bin").mkdir(parents=True)
+    (made / "python/bin/python").symlink_to(sys.executable)
+    (made / "agent").mkdir()
+    (made / "agent/__init__.py").write_text("")
+    (made / "agent/__main__.py").write_text(AGENT)
+    return made
+
+
+class Runner:
+    def __init__(self, tree: Path) -> None:
+        self.tree = tree
+        self.lines: list[str] = []
+
+    def __call__(self, do: str, stop: threading.Event | None = None, **fields: Any) -> Response:
+        defaults: dict[str, Any] = {
+            "image": str(self.tree),
+            "function_name": "demo-main-test",
+            "function_arn": "arn:aws:lambda:us-east-1:000000000000:function:demo-main-test",
+            "memory": 128,
+            "timeout": 20,
+            "ephemeral_storage": 512,
+            "architecture": "x86_64",
+            "environment": {},
+            "event": json.dumps({"do": do}).encode(),
+            "request_id": "r-1",
+        }
+        return process.invoke(Invocation(**{**defaults, **fields}), self.lines.append, stop)
+
+
+@pytest.fixture
+def runner(tree: Path) -> Runner:
+    return Runner(tree)
+
+
+def test_what_is_not_enforced_is_said_first(runner: Runner) -> None:
+    runner("environment")
+    assert runner.lines == [process.NOT_ENFORCED, "working"]
+
+
+def test_the_environment_is_explicit(
+    runner: Runner, tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "the-user-s-own")
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "the-user-s-own")
+    response = runner(
+        "environment",
+        environment={
+            "GIVEN": "1",
+            "LAMBDACTL_RUN_DIR": "/mnt/run",
+            "LAMBDACTL_DEFINITION": "/mnt/run/x.json",
+        },
+        run_volume=tmp_path,
+        relays=(Relay("LAMBDACTL_MODEL_URL", ("127.0.0.1", 4)),),
+    )
+    said = json.loads(response.payload)
+    seen = said["environment"]
+    assert said["argv"] == ["--request-id", "r-1", "--timeout", "20"]
+    assert "the-user-s-own" not in seen.values()
+    assert seen["HOME"] != os.environ["HOME"]
+    assert not Path(seen["HOME"]).exists()
+    assert seen["LAMBDACTL_HOME"] == str(tree)
+    assert seen["LAMBDACTL_RUN_DIR"] == str(tmp_path)
+    assert seen["LAMBDACTL_DEFINITION"] == f"{tmp_path}/x.json"
+    assert seen["LAMBDACTL_MODEL_URL"] == "http://127.0.0.1:4"
+    assert seen["AWS_SHARED_CREDENTIALS_FILE"] == os.devnull
+    assert seen["GIVEN"] == "1"
+
+
+def test_a_run_that_hangs_is_killed_with_its_children(runner: Runner, tree: Path) -> None:
+    before = time.monotonic()
+    response = runner("hang", timeout=1)
+    assert time.monotonic() - before < 4
+    assert json.loads(response.payload)["errorType"] == "Sandbox.Timedout"
+    assert response.function_error == "Unhandled"
+    assert marked(str(tree)) == []
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="found by /proc")
+def test_a_process_that_slipped_away_is_found(runner: Runner) -> None:
+    pid = int(runner("daemon").payload)
+    assert not Path(f"/proc/{pid}").exists() or " Z " in Path(f"/proc/{pid}/stat").read_text()
+
+
+def test_a_soft_stop(runner: Runner) -> None:
+    stop = threading.Event()
+
+    def watch() -> None:
+        while "waiting" not in runner.lines:
+            time.sleep(0.02)
+        stop.set()
+
+    threading.Thread(target=watch, daemon=True).start()
+    assert json.loads(runner("cancelled", stop).payload) == {"outcome": "cancelled"}
+
+
+def test_a_failure(runner: Runner) -> None:
+    response = runner("leave")
+    assert response.function_error == "Unhandled"
+    assert "exit status 3" in json.loads(response.payload)["errorMessage"]
+    assert runner.lines[-1] == "last words"
+
+
+def test_a_folder_that_is_no_tree(runner: Runner, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="no tree"):
+        runner("environment", image=str(tmp_path))

@@ -1,0 +1,215 @@
+"""The Runtime API on loopback, without a container: what a runtime may ask, when, and what it gets."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+from http.client import HTTPConnection, HTTPResponse
+from ipaddress import IPv4Network
+
+import pytest
+
+from lambdactl.runners.protocol import RESPONSE_MAX
+from lambdactl.runners.relay import RelayServer
+from lambdactl.runners.runtime_api import Event, Outcome, RuntimeApi
+from lambdactl.runners.runtime_server import RuntimeServer
+from lambdactl.runners.wire import Request
+
+NEXT = "/2018-06-01/runtime/invocation/next"
+INIT_ERROR = "/2018-06-01/runtime/init/error"
+EVENT = Event(request_id="r-1", function_arn="arn:f", body=b'{"a": 1}', timeout=30, invocation_id="i-1")
+
+
+def of(request_id: str, end: str = "response") -> str:
+    return f"/2018-06-01/runtime/invocation/{request_id}/{end}"
+
+
+@pytest.fixture
+def api() -> RuntimeApi:
+    return RuntimeApi(EVENT)
+
+
+@pytest.fixture
+def server(api: RuntimeApi) -> Iterator[RuntimeServer]:
+    with RuntimeServer(api, ("127.0.0.1", 0)) as served:
+        yield served
+
+
+@pytest.fixture
+def client(server: RuntimeServer) -> Iterator[HTTPConnection]:
+    connection = HTTPConnection("127.0.0.1", server.port, timeout=5)
+    yield connection
+    connection.close()
+
+
+def ask(
+    client: HTTPConnection, method: str, path: str, body: bytes | None = None, **headers: str
+) -> HTTPResponse:
+    client.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
+    return client.getresponse()
+
+
+def said(response: HTTPResponse) -> tuple[int, str]:
+    return response.status, json.loads(response.read())["errorType"]
+
+
+def test_an_event_is_handed_out_and_answered_on_one_connection(
+    api: RuntimeApi, client: HTTPConnection
+) -> None:
+    before = time.time()
+    response = ask(client, "GET", NEXT)
+    assert (response.status, response.read()) == (200, b'{"a": 1}')
+    assert response.headers["Lambda-Runtime-Aws-Request-Id"] == "r-1"
+    assert response.headers["Lambda-Runtime-Invoked-Function-Arn"] == "arn:f"
+    assert response.headers["Lambda-Runtime-Invocation-Id"] == "i-1"
+    assert response.headers["Content-Type"] == "application/json"
+    assert response.headers["Lambda-Runtime-Trace-Id"].startswith("Root=1-")
+    assert 29 < int(response.headers["Lambda-Runtime-Deadline-Ms"]) / 1000 - before < 31
+    socket_before = client.sock
+    response = ask(client, "POST", of("r-1"), b"done", Lambda_Runtime_Invocation_Id="i-1")
+    assert (response.status, response.read()) == (202, b'{"status":"OK"}\n')
+    assert client.sock is socket_before
+    assert api.outcome == Outcome("response", b"done")
+
+
+def test_ping(client: HTTPConnection) -> None:
+    assert ask(client, "GET", "/2018-06-01/ping").read() == b"pong"
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/2018-06-01/runtime/invocation", "/2015-03-31/functions/f/invocations"]
+)
+def test_other_paths(client: HTTPConnection, path: str) -> None:
+    assert said(ask(client, "GET", path)) == (404, "NotFound")
+
+
+def test_an_error_with_a_header_of_a_megabyte(api: RuntimeApi, client: HTTPConnection) -> None:
+    ask(client, "GET", NEXT).read()
+    headers = {"Lambda_Runtime_Function_XRay_Error_Cause": "x" * (1 << 20)}
+    headers["Lambda_Runtime_Function_Error_Type"] = "ValueError"
+    assert ask(client, "POST", of("r-1", "error"), b"{}", **headers).status == 202
+    assert api.outcome == Outcome("error", b"{}", "ValueError")
+
+
+def test_headers_without_end_are_refused(server: RuntimeServer) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as raw:
+        raw.sendall(b"GET / HTTP/1.1\r\nno header\r\n\r\n")
+        assert raw.recv(1000).startswith(b"HTTP/1.1 400 ")
+
+
+def test_an_unknown_request(client: HTTPConnection) -> None:
+    ask(client, "GET", NEXT).read()
+    assert said(ask(client, "POST", of("r-2"), b"")) == (400, "InvalidRequestID")
+
+
+def test_an_old_invocation(client: HTTPConnection) -> None:
+    ask(client, "GET", NEXT).read()
+    answer = ask(client, "POST", of("r-1"), b"", Lambda_Runtime_Invocation_Id="i-0")
+    assert said(answer) == (410, "InvalidInvocationID")
+
+
+def test_an_answer_before_the_event_and_a_second_one(api: RuntimeApi, client: HTTPConnection) -> None:
+    assert said(ask(client, "POST", of("r-1"), b"early")) == (403, "InvalidStateTransition")
+    ask(client, "GET", NEXT).read()
+    assert ask(client, "POST", of("r-1"), b"first").read()
+    assert said(ask(client, "POST", of("r-1"), b"second")) == (403, "InvalidStateTransition")
+    assert api.outcome == Outcome("response", b"first")
+
+
+def test_a_second_event_while_one_runs(client: HTTPConnection) -> None:
+    ask(client, "GET", NEXT).read()
+    assert said(ask(client, "GET", NEXT)) == (403, "InvalidStateTransition")
+
+
+@pytest.mark.parametrize(("size", "status"), [(RESPONSE_MAX, 202), (RESPONSE_MAX + 1, 413), (8 << 20, 413)])
+def test_the_limit_of_a_response(api: RuntimeApi, client: HTTPConnection, size: int, status: int) -> None:
+    ask(client, "GET", NEXT).read()
+    response = ask(client, "POST", of("r-1"), b"x" * size)
+    assert response.status == status
+    body = json.loads(response.read())
+    if status == 413:
+        assert body == {
+            "errorMessage": "Exceeded maximum allowed payload size (6291556 bytes).",
+            "errorType": "RequestEntityTooLarge",
+        }
+    assert api.outcome
+    assert api.outcome.kind == ("response" if status == 202 else "too_large")
+
+
+def test_a_response_in_chunks_with_an_error_at_its_end(api: RuntimeApi, server: RuntimeServer) -> None:
+    """As the Node.js runtime streams."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as raw:
+        raw.sendall(f"GET {NEXT} HTTP/1.1\r\n\r\n".encode())
+        raw.recv(4096)
+        raw.sendall(f"POST {of('r-1')} HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
+        raw.sendall(b"5\r\nhello\r\n6;x=y\r\n world\r\n0\r\n")
+        raw.sendall(b"Lambda-Runtime-Function-Error-Type: Late\r\n")
+        raw.sendall(b"Lambda-Runtime-Function-Error-Body: e30=\r\n\r\n")
+        assert raw.recv(1000).startswith(b"HTTP/1.1 202 ")
+    assert api.outcome == Outcome("error", b"{}", "Late")
+
+
+def test_a_response_in_chunks(api: RuntimeApi, client: HTTPConnection) -> None:
+    ask(client, "GET", NEXT).read()
+    client.request("POST", of("r-1"), iter([b"hello", b" world"]), encode_chunked=True)
+    assert client.getresponse().status == 202
+    assert api.outcome == Outcome("response", b"hello world")
+
+
+def test_a_failed_start(api: RuntimeApi, client: HTTPConnection) -> None:
+    answer = ask(
+        client, "POST", INIT_ERROR, b"{}", Lambda_Runtime_Function_Error_Type="Runtime.ImportModuleError"
+    )
+    assert answer.status == 202
+    assert api.outcome == Outcome("init_error", b"{}", "Runtime.ImportModuleError")
+
+
+def test_a_failed_start_after_the_start(client: HTTPConnection) -> None:
+    ask(client, "GET", NEXT).read()
+    assert said(ask(client, "POST", INIT_ERROR, b"{}")) == (403, "InvalidStateTransition")
+
+
+def test_an_event_is_not_lost_to_a_client_that_is_gone(api: RuntimeApi) -> None:
+    """It asks and is gone before it can be answered; the next one gets the event."""
+    request = Request(method="GET", path=NEXT)
+    assert api.answer(request, lambda: False) is None
+    assert api.dispatched_at is None
+    answer = api.answer(request, lambda: True)
+    assert answer
+    assert answer.body == b'{"a": 1}'
+
+
+def test_waiting_clients_are_let_go_at_the_end(api: RuntimeApi) -> None:
+    with RuntimeServer(api, ("127.0.0.1", 0)) as server:
+        client = HTTPConnection("127.0.0.1", server.port, timeout=5)
+        ask(client, "GET", NEXT).read()
+        ask(client, "POST", of("r-1"), b"done").read()
+        client.request("GET", NEXT)
+    with pytest.raises(ConnectionError):
+        client.getresponse()
+
+
+def test_only_peers_of_the_bridge_are_served(api: RuntimeApi) -> None:
+    with RuntimeServer(api, ("127.0.0.1", 0), IPv4Network("169.254.100.0/24")) as server:
+        client = HTTPConnection("127.0.0.1", server.port, timeout=5)
+        with pytest.raises((ConnectionError, OSError)):
+            ask(client, "GET", NEXT)
+    assert api.ready_at is None
+
+
+def test_a_relay_passes_both_directions_and_their_ends(server: RuntimeServer) -> None:
+    with RelayServer("127.0.0.1", ("127.0.0.1", server.port)) as relay:
+        client = HTTPConnection("127.0.0.1", relay.port, timeout=5)
+        assert ask(client, "GET", "/2018-06-01/ping").read() == b"pong"
+        client.close()
+
+
+def test_a_relay_to_nobody_ends_the_connection() -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        with RelayServer("127.0.0.1", ("127.0.0.1", nobody.getsockname()[1])) as relay:
+            client = HTTPConnection("127.0.0.1", relay.port, timeout=5)
+            with pytest.raises(ConnectionError):
+                ask(client, "GET", "/")
