@@ -96,8 +96,8 @@ class _Child:
 
     def end(self, mark: str) -> None:
         """Kill what is left of it, and read its last lines."""
-        kill_group(self._process.pid)
         kill_marked(mark)
+        kill_group(self._process.pid)
         self._ended.wait()
         for thread in self._threads:
             thread.join(FLUSH)

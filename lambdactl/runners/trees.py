@@ -9,12 +9,10 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import time
 from pathlib import Path
 
 PROC = Path("/proc")
-ROUNDS = 100  # a process may fork between being seen and being killed
-PAUSE = 0.02
+ROUNDS = 100  # a process may fork between being seen and being stopped
 
 
 def kill_group(leader: int) -> None:
@@ -23,15 +21,21 @@ def kill_group(leader: int) -> None:
 
 
 def kill_marked(mark: str) -> None:
-    """Until none is left, or it is clear that they come faster than they go."""
+    """All that can be found. They are stopped first: a child whose parent is killed looks like anyone's."""
+    stopped: set[int] = set()
     for _ in range(ROUNDS):
-        found = marked(mark)
+        found = set(marked(mark)) - stopped
         if not found:
-            return
-        for pid in found:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
-        time.sleep(PAUSE)
+            break
+        _signal(found, signal.SIGSTOP)
+        stopped |= found
+    _signal(stopped, signal.SIGKILL)
+
+
+def _signal(pids: set[int], number: signal.Signals) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, number)
 
 
 def marked(mark: str) -> list[int]:
