@@ -7,8 +7,8 @@ ANTHROPIC_API_KEY and OPENAI_API_KEY in the environment the same commands talk t
 from __future__ import annotations
 
 import contextlib
-import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -23,7 +23,7 @@ from lambdactl.image import oci
 from lambdactl.manifest.job import Project as Settings
 
 ROOT = Path(__file__).parents[1]
-INPUT = ROOT / ".lambdactl" / "demo-input.json"
+RUN_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}")
 MODEL_KEYS = {
     "ANTHROPIC_API_KEY": "/demo/anthropic-api-key",
     "OPENAI_API_KEY": "/demo/openai-api-key",
@@ -43,24 +43,29 @@ class Demo:
         """Run `lambdactl ARGV`; ends the demo when it fails. Returns what it printed."""
         print(f"\n\033[1m$ lambdactl {shlex.join(argv)}\033[0m", flush=True)
         command = [sys.executable, "-P", "-m", "lambdactl", *argv]
-        done = subprocess.run(
+        with subprocess.Popen(
             command,
             cwd=ROOT,
             env=self.environment,
-            input=input,
             text=True,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            check=False,
-        )
-        print(done.stdout, end="", flush=True)
-        if done.returncode:
-            sys.exit(f"the demo stops here: exit code {done.returncode}")
-        return done.stdout
+            stderr=subprocess.STDOUT,
+        ) as child:
+            assert child.stdin is not None
+            assert child.stdout is not None
+            child.stdin.write(input or "")
+            child.stdin.close()
+            printed = []
+            for line in child.stdout:
+                print(line, end="", flush=True)
+                printed.append(line)
+        if child.returncode:
+            sys.exit(f"the demo stops here: exit code {child.returncode}")
+        return "".join(printed)
 
 
 def main() -> None:
-    INPUT.parent.mkdir(exist_ok=True)
-    INPUT.write_text('{"a": 19, "b": 23}\n')
     with _base_image() as (engine, environment):
         _steps(Demo(environment), engine)
 
@@ -93,13 +98,14 @@ def _inside(demo: Demo, engine: str, real: bool) -> None:
     job = "jobs/everything.yaml"
     demo.say("The job in a container on this machine, as Lambda would run it.")
     model = ["--env", "ANTHROPIC_API_KEY"] if real else ["--scripted-model"]
-    demo.run("run-local", job, "--input", str(INPUT), *model, *_option("--engine", engine))
-    demo.say("The same job, launched as a Lambda function.")
-    launched = demo.run("launch", job, "--input", str(INPUT), "--wait", "--format", "json")
-    run_id = json.loads(launched)[0]["id"]
+    demo.run("run-local", job, *model, *_option("--engine", engine))
+    demo.say("The same job, launched as a Lambda function of the embedded AWS.")
+    launched = RUN_ID.search(demo.run("launch", job, "--wait"))
+    assert launched is not None
+    demo.say("Its result, transcript and logs lie in S3 under the job's prefix.")
     demo.run("runs")
     with tempfile.TemporaryDirectory() as folder:
-        demo.run("show", run_id, "--download", folder)
+        demo.run("show", launched.group(), "--download", folder)
         print(f"\n{Path(folder, 'artifacts', 'answer.md').read_text()}")
 
 

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from lambdactl.engine import Done, Event, Failed, Skipped, Started
 from lambdactl.report.escape import terminal
+from lambdactl.report.plan import shown
 
 _DOING = {"create": "creating", "update": "updating", "replace": "replacing", "delete": "deleting"}
 _DID = {"create": "created", "update": "updated", "replace": "replaced", "delete": "deleted"}
@@ -15,7 +16,7 @@ _DID = {"create": "created", "update": "updated", "replace": "replaced", "delete
 
 def event(event: Event) -> Text:
     step = event.step
-    name = terminal(str(step.address))
+    name = terminal(shown(step.address))
     match event:
         case Started():
             return Text(f"  {_DOING[step.action]} {name}", style="dim")
@@ -26,7 +27,7 @@ def event(event: Event) -> Text:
         case Skipped(because=None):
             return Text(f"- {name}: not started, since apply was stopped", style="yellow")
         case Skipped(because=because):
-            return Text(f"- {name}: not started, since {terminal(str(because))} failed", style="yellow")
+            return Text(f"- {name}: not started, since {terminal(shown(because))} failed", style="yellow")
 
 
 def summary(events: Sequence[Event]) -> Text:
@@ -40,6 +41,6 @@ def summary(events: Sequence[Event]) -> Text:
         f"Apply incomplete: {done} done, {len(failed)} failed, {len(skipped)} not started.\n", "bold red"
     )
     for each in failed:
-        out.append(f"  {terminal(str(each.step.address))}: {terminal(str(each.error))}\n", style="red")
+        out.append(f"  {terminal(shown(each.step.address))}: {terminal(str(each.error))}\n", style="red")
     out.append("Nothing that was done is lost: run `lambdactl apply` again to continue.")
     return out

@@ -34,6 +34,12 @@ def text(plan: Plan) -> Text:
     return out
 
 
+def shown(address: Address) -> str:
+    """An address as people read it: of an image's fingerprint the first digits tell enough."""
+    name = f"{address.name[:12]}…" if address.kind == "image" else address.name
+    return f"{address.kind}.{name}"
+
+
 def summary(plan: Plan) -> str:
     """One line that says what the plan amounts to."""
     if plan.refused:
@@ -74,11 +80,11 @@ def _lines(plan: Plan) -> Iterator[tuple[str, str]]:
     for step in sorted(plan.steps, key=_reading_order):
         yield from _step_lines(step)
     for address in plan.refused:
-        yield "red bold", f"! {address}: exists, but does not carry our ownership mark"
+        yield "red bold", f"! {shown(address)}: exists, but does not carry our ownership mark"
     for address in plan.orphans:
-        yield "yellow", f"? {address}: no longer in git; `apply --prune` would remove it"
+        yield "yellow", f"? {shown(address)}: no longer in git; `apply --prune` would remove it"
     for address in plan.kept:
-        yield "dim", f"  {address}: no longer in use, kept since it holds data"
+        yield "dim", f"  {shown(address)}: no longer in use, kept since it holds data"
     for note in plan.notes:
         yield "cyan", f"# {note}"
 
@@ -91,7 +97,7 @@ def _reading_order(step: Step) -> tuple[bool, str, str]:
 
 def _step_lines(step: Step) -> Iterator[tuple[str, str]]:
     sign, style = _SIGNS[step.action]
-    yield style, f"{sign} {step.address}"
+    yield style, f"{sign} {shown(step.address)}"
     for delta in step.deltas:
         yield from (("" if step.action == "create" else style, each) for each in _delta(step.action, delta))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lambdactl.sandbox.model.conversation import Conversation, Text, Tool, Turn, Use
@@ -30,11 +30,11 @@ QUOTED = 600  # characters of a tool's result that are repeated
 def turn(conversation: Conversation) -> Turn:
     """One step of the built-in behaviour: a tool of an MCP server, then the file, then the end."""
     called = conversation.calls
-    tool = choose(conversation.tools)
+    tool = choose(conversation.tools, conversation.prompt)
     if tool is None and (looking := search(" ".join(LIKED), conversation)):
         return looking
     if tool and not any(call.startswith("mcp__") for call in called):
-        use = Use(tool=tool, input=arguments(tool.schema))
+        use = Use(tool=tool, input=arguments(tool.schema, numbers(conversation.prompt)))
         return Turn(parts=(Text(text=f"I will try {tool.name}."), use), stop="tool_use")
     path = wanted_file(conversation.prompt)
     if path and len(called) < (2 if tool else 1):
@@ -46,24 +46,37 @@ def turn(conversation: Conversation) -> Turn:
     return Turn(parts=(Text(text=summary(conversation)),))
 
 
-def choose(tools: tuple[Tool, ...]) -> Tool | None:
-    """The MCP tool most fit to be tried: a harmless name, few required arguments, first offered."""
+def choose(tools: tuple[Tool, ...], prompt: str = "") -> Tool | None:
+    """The MCP tool most fit to be tried: harmless, spoken of in the prompt, few required arguments."""
+    asked = set(re.findall(r"[a-z]+", prompt.lower()))
     ranked = []
     for order, tool in enumerate(tools):
         words = re.findall(r"[a-z]+", tool.name.rpartition("__")[2].lower())
         if not tool.name.startswith("mcp__") or tool.freeform or any(map(REFUSED.fullmatch, words)):
             continue
         rank = min((LIKED.index(word) for word in words if word in LIKED), default=len(LIKED))
-        ranked.append((rank, len(tool.schema.get("required", ())), order))
-    return tools[min(ranked)[2]] if ranked else None
+        spoken_of = any(word in asked for word in words if word in LIKED)
+        ranked.append((not spoken_of, rank, len(tool.schema.get("required", ())), order))
+    return tools[min(ranked)[-1]] if ranked else None
 
 
-def arguments(schema: Mapping[str, Any]) -> dict[str, Any]:
+def numbers(prompt: str) -> list[int]:
+    """The whole numbers that the prompt names: what a tool that takes numbers is most likely meant to get."""
+    return [int(each) for each in re.findall(r"(?<![\w.:-])\d{1,9}(?![\w.:-]*\w)", prompt)]
+
+
+def arguments(schema: Mapping[str, Any], numbers: Sequence[int] = ()) -> dict[str, Any]:
     """A value for each required property: its default, first choice or example, else one of its type."""
     properties = schema.get("properties", {})
-    return {
-        name: _value(properties.get(name, {}), place) for place, name in enumerate(schema.get("required", ()))
-    }
+    left = list(numbers)
+    found = {}
+    for place, name in enumerate(schema.get("required", ())):
+        about = properties.get(name, {})
+        if about.get("type") in ("number", "integer") and left:
+            found[name] = left.pop(0)
+        else:
+            found[name] = _value(about, place)
+    return found
 
 
 def _value(schema: Mapping[str, Any], place: int) -> Any:
