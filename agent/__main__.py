@@ -15,7 +15,8 @@ import threading
 
 from agent import processes
 from agent.contract import ContractError
-from agent.run import Outside, start
+from agent.run import start
+from agent.running import Outside
 from agent.store import StoreError
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Union
 
@@ -14,6 +15,7 @@ class Began:
 
     session_id: str | None = None
     servers: tuple[ServerStatus, ...] = ()
+    details: Mapping[str, str] = field(default_factory=dict)  # of servers that are not connected
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

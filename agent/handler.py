@@ -6,7 +6,8 @@ import os
 from typing import Any, Protocol
 
 from agent import processes
-from agent.run import Outside, start
+from agent.run import start
+from agent.running import Outside
 
 
 class Context(Protocol):

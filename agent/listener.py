@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from agent.clis import Cli
-from agent.contract import ServerStatus
+from agent.contract import ServerStatus, Usage
 from agent.events import Began, Called, Ended, Event, Noticed, Returned, Said
 from agent.outcome import Verdict
 from agent.progress import Progress
@@ -30,6 +30,9 @@ class Listener:
         except Exception:  # an adapter's bug, or an event of a shape it does not know
             self.not_understood += 1
             return ""
+        return self.hear(events)
+
+    def hear(self, events: Iterable[Event]) -> Reaction:
         reaction: Reaction = ""
         for event in events:
             reaction = self._take(event) or reaction
@@ -57,16 +60,17 @@ class Listener:
         down = [server for server in event.servers if server.status != "connected"]
         if not down:
             return ""
-        reasons = [f"MCP server {each.name}: {each.status}{self._words(each.name)}" for each in down]
+        reasons = [f"MCP server {each.name}: {each.status}{self._words(each.name, event)}" for each in down]
         self.abort = Verdict(outcome="mcp_unavailable", reason="; ".join(reasons))
         return "abort"
 
-    def _words(self, server: str) -> str:
-        said = self._server_log(server)
+    def _words(self, server: str, event: Began) -> str:
+        said = self._server_log(server) or event.details.get(server, "")
         return f" ({said})" if said else ""
 
     def _ended(self, event: Ended) -> Reaction:
         self.ended = event
         usage = event.usage
-        self._progress.usage(event.turns, (usage.input_tokens, usage.output_tokens), event.cost_usd)
+        if usage != Usage():
+            self._progress.usage(event.turns, (usage.input_tokens, usage.output_tokens), event.cost_usd)
         return "finished"

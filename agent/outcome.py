@@ -23,15 +23,15 @@ def decide(
     ending: Ending, ended: Ended | None, *, abort: Verdict | None, speaks: bool, timeout: float
 ) -> Verdict:
     """`abort` is why the listener had it stopped. `speaks`: this agent type always has a last word."""
+    if abort:
+        return abort
     if ended and (ending.finished or not ending.why):
         return Verdict(outcome=ended.outcome, reason=ended.reason)
-    if ending.why == "abort" and abort:
-        return abort
     if ending.why == "deadline":
         return Verdict(outcome="timed_out", reason=f"stopped at the time limit of {timeout:g} s")
     if ending.why == "cancelled":
         return Verdict(outcome="cancelled", reason="the supervisor was asked to stop")
-    return abort or _by_exit(ending, speaks)
+    return _by_exit(ending, speaks)
 
 
 def _by_exit(ending: Ending, speaks: bool) -> Verdict:

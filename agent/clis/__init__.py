@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from agent.contract import Definition, McpServer
-from agent.events import Ended, Event
+from agent.events import Event
 from agent.layout import Layout
 from agent.supervise import Stop
 
@@ -67,8 +67,8 @@ class Cli(Protocol):
     def parse(self, line: bytes) -> Iterable[Event]:
         """What one line of its standard output means."""
 
-    def diagnose(self, stderr: str) -> Ended | None:
-        """What the end of its standard error says about an end without a last word."""
+    def diagnose(self, stderr: str) -> Iterable[Event]:
+        """What the end of its standard error means, when it ended without a last word."""
 
     def session_files(self) -> Iterable[tuple[Path, str]]:
         """(folder, pattern) of its own transcripts."""

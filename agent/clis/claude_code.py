@@ -78,8 +78,8 @@ class ClaudeCode:
                 return (self._ended(event),)
         return ()
 
-    def diagnose(self, stderr: str) -> Ended | None:
-        return None
+    def diagnose(self, stderr: str) -> Iterable[Event]:
+        return ()
 
     def session_files(self) -> Iterable[tuple[Path, str]]:
         return ((self._config / "projects", "**/*.jsonl"),)

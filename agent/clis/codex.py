@@ -25,7 +25,7 @@ KEY = "CODEX_API_KEY"  # the only variable `codex exec` takes a key from
 PROVIDER = "lambdactl"
 RETRIES = 3
 MCP_START = 30  # seconds for a server to answer
-SHELL = "shell"  # the name of our shell server; a declared one of that name goes first
+SHELL = "shell"  # the name of our shell server, with "_" behind it where a declared one has that name
 
 _MCP_DOWN = re.compile(r"required MCP servers failed to initialize: (.+)")
 
@@ -73,10 +73,20 @@ class Codex:
                 return (Noticed(message=str(event.get("message"))),)  # most are retries
         return ()
 
-    def diagnose(self, stderr: str) -> Ended | None:
+    def diagnose(self, stderr: str) -> Iterable[Event]:
         """A required server that does not start is told on standard error only."""
-        found = _MCP_DOWN.search(stderr)
-        return Ended(outcome="mcp_unavailable", reason=f"MCP server {found[1]}") if found else None
+        if not (found := _MCP_DOWN.search(stderr)):
+            return ()
+        names = [self._shell_name, *(server.name for server in self._assignment.servers)]
+        down = [name for name in names if f"{name}: " in found[1]]
+        # Between the name and the cause stand the names of its Rust types.
+        cause = found[1].rpartition("error: ")[2]
+        return (
+            Began(
+                servers=tuple(ServerStatus(name=name, status="failed") for name in down),
+                details=dict.fromkeys(down, cause),
+            ),
+        )
 
     def session_files(self) -> Iterable[tuple[Path, str]]:
         return ((self._home / "sessions", "**/*.jsonl"),)
@@ -124,9 +134,7 @@ class Codex:
                 "request_max_retries": RETRIES,
                 "stream_max_retries": RETRIES,
             }
-        declared = {server.name for server in self._assignment.servers}
-        if SHELL not in declared:
-            tables["mcp_servers", SHELL] = self._shell()
+        tables["mcp_servers", self._shell_name] = self._shell()
         for server in self._assignment.servers:
             tables["mcp_servers", server.name] = self._server(server)
         return _toml({(): top, **tables})
@@ -137,12 +145,16 @@ class Codex:
         start = mcp.start(server, self._assignment)
         return self._bounds() | {"command": start.command, "args": list(start.args), "env": start.env}
 
+    @property
+    def _shell_name(self) -> str:
+        return SHELL + "_" * any(server.name == SHELL for server in self._assignment.servers)
+
     def _shell(self) -> dict[str, Any]:
         """Our shell: what it starts has the agent's environment, without the model's key."""
         assignment = self._assignment
         program = str(Path(agent.__file__).with_name("mcp_shell.py"))
         server = McpServer(
-            name=SHELL,
+            name=self._shell_name,
             command=sys.executable,
             args=("-I", program, str(assignment.seconds)),
             env=assignment.agent_env,

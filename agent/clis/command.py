@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from agent.clis import Assignment, Launch
-from agent.events import Ended, Event, Said
+from agent.events import Event, Said
 from agent.supervise import Stop
 
 
@@ -28,8 +28,8 @@ class ShellCommand:
     def parse(self, line: bytes) -> Iterable[Event]:
         return (Said(text=line.decode("utf-8", "replace")),)
 
-    def diagnose(self, stderr: str) -> Ended | None:
-        return None
+    def diagnose(self, stderr: str) -> Iterable[Event]:
+        return ()
 
     def session_files(self) -> Iterable[tuple[Path, str]]:
         return ()

@@ -1,0 +1,95 @@
+"""The end of a run: what it left, taken to the store, and its result. Decides no outcome."""
+
+from __future__ import annotations
+
+import platform
+from datetime import datetime
+
+import agent
+from agent import harvest
+from agent.contract import Result, StoredFile
+from agent.deliver import Delivery
+from agent.events import Ended
+from agent.harvest import Item, Left
+from agent.redact import Redactor
+from agent.running import Account, Outside, Run
+from agent.tail import tail
+
+COMMAND_OUTPUT = 10_000  # bytes of a command's standard output that the result repeats
+RESULT_TIME = 1.0  # seconds kept for result.json itself
+REASON = 2_000  # characters
+
+
+def deliver(run: Run, account: Account, delivery: Delivery, outside: Outside) -> tuple[StoredFile, ...]:
+    left = Left()
+    keep = min(RESULT_TIME, (run.deadline.ends - run.deadline.stop_at) / 3)
+    items = harvest.bounded(_items(run, account, left), harvest.Bounds(), left)
+    try:
+        return delivery.all(items, left, lambda: run.deadline.left(outside.clock()) > keep)
+    except Exception as error:  # a tree we cannot walk must not cost the result
+        account.notes.append(f"gathering failed: {type(error).__name__}: {error}")
+        return ()
+    finally:
+        account.notes += left.notes()
+
+
+def _items(run: Run, account: Account, left: Left) -> list[Item]:
+    """What matters most comes first: it is stored first, and counts first against the bounds."""
+    layout, speaks = run.layout, account.cli is not None and account.cli.speaks
+    stdout = "events/000001.jsonl" if speaks else "stdout/000001.log"
+    streams = [(stdout, layout.out / "stdout"), ("stderr/000001.log", layout.out / "stderr")]
+    items = [Item(name=name, file=file) for name, file in streams if file.exists()]
+    for folder, pattern in account.cli.session_files() if account.cli else ():
+        if folder.is_dir():
+            items += harvest.below(folder, "transcript/", [pattern], left=Left())
+    items += harvest.below(layout.logs, "mcp/", left=left)
+    items += harvest.below(layout.workspace, "artifacts/", run.definition.artifacts, left=left)
+    return items
+
+
+def result(
+    run: Run,
+    account: Account,
+    redactor: Redactor,
+    files: tuple[StoredFile, ...],
+    times: tuple[datetime, datetime],
+) -> Result:
+    definition, listener, ending = run.definition, account.listener, account.ending
+    ended = (listener.ended if listener else None) or Ended(outcome="failed", output=_spoken(run, account))
+    session = listener.session_id if listener else None
+    return Result(
+        run_id=run.request.run_id,
+        job=definition.job,
+        project=definition.project,
+        environment=definition.environment,
+        image=definition.image,
+        agent_type=definition.agent.type,
+        agent_version=definition.agent.version,
+        model=definition.agent.model,
+        outcome=account.verdict.outcome,
+        reason=redactor.text(account.verdict.reason)[:REASON],  # masked before it is cut
+        exit_code=ending.exit_code if ending else None,
+        signal=ending.signal if ending else None,
+        started_at=times[0],
+        ended_at=times[1],
+        usage=ended.usage,
+        cost_usd=ended.cost_usd,
+        turns=ended.turns,
+        session_id=session,
+        output=redactor.text(ended.output),
+        mcp_servers=listener.servers if listener else (),
+        files=files,
+        resumable=session is not None and any(file.path.startswith("transcript/") for file in files),
+        versions={
+            "supervisor": agent.__version__,
+            "python": platform.python_version(),
+            "cli": definition.agent.version,
+        },
+        notes=tuple(account.notes),
+    )
+
+
+def _spoken(run: Run, account: Account) -> str:
+    """The end of a command's standard output: it has no final text but this."""
+    plain = account.cli is not None and not account.cli.speaks
+    return tail(run.layout.out / "stdout", COMMAND_OUTPUT) if plain else ""

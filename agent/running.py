@@ -1,0 +1,75 @@
+"""What is known of a run while it goes on: what was asked, what it may use, how it went so far."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+
+from agent import secrets
+from agent.clis import Cli
+from agent.contract import Definition, Request
+from agent.deadline import Deadline
+from agent.layout import Layout
+from agent.listener import Listener
+from agent.outcome import Verdict
+from agent.settings import Settings
+from agent.supervise import Ending
+
+
+def _print(line: str) -> None:
+    print(line, flush=True)
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)  # noqa: UP017 - Python 3.10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outside:
+    """The effects a run has besides its processes, files and store.
+
+    `alone`: this process has no children but the run's, so every one of them may be killed.
+    """
+
+    now: Callable[[], datetime] = _now
+    clock: Callable[[], float] = time.monotonic
+    write: Callable[[str], None] = _print
+    get_parameters: secrets.GetParameters = secrets.from_ssm
+    cancelled: Callable[[], bool] = lambda: False
+    alone: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    request: Request
+    definition: Definition
+    settings: Settings
+    deadline: Deadline
+
+    @property
+    def layout(self) -> Layout:
+        return Layout(self.settings.work)
+
+    @property
+    def mark(self) -> str:
+        return f"{self.place}{self.request.run_id}"
+
+    @property
+    def place(self) -> str:
+        """The beginning of every mark of runs in this work folder."""
+        return f"{self.settings.work}:"
+
+
+@dataclass(slots=True, kw_only=True)
+class Account:
+    """What is known of a run so far; each chapter adds to it."""
+
+    verdict: Verdict = field(
+        default_factory=lambda: Verdict(outcome="failed", reason="the run did not begin")
+    )
+    cli: Cli | None = None
+    listener: Listener | None = None
+    ending: Ending | None = None
+    notes: list[str] = field(default_factory=list)

@@ -1,0 +1,25 @@
+"""The end of a text file that may be long, or not there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+SIZE = 4096  # bytes
+
+
+def tail(file: Path, size: int = SIZE) -> str:
+    """The last `size` bytes, from the beginning of a line on: half a line may hold half a secret."""
+    try:
+        with file.open("rb") as stream:
+            start = max(0, file.stat().st_size - size)
+            stream.seek(start)
+            content = stream.read(size)
+    except OSError:
+        return ""
+    return (content.partition(b"\n")[2] if start else content).decode("utf-8", "replace")
+
+
+def last_line(file: Path) -> str:
+    """The last line with anything on it."""
+    lines = [line.strip() for line in tail(file).splitlines() if line.strip()]
+    return lines[-1] if lines else ""

@@ -1,0 +1,152 @@
+"""The middle of a run: workspace, agent, verdict. However the agent ends, the account says how."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import traceback
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from agent import clis, environment, outcome, secrets
+from agent.clis import Assignment, mcp
+from agent.contract import McpServer
+from agent.events import Ended
+from agent.listener import Listener
+from agent.outcome import Verdict
+from agent.progress import Progress
+from agent.running import Account, Outside, Run
+from agent.supervise import Command, Ending, Limits, supervise
+from agent.tail import last_line, tail
+
+DIAGNOSED = 64 << 10  # bytes of standard error
+
+
+def work(run: Run, values: Mapping[str, str], account: Account, progress: Progress, outside: Outside) -> None:
+    """Run the agent; however that goes, the account says how."""
+    try:
+        _fill_workspace(run)
+        assignment = _assignment(run, values)
+        account.cli = clis.find(run.definition.agent.type)(assignment)
+        account.listener = Listener(
+            account.cli, progress, lambda server: last_line(mcp.log(server, assignment))
+        )
+        _supervise(run, account, outside)
+        account.verdict = _verdict(run, account)
+    except secrets.SecretError as error:
+        account.verdict = Verdict(outcome="failed", reason=str(error))
+    except Exception as error:  # ours to answer for; what the agent did so far is still stored
+        progress.log("error", traceback.format_exc())
+        account.verdict = Verdict(
+            outcome="failed", reason=f"the supervisor failed: {type(error).__name__}: {error}"
+        )
+
+
+def _fill_workspace(run: Run) -> None:
+    """The job's own files and its input. Those of the image are read-only, the agent's are not."""
+    files, workspace = run.settings.home / "files", run.layout.workspace
+    if files.is_dir():
+        shutil.copytree(files, workspace, symlinks=True, dirs_exist_ok=True)
+        for parent, _, names in os.walk(workspace):
+            for path in (Path(parent), *(Path(parent, name) for name in names)):
+                if not path.is_symlink():
+                    path.chmod(path.stat().st_mode | 0o200)
+    if run.request.has_input:
+        (workspace / "input.json").write_text(
+            json.dumps(run.request.input, ensure_ascii=False), encoding="utf-8"
+        )
+
+
+def _assignment(run: Run, values: Mapping[str, str]) -> Assignment:
+    definition, agent_ = run.definition, run.definition.agent
+    base_url = agent_.base_url
+    if run.settings.model_url:  # OpenAI's base URL ends with the version, Anthropic's does not
+        base_url = run.settings.model_url.rstrip("/") + ("/v1" if agent_.provider == "openai" else "")
+    return Assignment(
+        run_id=run.request.run_id,
+        definition=definition,
+        layout=run.layout,
+        home=run.settings.home,
+        env=environment.base(run.settings, run.layout, run.mark),
+        agent_env=secrets.fill_all(agent_.env, values),
+        servers=tuple(_filled(server, values) for server in definition.mcp_servers),
+        model_key=secrets.model_key(agent_.provider, values),
+        base_url=base_url,
+        seconds=definition.timeout,
+        root=os.geteuid() == 0,
+    )
+
+
+def _filled(server: McpServer, values: Mapping[str, str]) -> McpServer:
+    env, headers = secrets.fill_all(server.env, values), secrets.fill_all(server.headers, values)
+    return replace(server, env=env, headers=headers)
+
+
+def _supervise(run: Run, account: Account, outside: Outside) -> None:
+    assert account.cli
+    assert account.listener
+    launch = account.cli.launch()
+    for path, content in launch.files.items():
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+            file.write(content)
+    command = Command(
+        argv=launch.argv,
+        env=launch.env,
+        cwd=run.layout.workspace,
+        stdin=launch.stdin,
+        stdout=run.layout.out / "stdout",
+        stderr=run.layout.out / "stderr",
+        stops=account.cli.stops,
+        mark=run.mark,
+        piped=launch.piped,
+    )
+    limits = Limits(
+        until=run.deadline.stop_at,
+        patience=run.deadline.patience,
+        cancelled=outside.cancelled,
+        alone=outside.alone,
+    )
+    try:
+        account.ending = supervise(command, limits, account.listener.on_line, outside.clock)
+    except OSError as error:
+        reason = f"cannot start {launch.argv[0]}: {error.strerror or error}"
+        account.listener.abort = Verdict(outcome="failed", reason=reason)
+
+
+def _verdict(run: Run, account: Account) -> Verdict:
+    assert account.cli
+    assert account.listener
+    listener, ending = account.listener, account.ending
+    if ending is None:
+        assert listener.abort
+        return listener.abort
+    stderr = run.layout.out / "stderr"
+    if listener.ended is None:
+        listener.hear(account.cli.diagnose(tail(stderr, DIAGNOSED)))
+    ended = listener.ended
+    account.notes += _notes(listener, ending, ended)
+    verdict = outcome.decide(
+        ending, ended, abort=listener.abort, speaks=account.cli.speaks, timeout=run.definition.timeout
+    )
+    if verdict.outcome == "failed" and ended is None and (words := last_line(stderr)):
+        return replace(verdict, reason=f"{verdict.reason}: {words}")
+    return verdict
+
+
+def _notes(listener: Listener, ending: Ending, ended: Ended | None) -> list[str]:
+    notes = list(ended.notes) if ended else []
+    if ended and ended.outcome == "succeeded" and not ending.why and (ending.exit_code or ending.signal):
+        notes.append(
+            f"the agent succeeded, then ended with {ending.signal or f'exit code {ending.exit_code}'}"
+        )
+    if ending.why == "linger":
+        notes.append("the agent did not exit after its last event and was stopped")
+    if listener.not_understood:
+        notes.append(f"events that were not understood: {listener.not_understood}")
+    if ending.dropped_lines:
+        notes.append(f"events over 64 MiB that were not looked at: {ending.dropped_lines}")
+    if ending.survivors:
+        notes.append(f"processes that could not be killed: {ending.survivors}")
+    return notes
