@@ -17,7 +17,7 @@ from typing import Any
 from lambdactl.errors import LockError
 from lambdactl.image import npm, oci, pypi
 from lambdactl.image.contents import Bundle, contents
-from lambdactl.manifest.job import Job, Project
+from lambdactl.manifest.job import Job, Settings
 
 VERSION = 1
 HINT = "run `lambdactl lock`"
@@ -74,20 +74,20 @@ def load(path: Path) -> Lock:
     return Lock(date=document["date"], images=document["images"], packages=document["packages"])
 
 
-def missing(lock: Lock, project: Project, jobs: Iterable[Job]) -> tuple[str, ...]:
+def missing(lock: Lock, project: Settings, jobs: Iterable[Job]) -> tuple[str, ...]:
     """The base image and bundles these jobs need and the lock does not hold."""
     base = () if _is_locked(lock, project.base_image) else (project.base_image,)
     return (*base, *(key for key in _bundles(jobs) if key not in lock.packages))
 
 
-def check(lock: Lock, project: Project, jobs: Iterable[Job]) -> None:
+def check(lock: Lock, project: Settings, jobs: Iterable[Job]) -> None:
     """Refuse a lock that does not hold everything these jobs need."""
     if absent := missing(lock, project, jobs):
         raise LockError(f"lambdactl.lock does not hold {', '.join(absent)}", hint=HINT)
 
 
 def resolve(
-    project: Project,
+    project: Settings,
     jobs: Iterable[Job],
     existing: Lock,
     upgrade: bool = False,
@@ -129,7 +129,7 @@ def _closure(bundle: Bundle, ca_bundle: str) -> Closure:
     return pypi.lock(bundle.pins, ca_bundle)
 
 
-def _digest(project: Project) -> str:
+def _digest(project: Settings) -> str:
     digest = oci.digest_of(project.base_image, ca_bundle=project.ca_bundle)
     if digest is None:
         raise LockError(f"there is no image {project.base_image}", hint="see baseImage in lambdactl.yaml")

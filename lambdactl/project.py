@@ -24,8 +24,7 @@ from typing import TYPE_CHECKING, Any
 from lambdactl import manifest
 from lambdactl.errors import ManifestError, Problem, Refused, UsageError
 from lambdactl.image.machine import on_machine
-from lambdactl.manifest.job import Job
-from lambdactl.manifest.job import Project as Settings
+from lambdactl.manifest.job import Job, Settings
 from lambdactl.site import Site, aws_registry
 
 if TYPE_CHECKING:  # what costs an import of boto3 or of the image code comes in when it is used

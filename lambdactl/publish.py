@@ -19,7 +19,7 @@ from lambdactl.image.context import Context
 from lambdactl.image.oci import Credentials
 from lambdactl.image.push import push
 from lambdactl.image.tree import install_tree, tree_of
-from lambdactl.manifest.job import Project
+from lambdactl.manifest.job import Settings
 from lambdactl.site import Site
 
 Line = Callable[[str], None]
@@ -32,7 +32,7 @@ class Local:
     """Images in the container engine of this machine."""
 
     engine: Engine
-    settings: Project
+    settings: Settings
     on_line: Line = field(default=lambda line: None, compare=False)
 
     def image(self, context: Context) -> str:
@@ -49,7 +49,7 @@ class Local:
 class Trees:
     """Images as plain folders of this machine, for runs without a container."""
 
-    settings: Project
+    settings: Settings
     on_line: Line = field(default=lambda line: None, compare=False)
 
     def tree(self, context: Context) -> Path:

@@ -20,7 +20,7 @@ from lambdactl.image import oci
 from lambdactl.image.context import Context
 from lambdactl.image.files import write
 from lambdactl.image.programs import PROXIES
-from lambdactl.manifest.job import Architecture, Project
+from lambdactl.manifest.job import Architecture, Settings
 
 ImageId = str  # sha256:...
 
@@ -30,7 +30,7 @@ PLATFORMS: dict[Architecture, str] = {"x86_64": "linux/amd64", "arm64": "linux/a
 SIZE_MAX = 10 * 1024**3
 
 
-def local_ref(project: Project, fingerprint: str) -> str:
+def local_ref(project: Settings, fingerprint: str) -> str:
     """The name of an image in the local engine."""
     return f"lambdactl/{project.name}:{fingerprint}"
 
@@ -43,7 +43,7 @@ def find_local(engine: Engine, ref: str) -> ImageId | None:
 
 
 def build(
-    context: Context, engine: Engine, tag: str, project: Project, on_line: Callable[[str], None]
+    context: Context, engine: Engine, tag: str, project: Settings, on_line: Callable[[str], None]
 ) -> ImageId:
     """Build, check against Lambda's limits, and give the image its name."""
     with tempfile.TemporaryDirectory(prefix="lambdactl-build-") as folder:
@@ -84,7 +84,7 @@ def manifest_of(engine: Engine, ref: str) -> bytes:
     return json.dumps(manifest, separators=(",", ":")).encode()
 
 
-def _flags(context: Context, engine: Engine, project: Project) -> list[str]:
+def _flags(context: Context, engine: Engine, project: Settings) -> list[str]:
     flags = ["build", "--platform", PLATFORMS[context.architecture], "--build-arg", f"BASE={context.base}"]
     if engine.buildx:
         # An attestation makes the image an index, which Lambda refuses.

@@ -22,7 +22,7 @@ from lambdactl.image.dockerfile import dockerfile
 from lambdactl.image.files import File
 from lambdactl.image.include import included
 from lambdactl.lock import Lock
-from lambdactl.manifest.job import Architecture, Job, Project
+from lambdactl.manifest.job import Architecture, Job, Settings
 
 INSTALLER = Path(__file__).with_name("install.py")
 
@@ -57,7 +57,7 @@ class Context:
         }
 
 
-def context(job: Job, project: Project, lock: Lock, agent_source: Path | None = None) -> Context:
+def context(job: Job, project: Settings, lock: Lock, agent_source: Path | None = None) -> Context:
     """Everything `docker build` needs for this job. `agent_source`: the supervisor, default our own."""
     wanted = contents(job)
     _refuse_clashes(wanted)

@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from lambdactl.manifest.job import Project
+from lambdactl.manifest.job import Settings
 
 BASE_IMAGE = "LAMBDACTL_BASE_IMAGE"  # by digest (name@sha256:...) it needs no entry in the lock
 CA_BUNDLE = "LAMBDACTL_CA_BUNDLE"
 BUILD_NETWORK = "LAMBDACTL_BUILD_NETWORK"
 
 
-def on_machine(project: Project, environ: Mapping[str, str]) -> Project:
+def on_machine(project: Settings, environ: Mapping[str, str]) -> Settings:
     """The project's settings with this machine's in place of them, where it has any.
 
     A CA bundle of the project is a path below its root; afterwards it is one from anywhere.

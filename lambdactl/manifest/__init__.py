@@ -5,7 +5,7 @@
 Changes nothing and needs no AWS.
 """
 
-from lambdactl.manifest.job import Job, Project
+from lambdactl.manifest.job import Job, Settings
 from lambdactl.manifest.loader import Loaded, find_root, load
 
-__all__ = ["Job", "Loaded", "Project", "find_root", "load"]
+__all__ = ["Job", "Loaded", "Settings", "find_root", "load"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lambdactl.manifest.finding import Path
-from lambdactl.manifest.job import Project
+from lambdactl.manifest.job import Settings
 
 _COMMON = frozenset({"type", "env"})
 _CLI = _COMMON | {"version", "model", "provider", "baseUrl", "prompt", "promptFile", "systemPrompt"}
@@ -25,7 +25,7 @@ class Draft:
     """`value` has the defaults in it, `own` is only what the manifest itself says."""
 
     name: str
-    project: Project
+    project: Settings
     value: Mapping[str, Any]
     own: Mapping[str, Any]
     broken: tuple[Path, ...] = ()  # taken out of both because it was wrong already

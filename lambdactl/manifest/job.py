@@ -96,7 +96,7 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Project:
+class Settings:
     """lambdactl.yaml, resolved. `root` is the folder it lies in."""
 
     name: str

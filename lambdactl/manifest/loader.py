@@ -16,7 +16,7 @@ from lambdactl.manifest.document import MAX_BYTES, Document, parse
 from lambdactl.manifest.draft import Draft, with_defaults
 from lambdactl.manifest.finding import Finding
 from lambdactl.manifest.finding import Path as Where
-from lambdactl.manifest.job import Job, Project
+from lambdactl.manifest.job import Job, Settings
 from lambdactl.manifest.references import strings
 from lambdactl.manifest.rules.prefixes import fault, normal, overlapping
 from lambdactl.manifest.rules.project import project_findings
@@ -29,7 +29,7 @@ _ENVIRONMENT = re.compile(r"[a-z][a-z0-9]{1,31}")
 class Loaded:
     """`jobs` are those without problems, sorted by name."""
 
-    project: Project
+    project: Settings
     jobs: tuple[Job, ...]
     problems: tuple[Problem, ...]
 
@@ -118,7 +118,7 @@ def _read(file: Path, schema: str) -> _Source:
     )
 
 
-def _manifests(project: Project, paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+def _manifests(project: Settings, paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
     """The files to report on, and the others, which only the rules about jobs together look at."""
     folder = project.root / project.jobs
     everything = _in_folder(folder)
@@ -138,7 +138,7 @@ def _in_folder(folder: Path) -> list[Path]:
     return sorted(file for file in found if file.suffix in (".yaml", ".yml") and file.name[0] != ".")
 
 
-def _draft(source: _Source, home: _Source, project: Project) -> Draft | None:
+def _draft(source: _Source, home: _Source, project: Settings) -> Draft | None:
     """None when nothing sensible can be said: the file, or what it inherits, is unusable."""
     inherits_nonsense = not home.document.usable or any(path[:1] == ("defaults",) for path in home.broken)
     if not source.document.usable or inherits_nonsense:

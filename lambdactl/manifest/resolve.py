@@ -9,7 +9,7 @@ from typing import Any
 from lambdactl.manifest.bundling import bundle, npm, pypi
 from lambdactl.manifest.draft import Draft
 from lambdactl.manifest.durations import seconds
-from lambdactl.manifest.job import Agent, Job, McpServer, Packages, Project
+from lambdactl.manifest.job import Agent, Job, McpServer, Packages, Settings
 from lambdactl.manifest.pins import TESTED
 from lambdactl.manifest.rules.agents import PROVIDERS
 from lambdactl.manifest.rules.files import read_prompt
@@ -45,7 +45,7 @@ def job(draft: Draft, source: Path) -> Job:
     )
 
 
-def project(value: Mapping[str, Any], root: Path, environment: str) -> Project:
+def project(value: Mapping[str, Any], root: Path, environment: str) -> Settings:
     """lambdactl.yaml's checked value. What is absent (or was broken) has its default."""
     image, allow = value.get("image", {}), value.get("allow", {})
     names = {
@@ -61,7 +61,7 @@ def project(value: Mapping[str, Any], root: Path, environment: str) -> Project:
     images = {"base": "base_image", "caBundle": "ca_bundle", "buildNetwork": "build_network"}
     rest = {names[key]: value[key] for key in names if key in value}
     rest |= {images[key]: image[key] for key in images if key in image}
-    return Project(
+    return Settings(
         name=value.get("project", ""),
         root=root,
         environment=environment,

@@ -24,10 +24,9 @@ def event(event: Event) -> Text:
             return Text(f"✓ {_DID[step.action]} {name} ({seconds:.1f} s)", style="green")
         case Failed(error=error):
             return Text(f"✗ {step.action} {name}: {terminal(str(error))}", style="red")
-        case Skipped(because=None):
-            return Text(f"- {name}: not started, since apply was stopped", style="yellow")
         case Skipped(because=because):
-            return Text(f"- {name}: not started, since {terminal(shown(because))} failed", style="yellow")
+            why = f"{terminal(shown(because))} failed" if because else "apply was stopped"
+            return Text(f"- {name}: not started, since {why}", style="yellow")
 
 
 def summary(events: Sequence[Event]) -> Text:

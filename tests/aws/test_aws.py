@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,7 +16,10 @@ from lambdactl.errors import AwsError, NotFound
 from lambdactl.sandbox.front import Front, Next, Request, Response
 from lambdactl.sandbox.identify import identify
 
-CONFLICT = b'{"Type":"User","message":"The operation cannot be performed at this time. An update is in progress for resource: arn"}'
+CONFLICT = (
+    b'{"Type":"User","message":"The operation cannot be performed at this time. '
+    b'An update is in progress for resource: arn"}'
+)
 YOUNG_ROLE = b'{"Type":"User","message":"The role defined for the function cannot be assumed by Lambda."}'
 
 
@@ -39,9 +43,8 @@ def answer(body: bytes = b"{}", status: int = 200, code: str = "") -> Response:
 
 
 def state(value: str, update: str = "Successful") -> Response:
-    return answer(
-        f'{{"Configuration":{{"State":"{value}","LastUpdateStatus":"{update}","StateReason":"no image"}}}}'.encode()
-    )
+    configuration = {"State": value, "LastUpdateStatus": update, "StateReason": "no image"}
+    return answer(json.dumps({"Configuration": configuration}).encode())
 
 
 @pytest.fixture
@@ -125,8 +128,7 @@ def test_what_is_so_already_is_a_success(scripted) -> None:  # type: ignore[no-u
     aws.perform(replace(delete, tolerate=frozenset({"ResourceNotFoundException"})))
 
 
-def test_a_late_reference_is_put_in(scripted) -> None:  # type: ignore[no-untyped-def]
-    aws, script, _ = scripted
+def test_a_late_reference_is_put_in() -> None:
     seen = []
 
     def keep(request: Request, following: Next) -> Response:
@@ -163,7 +165,8 @@ def test_the_same_read_is_made_once_however_many_ask(scripted) -> None:  # type:
 
 def test_no_value_that_we_sent_comes_back_in_an_error(scripted) -> None:  # type: ignore[no-untyped-def]
     aws, script, _ = scripted
-    echo = b'{"message":"exceeded the 4KB limit. String measured: {\\"A\\":\\"one-value\\",\\"B\\":\\"x\\"} one-value"}'
+    measured = json.dumps({"A": "one-value", "B": "x"})
+    echo = json.dumps({"message": f"exceeded the 4KB limit. String measured: {measured} one-value"}).encode()
     script.answers = {"UpdateFunctionConfiguration": [answer(echo, 400, "InvalidParameterValueException")]}
     with pytest.raises(AwsError) as caught:
         aws.perform(UPDATE)

@@ -16,7 +16,8 @@ from tests.cli.conftest import Program
 
 @pytest.mark.parametrize("argv", [["--help"], ["validate"], ["--version"], ["plan", "--help"]])
 def test_quick_commands_do_not_pay_for_boto3(lambdactl: Program, argv: list[str]) -> None:
-    code = f"import sys; from lambdactl.cli import run; run({argv!r}); sys.exit('boto3' in sys.modules or 'botocore' in sys.modules)"
+    heavy = "{'boto3', 'botocore'} & set(sys.modules)"
+    code = f"import sys; from lambdactl.cli import run; run({argv!r}); sys.exit(bool({heavy}))"
     subprocess.run([sys.executable, "-c", code], cwd=lambdactl.root, check=True, stdout=subprocess.DEVNULL)
 
 

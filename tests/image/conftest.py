@@ -14,7 +14,7 @@ from lambdactl.image.build import build
 from lambdactl.image.context import Context, context
 from lambdactl.image.files import File
 from lambdactl.lock import Lock, resolve
-from lambdactl.manifest.job import Agent, Job, McpServer, Package, Packages, Project
+from lambdactl.manifest.job import Agent, Job, McpServer, Package, Packages, Settings
 from tests.support.engine import CA_BUNDLE
 
 EVERYTHING = Package("npm", "@modelcontextprotocol/server-everything", "2026.8.31")
@@ -49,7 +49,7 @@ class Built:
 
     ref: str
     context: Context
-    project: Project
+    project: Settings
     lines: list[str]
 
     def run(self, engine: Engine, *argv: str, input: bytes = b"") -> str:
@@ -69,7 +69,7 @@ def full_job() -> Job:
 
 
 @pytest.fixture(scope="session")
-def project(tmp_path_factory: pytest.TempPathFactory, base_image: str) -> Project:
+def project(tmp_path_factory: pytest.TempPathFactory, base_image: str) -> Settings:
     root = tmp_path_factory.mktemp("project")
     (root / "tools").mkdir()
     (root / "tools/hello.sh").write_text("#!/bin/sh\necho hello\n")
@@ -77,11 +77,13 @@ def project(tmp_path_factory: pytest.TempPathFactory, base_image: str) -> Projec
     (root / "tools/names.txt").write_text("Ada\n")
     bundle = root / "ca.pem"
     bundle.write_text(f"# {MARKER}\n{CA_BUNDLE.read_text()}")
-    return Project(name="test", root=root, base_image=base_image, ca_bundle=str(bundle), build_network="host")
+    return Settings(
+        name="test", root=root, base_image=base_image, ca_bundle=str(bundle), build_network="host"
+    )
 
 
 @pytest.fixture(scope="session")
-def full_lock(project: Project, full_job: Job) -> Lock:
+def full_lock(project: Settings, full_job: Job) -> Lock:
     codex = job("codex", Agent(type="codex", version="0.169.0"))
     return resolve(project, [full_job, codex], Lock())
 
@@ -97,7 +99,7 @@ def agent_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def built(
-    engine: Engine, project: Project, full_job: Job, full_lock: Lock, agent_source: Path
+    engine: Engine, project: Settings, full_job: Job, full_lock: Lock, agent_source: Path
 ) -> Iterator[Built]:
     made = context(full_job, project, full_lock, agent_source)
     # Layers of its own in the engine's cache: each of them was built with the marker at hand.

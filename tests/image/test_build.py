@@ -18,7 +18,7 @@ from lambdactl.image import launcher
 from lambdactl.image.build import build, find_local, inspect, local_ref, manifest_of
 from lambdactl.image.context import context
 from lambdactl.lock import Lock, resolve
-from lambdactl.manifest.job import Agent, Package, Packages, Project
+from lambdactl.manifest.job import Agent, Package, Packages, Settings
 from tests.image.conftest import CLOCK, EVERYTHING, MARKER, Built, job, served
 
 INITIALIZE = {
@@ -38,7 +38,7 @@ def test_the_agent_cli_runs(built: Built, engine: Engine) -> None:
 
 
 def test_codex_runs_without_node(
-    project: Project, full_lock: Lock, agent_source: Path, engine: Engine
+    project: Settings, full_lock: Lock, agent_source: Path, engine: Engine
 ) -> None:
     codex = job("codex", Agent(type="codex", version="0.169.0"))
     ref = f"lambdactl-test:{uuid.uuid4().hex}"
@@ -116,7 +116,7 @@ def test_engine_queries(built: Built, engine: Engine) -> None:
 
 
 def test_a_failed_build_ends_with_its_last_words(
-    project: Project, full_lock: Lock, agent_source: Path, engine: Engine
+    project: Settings, full_lock: Lock, agent_source: Path, engine: Engine
 ) -> None:
     broken = context(job(packages=Packages(apt=("no-such-package",))), project, full_lock, agent_source)
     lines: list[str] = []
@@ -126,7 +126,7 @@ def test_a_failed_build_ends_with_its_last_words(
 
 
 def test_a_base_for_another_architecture_is_refused(
-    project: Project, full_lock: Lock, agent_source: Path, engine: Engine
+    project: Settings, full_lock: Lock, agent_source: Path, engine: Engine
 ) -> None:
     other = context(job(architecture="arm64"), project, full_lock, agent_source)
     with pytest.raises(BuildError, match="the base image is for x86_64, the job asks for arm64"):
@@ -134,7 +134,7 @@ def test_a_base_for_another_architecture_is_refused(
 
 
 def test_a_program_the_package_does_not_have_is_refused(
-    project: Project, agent_source: Path, engine: Engine
+    project: Settings, agent_source: Path, engine: Engine
 ) -> None:
     wrong = job(mcp_servers=(served(CLOCK, "clock"),))
     lock = resolve(project, [wrong], Lock())

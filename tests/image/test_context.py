@@ -13,7 +13,7 @@ from lambdactl.errors import BuildError, LockError, ManifestError
 from lambdactl.image.context import Context, context
 from lambdactl.image.files import File, write
 from lambdactl.lock import Lock
-from lambdactl.manifest.job import Agent, Job, Package, Packages, Project
+from lambdactl.manifest.job import Agent, Job, Package, Packages, Settings
 from tests.image.conftest import EVERYTHING, job, served
 
 DIGEST = f"sha256:{'1' * 64}"
@@ -49,7 +49,7 @@ def place(tmp_path: Path) -> Path:
 
 def made(place: Path, found: Job | None = None, lock: Lock = LOCK, **settings: object) -> Context:
     base = {"base_image": f"registry.example/base@{DIGEST}", **settings}
-    project = Project(name="demo", root=place, **base)  # type: ignore[arg-type]
+    project = Settings(name="demo", root=place, **base)  # type: ignore[arg-type]
     return context(found or sample(), project, lock, place / "agent")
 
 

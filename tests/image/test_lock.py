@@ -12,7 +12,7 @@ import pytest
 from lambdactl.errors import BuildError, LockError, MissingTool
 from lambdactl.image import npm, pypi
 from lambdactl.lock import Lock, check, load, missing, resolve
-from lambdactl.manifest.job import Agent, Job, Package, Packages, Project
+from lambdactl.manifest.job import Agent, Job, Package, Packages, Settings
 from tests.image.conftest import EVERYTHING, TABULATE, job, served
 from tests.support.engine import CA_BUNDLE, Registry
 
@@ -26,8 +26,8 @@ def day(text: str) -> datetime.date:
 
 
 @pytest.fixture
-def pinned(tmp_path: Path) -> Project:
-    return Project(name="demo", root=tmp_path, base_image=BASE)
+def pinned(tmp_path: Path) -> Settings:
+    return Settings(name="demo", root=tmp_path, base_image=BASE)
 
 
 @pytest.fixture
@@ -59,8 +59,8 @@ def test_a_file_that_is_not_ours_is_refused(tmp_path: Path, text: str) -> None:
         load(tmp_path / "lock")
 
 
-def test_check_names_all_that_is_missing(pinned: Project, with_ms: Job) -> None:
-    unpinned = Project(name="demo", root=pinned.root, base_image="registry.example/base:1")
+def test_check_names_all_that_is_missing(pinned: Settings, with_ms: Job) -> None:
+    unpinned = Settings(name="demo", root=pinned.root, base_image="registry.example/base:1")
     assert missing(made_up(*OURS), unpinned, [with_ms]) == ("registry.example/base:1", "npm:ms@2.1.3")
     with pytest.raises(LockError, match=r"base:1, npm:ms@2\.1\.3; run `lambdactl lock`"):
         check(made_up(*OURS), unpinned, [with_ms])
@@ -68,7 +68,7 @@ def test_check_names_all_that_is_missing(pinned: Project, with_ms: Job) -> None:
 
 
 def test_existing_entries_are_kept_missing_ones_added_unused_ones_dropped(
-    pinned: Project, with_ms: Job
+    pinned: Settings, with_ms: Job
 ) -> None:
     existing = made_up(*OURS, "npm:unused@1.0.0")
     found = resolve(pinned, [with_ms], existing, today=lambda: day("2026-02-02"))
@@ -78,12 +78,12 @@ def test_existing_entries_are_kept_missing_ones_added_unused_ones_dropped(
     assert found.date == "2026-02-02"
 
 
-def test_a_lock_that_is_complete_does_not_change_not_even_its_date(pinned: Project, with_ms: Job) -> None:
+def test_a_lock_that_is_complete_does_not_change_not_even_its_date(pinned: Settings, with_ms: Job) -> None:
     existing = made_up(*OURS, "npm:ms@2.1.3")
     assert resolve(pinned, [with_ms], existing) is existing
 
 
-def test_upgrade_resolves_everything_again(pinned: Project, with_ms: Job) -> None:
+def test_upgrade_resolves_everything_again(pinned: Settings, with_ms: Job) -> None:
     found = resolve(pinned, [with_ms], made_up(*OURS, "npm:ms@2.1.3"), upgrade=True)
     assert not [key for key, closure in found.packages.items() if closure == {"made": "up"}]
 
@@ -92,23 +92,23 @@ def test_base_image_digest_comes_from_its_registry(
     registry: Registry, base_image: str, tmp_path: Path
 ) -> None:
     name, digest = base_image.split("@")
-    project = Project(name="demo", root=tmp_path, base_image=f"{name}:bookworm")
+    project = Settings(name="demo", root=tmp_path, base_image=f"{name}:bookworm")
     elsewhere = {"registry.example/base:1": "sha256:else"}
     existing = Lock(date="2026-01-01", images=elsewhere, packages=made_up(*OURS).packages)
     found = resolve(project, [job()], existing)
     assert found.images == {**elsewhere, f"{name}:bookworm": digest}
     assert found.base(project.base_image) == f"{name}:bookworm@{digest}"
     with pytest.raises(LockError, match="there is no image"):
-        resolve(Project(name="demo", root=tmp_path, base_image=f"{name}:absent"), [job()], existing)
+        resolve(Settings(name="demo", root=tmp_path, base_image=f"{name}:absent"), [job()], existing)
 
 
 def test_a_registry_that_does_not_answer_is_named(tmp_path: Path) -> None:
-    project = Project(name="demo", root=tmp_path, base_image="127.0.0.1:1/base:1")
+    project = Settings(name="demo", root=tmp_path, base_image="127.0.0.1:1/base:1")
     with pytest.raises(BuildError, match=r"registry 127\.0\.0\.1:1 cannot be reached"):
         resolve(project, [job()], made_up(*OURS))
 
 
-def test_real_closures_are_the_same_twice_and_hold_nothing_of_this_machine(pinned: Project) -> None:
+def test_real_closures_are_the_same_twice_and_hold_nothing_of_this_machine(pinned: Settings) -> None:
     wanted = job(mcp_servers=(served(EVERYTHING),), packages=Packages(pip=(TABULATE,)))
     first, second = (resolve(pinned, [wanted], Lock()) for _ in range(2))
     text = first.dump()
@@ -137,6 +137,6 @@ def test_without_npm_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_
         npm.lock(MS)
 
 
-def test_agent_versions_are_keys_of_their_own(pinned: Project) -> None:
+def test_agent_versions_are_keys_of_their_own(pinned: Settings) -> None:
     codex = job(agent=Agent(type="codex", version="0.169.0"))
     assert missing(made_up(*OURS), pinned, [codex]) == ("npm:@openai/codex@0.169.0",)

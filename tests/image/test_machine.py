@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from lambdactl.image.machine import on_machine
-from lambdactl.manifest.job import Project
+from lambdactl.manifest.job import Settings
 
-PROJECT = Project(name="demo", root=Path(), ca_bundle="/project.pem")
+PROJECT = Settings(name="demo", root=Path(), ca_bundle="/project.pem")
 
 
 def test_a_machine_that_says_nothing_changes_nothing() -> None:
@@ -16,7 +16,7 @@ def test_a_machine_that_says_nothing_changes_nothing() -> None:
 
 
 def test_a_bundle_of_the_project_is_found_from_anywhere() -> None:
-    inside = Project(name="demo", root=Path("/a/project"), ca_bundle="certificates/ca.pem")
+    inside = Settings(name="demo", root=Path("/a/project"), ca_bundle="certificates/ca.pem")
     assert on_machine(inside, {}).ca_bundle == "/a/project/certificates/ca.pem"
 
 

@@ -10,7 +10,7 @@ from lambdactl.image.build import build, find_local, inspect, manifest_of
 from lambdactl.image.context import context
 from lambdactl.image.push import pull, push
 from lambdactl.lock import Lock
-from lambdactl.manifest.job import Project
+from lambdactl.manifest.job import Settings
 from tests.image.conftest import job
 from tests.support.engine import Registry
 
@@ -18,7 +18,7 @@ REF = "lambdactl-test:podman"
 
 
 def test_podman_builds_and_pushes_a_single_image(
-    podman: Engine, project: Project, full_lock: Lock, agent_source: Path, registry: Registry
+    podman: Engine, project: Settings, full_lock: Lock, agent_source: Path, registry: Registry
 ) -> None:
     made = context(job(include=("tools",)), project, full_lock, agent_source)
     image = build(made, podman, REF, project, lambda line: None)

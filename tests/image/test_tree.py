@@ -16,7 +16,7 @@ from lambdactl.image.context import Context, context
 from lambdactl.image.files import File
 from lambdactl.image.tree import install_tree
 from lambdactl.lock import Lock, resolve
-from lambdactl.manifest.job import Package, Packages, Project
+from lambdactl.manifest.job import Package, Packages, Settings
 from tests.image.conftest import CLOCK, TABULATE, job, served
 from tests.image.test_build import INITIALIZE
 from tests.support.engine import CA_BUNDLE
@@ -29,7 +29,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, agent_source: Path) -> Contex
     root = tmp_path_factory.mktemp("project")
     (root / "note.txt").write_text("note")
     base = f"registry.example/base@sha256:{'1' * 64}"
-    project = Project(name="demo", root=root, base_image=base)
+    project = Settings(name="demo", root=root, base_image=base)
     wanted = job(
         mcp_servers=(served(CLOCK),),
         packages=Packages(apt=("tree",), pip=(TABULATE,), npm=(SEMVER,)),

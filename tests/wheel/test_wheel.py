@@ -62,5 +62,7 @@ def test_the_same_fingerprints_as_from_the_source_tree(installed: Path, tmp_path
     for name in ("lambdactl.yaml", "lambdactl.lock"):
         shutil.copy(REPOSITORY / name, tmp_path)
     from_wheel = lambdactl(installed, tmp_path, "plan", "--offline", "--aws", "--format", "json")
-    from_tree = lambdactl(Path(sys.executable).parent, tmp_path, "plan", "--offline", "--aws", "--format", "json")
+    from_tree = lambdactl(
+        Path(sys.executable).parent, tmp_path, "plan", "--offline", "--aws", "--format", "json"
+    )
     assert from_wheel == from_tree

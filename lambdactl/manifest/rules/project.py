@@ -7,11 +7,11 @@ from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
 from lambdactl.manifest.finding import Finding, shown
-from lambdactl.manifest.job import Project
+from lambdactl.manifest.job import Settings
 from lambdactl.manifest.rules.limits import tag_fault
 
 
-def project_findings(project: Project) -> Iterator[Finding]:
+def project_findings(project: Settings) -> Iterator[Finding]:
     yield from _jobs_folder(project)
     globs = project.allow_buckets
     if project.bucket and globs and not any(fnmatchcase(project.bucket, glob) for glob in globs):
@@ -23,7 +23,7 @@ def project_findings(project: Project) -> Iterator[Finding]:
             yield Finding(("tags", key), *fault, key=True)
 
 
-def _jobs_folder(project: Project) -> Iterator[Finding]:
+def _jobs_folder(project: Settings) -> Iterator[Finding]:
     pure = PurePosixPath(project.jobs)
     folder = project.root / pure
     if (
