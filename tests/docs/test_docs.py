@@ -1,0 +1,34 @@
+"""The documents say what is true: the command reference, the README's manifest, links."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from lambdactl import manifest
+from tests.reference import PATH, reference
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+
+
+def test_the_command_reference_is_what_help_says() -> None:
+    assert PATH.read_text(encoding="utf-8") == reference(), "run: python -m tests.reference"
+
+
+def test_the_readmes_manifest_is_valid(tmp_path: Path) -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    block = re.search(r"```yaml\n(.*?)```", text, re.DOTALL)
+    assert block is not None
+    (tmp_path / "jobs").mkdir()
+    (tmp_path / "lambdactl.yaml").write_text("project: readme\n")
+    (tmp_path / "jobs" / "triage-issues.yaml").write_text(block.group(1), encoding="utf-8")
+    assert manifest.load(tmp_path).problems == ()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_inside_the_repository_leads_somewhere(page: Path) -> None:
+    targets = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+    assert [target for target in targets if not (page.parent / target).exists()] == []
