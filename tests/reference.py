@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -48,11 +47,7 @@ def _row(parameter: Any) -> str:
     shown = (
         ", ".join(f"`{name}`" for name in names) if parameter.param_type_name == "option" else f"`{names[0]}`"
     )
-    text = parameter.help or ""
-    kind = parameter.bare_type
-    if isinstance(kind, type) and issubclass(kind, Enum):
-        text += f" One of {', '.join(f'`{each.value}`' for each in kind)}."
-    return f"| {shown} | {text.strip()} |"
+    return f"| {shown} | {parameter.help or ''} |"
 
 
 if __name__ == "__main__":

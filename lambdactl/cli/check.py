@@ -24,7 +24,7 @@ def validate(
     ] = None,
     root: Root = HERE,
     format: Annotated[
-        ProblemFormat, typer.Option(help="github: annotations for a workflow.")
+        ProblemFormat, typer.Option(help="text, json, or github: annotations for a workflow.")
     ] = ProblemFormat.text,
 ) -> int:
     """Check lambdactl.yaml and the manifests; report every problem as file:line:column."""

@@ -22,7 +22,7 @@ class RunFormat(StrEnum):
 
 Input = Annotated[str, typer.Option("--input", "-i", help="A JSON file, or - for standard input.")]
 Job = Annotated[str, typer.Argument(help="A job's name, or its manifest.")]
-AsJson = Annotated[RunFormat, typer.Option("--format", help="json: for scripts.")]
+AsJson = Annotated[RunFormat, typer.Option("--format", help="text, or json: for scripts.")]
 
 
 def launch(
