@@ -10,6 +10,7 @@ import contextlib
 import ipaddress
 import socket
 import socketserver
+import sys
 import threading
 from types import TracebackType
 from typing import Any, Self
@@ -41,7 +42,7 @@ class BridgeServer(socketserver.ThreadingTCPServer):
         return int(self.server_address[1])
 
     def server_bind(self) -> None:
-        if self._peers is not None and hasattr(socket, "SOL_IP"):
+        if self._peers is not None and sys.platform == "linux":
             self.socket.setsockopt(socket.SOL_IP, IP_FREEBIND, 1)
         super().server_bind()
 

@@ -1,7 +1,7 @@
 """How a container is made to be as narrow as Lambda's sandbox: the arguments of `create`. Pure.
 
-What Lambda does and where that was recorded: facts in docs/fidelity.md. Known not to be exact yet:
-/tmp is memory, so the limit of the two together is their sum.
+Known not to be exact yet: /tmp is memory here, so the memory limit is that of the two together, and
+a job is killed for memory later than in Lambda as long as /tmp has room.
 """
 
 from __future__ import annotations

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -26,6 +25,7 @@ from lambdactl.runners import seccomp, volume
 from lambdactl.runners.create import PASSWD_ENTRY, Image, Place, arguments, masks, read_image
 from lambdactl.runners.ending import Ended, answer
 from lambdactl.runners.environment import check, environment
+from lambdactl.runners.folders import sweep_folders, throwaway
 from lambdactl.runners.log import Log
 from lambdactl.runners.meter import Meter
 from lambdactl.runners.network import Network, opened
@@ -55,13 +55,18 @@ def invoke(
     check(invocation.environment)
     image = read_image(engine, invocation)
     log = Log(on_line)
-    sweeping = threading.Thread(target=sweep, args=(engine,), daemon=True)
+    sweeping = threading.Thread(target=_sweep, args=(engine,), daemon=True)
     sweeping.start()
     try:
         with _sandbox(invocation, engine, image, log) as sandbox:
             return _run(invocation, engine, sandbox, stop or threading.Event(), log)
     finally:
         sweeping.join()
+
+
+def _sweep(engine: Engine) -> None:
+    sweep(engine)
+    sweep_folders()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +94,7 @@ def _sandbox(invocation: Invocation, engine: Engine, image: Image, log: Log) -> 
         network = stack.enter_context(opened(engine, name, owner))
         address = _serve(stack, api, network)
         relayed = _relays(stack, invocation.relays, network)
-        files = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lambdactl-")))
+        files = stack.enter_context(throwaway(name))
         place = _place(engine, image, name, owner, files, with_volume=invocation.run_volume is not None)
         variables = environment(
             invocation, runtime_api=address, handler=image.handler, image=image.environment

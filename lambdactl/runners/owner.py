@@ -10,6 +10,7 @@ import contextlib
 import os
 import secrets
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,17 +87,21 @@ def remove(engine: Engine, *removal: str) -> None:
             process.wait(PATIENCE)
 
 
-def run(engine: Engine, *args: str, **options: object) -> str:
+def run(engine: Engine, *args: str, env: Mapping[str, str] | None = None) -> str:
     """A call with the patience of this package; what it printed."""
     try:
-        return engine.call(*args, timeout=PATIENCE, **options).stdout.decode().strip()  # type: ignore[arg-type]
+        return engine.call(*args, env=env, timeout=PATIENCE).stdout.decode().strip()
     except LambdactlError as broken:
         raise RunError("the container could not be made", why=str(broken)) from None
 
 
 def _machine() -> str:
-    boot = (PROC / "sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    namespace = os.readlink(PROC / "self/ns/pid")  # pid:[4026531836]
+    """Without /proc nothing is known of other processes, and nothing is ever taken for dead."""
+    try:
+        boot = (PROC / "sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        namespace = os.readlink(PROC / "self/ns/pid")  # pid:[4026531836]
+    except OSError:
+        return "unknown"
     return f"{boot[:8]}.{''.join(filter(str.isdigit, namespace))}"
 
 

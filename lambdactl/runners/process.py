@@ -10,7 +10,6 @@ import contextlib
 import os
 import signal
 import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -18,7 +17,9 @@ from pathlib import Path
 
 from lambdactl.errors import RunError
 from lambdactl.runners import payloads
+from lambdactl.runners.folders import sweep_folders, throwaway
 from lambdactl.runners.log import Log
+from lambdactl.runners.owner import Owner
 from lambdactl.runners.protocol import RUN_VOLUME, FunctionError, Invocation, Response
 from lambdactl.runners.trees import kill_group, kill_marked
 from lambdactl.runners.watch import STOP_PATIENCE, TICK
@@ -41,8 +42,8 @@ def invoke(
         raise RunError(f"{tree} is no tree to run without a container", hint="`lambdactl run-local` makes it")
     log = Log(on_line)
     log.line(NOT_ENFORCED)
-    with tempfile.TemporaryDirectory(prefix="lambdactl-", ignore_cleanup_errors=True) as name:
-        folder = Path(name).resolve()
+    sweep_folders()
+    with throwaway(Owner.this().new_name()) as folder:
         child = _Child(invocation, tree, folder, log)
         try:
             ending = child.until_end(invocation.timeout, stop or threading.Event())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -14,6 +15,8 @@ import pytest
 
 from lambdactl.errors import RunError
 from lambdactl.runners import process
+from lambdactl.runners.folders import sweep_folders, throwaway
+from lambdactl.runners.owner import Owner
 from lambdactl.runners.protocol import Invocation, Relay, Response
 
 AGENT = """
@@ -133,6 +136,18 @@ def test_a_run_that_hangs_is_killed_with_its_children(runner: Runner) -> None:
 def test_a_process_that_slipped_away_is_found(runner: Runner) -> None:
     pid = int(runner("daemon").payload)
     assert _is_gone(pid)
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="found by /proc")
+def test_what_a_killed_lambdactl_left_running_is_swept() -> None:
+    """As it would be found after a SIGKILL: the owner is no more, its job goes on in its folder."""
+    gone = Owner(Owner.this().machine, os.getpid(), "1")
+    with throwaway(gone.new_name()) as folder, throwaway(Owner.this().new_name()) as mine:
+        left = subprocess.Popen(["sleep", "3600"], cwd=folder, start_new_session=True)
+        sweep_folders()
+        assert left.wait(5) == -9
+        assert not folder.exists()
+        assert mine.exists()
 
 
 def test_a_soft_stop(runner: Runner) -> None:
