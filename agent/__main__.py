@@ -9,11 +9,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import signal
 import sys
-import threading
 
-from agent import processes
+from agent import processes, signals
 from agent.contract import ContractError
 from agent.run import start
 from agent.running import Outside
@@ -26,15 +24,13 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--request-id", required=True, help="names the run, when the event does not")
     parser.add_argument("--timeout", required=True, type=float, help="seconds the invocation may take")
     options = parser.parse_args(arguments)
-    stop = threading.Event()
-    for each in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(each, lambda number, frame: stop.set())
+    cancelled = signals.listen()
     try:
         event = json.load(sys.stdin)
     except ValueError as error:
         print(f"the event is not JSON: {error}", file=sys.stderr)
         return 1
-    outside = Outside(cancelled=stop.is_set, alone=processes.adopt_orphans())
+    outside = Outside(cancelled=cancelled, alone=processes.adopt_orphans())
     try:
         answer = start(event, options.request_id, options.timeout, os.environ, outside)
     except (ContractError, StoreError) as error:

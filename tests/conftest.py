@@ -5,4 +5,5 @@ pytest_plugins = [
     "tests.support.cloud",
     "tests.support.engine",
     "tests.support.model",
+    "tests.support.program",
 ]

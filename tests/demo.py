@@ -20,7 +20,7 @@ from pathlib import Path
 from lambdactl import container
 from lambdactl.errors import LambdactlError, MissingTool
 from lambdactl.image import oci
-from lambdactl.manifest.job import Project as Settings
+from lambdactl.manifest.job import Settings
 
 ROOT = Path(__file__).parents[1]
 RUN_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}")

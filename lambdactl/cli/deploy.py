@@ -23,7 +23,7 @@ def plan(
     sandbox: Sandbox = None,
     prune: Prune = False,
     format: Annotated[
-        Format, typer.Option(help="text, json, or markdown: a comment for a pull request.")
+        Format, typer.Option(help="text, json, or markdown for a pull request.")
     ] = Format.text,
     detailed_exitcode: Annotated[
         bool, typer.Option("--detailed-exitcode", help="Exit with 2 when there are changes.")
@@ -33,7 +33,7 @@ def plan(
     ] = False,
 ) -> int:
     """Show what apply would change. Changes nothing, builds nothing."""
-    project = open_project(root, sandbox)
+    project = open_project(root, sandbox, talks=not offline)
     made = project.plan_offline() if offline else project.plan(prune=prune)
     _show(made, format)
     if made.refused:

@@ -52,7 +52,7 @@ def run_local(
     from lambdactl import secret_values
     from lambdactl.report import runs as report
 
-    project = open_project(root, sandbox)
+    project = open_project(root, sandbox, talks=creds is not Creds.none)
     found = project.job(job)
     values = secret_values.from_file(secrets_file) if secrets_file else {}
     values |= secret_values.from_environment(env or (), found, os.environ)

@@ -45,12 +45,12 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 HERE = Path()
 
 
-def open_project(root: Path, sandbox: bool | None) -> Project:
-    """The project, and plain words on standard error about which AWS it talks to."""
+def open_project(root: Path, sandbox: bool | None, *, talks: bool = True) -> Project:
+    """The project, and, where it `talks` to one, plain words on standard error about which AWS."""
     from lambdactl.project import Project
 
     project = Project.open(root, sandbox=sandbox)
-    if project.sandbox:
+    if project.sandbox and talks:
         from lambdactl.sandbox import status
 
         found = status(project.root)

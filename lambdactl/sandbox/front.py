@@ -91,7 +91,7 @@ class _Handler(BaseHTTPRequestHandler):
             response = Response(status=502, headers=(("Content-Type", "text/plain"),), body=text.encode())
         self._reply(response)
 
-    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = do_PATCH = do_OPTIONS = _serve  # noqa: N815 - names of http.server's
+    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = do_PATCH = do_OPTIONS = _serve
 
     def handle_expect_100(self) -> bool:
         super().handle_expect_100()

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -21,6 +21,7 @@ NO_BASE = "none.invalid/base@sha256:" + "0" * 64
 @dataclass(frozen=True, slots=True)
 class Program:
     root: Path
+    machine: Mapping[str, str] = field(default_factory=dict)  # what the machine says about builds
 
     @property
     def environment(self) -> dict[str, str]:
@@ -32,6 +33,7 @@ class Program:
             "LAMBDACTL_CA_BUNDLE": str(CA_BUNDLE) if CA_BUNDLE.exists() else "",
             "AWS_EC2_METADATA_DISABLED": "true",
             "COLUMNS": "200",
+            **self.machine,
         }
 
     def start(

@@ -1,0 +1,177 @@
+"""`run-local` as a user types it: real images, real agent CLIs, real MCP servers, a scripted model."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from lambdactl.container import Engine
+from tests.support.engine import CA_BUNDLE
+from tests.support.program import Program
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def machine(base_image: str) -> dict[str, str]:
+    """What this machine, not the project, says about builds."""
+    return {
+        "LAMBDACTL_BASE_IMAGE": base_image,
+        "LAMBDACTL_CA_BUNDLE": str(CA_BUNDLE),
+        "LAMBDACTL_BUILD_NETWORK": "host",
+    }
+
+
+@pytest.fixture
+def project(tmp_path: Path, machine: dict[str, str]) -> Program:
+    """This repository's own example jobs, in a folder of their own."""
+    root = tmp_path / "project"
+    shutil.copytree(REPOSITORY / "jobs", root / "jobs")
+    for name in ("lambdactl.yaml", "lambdactl.lock"):
+        shutil.copy(REPOSITORY / name, root)
+    return Program(root, machine)
+
+
+def folder(printed: str) -> Path:
+    """The run's folder: the last line that run-local prints."""
+    return Path(printed.strip().splitlines()[-1])
+
+
+def result(printed: str) -> dict:
+    return dict(json.loads((folder(printed) / "result.json").read_text()))
+
+
+def everything_in(place: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in sorted(place.rglob("*")) if path.is_file())
+
+
+def leftovers(engine: Engine) -> list[str]:
+    kinds = (("ps", "-aq"), ("network", "ls", "-q"), ("volume", "ls", "-q"))
+    return [
+        each
+        for kind in kinds
+        for each in engine.call(*kind, "--filter", "label=lambdactl.owner").stdout.decode().split()
+    ]
+
+
+def test_a_command_with_input_and_nothing_is_left_behind(project: Program, engine: Engine) -> None:
+    before = leftovers(engine)
+    done = project("run-local", "jobs/hello.yaml", "--input", "-", input='{"issue": 7}')
+    assert result(done.stdout)["outcome"] == "succeeded"
+    printed = (folder(done.stdout) / "stdout" / "000001.log").read_text()
+    assert "Hello from" in printed
+    assert json.loads(printed.splitlines()[-1]) == {"issue": 7}
+    assert json.loads((folder(done.stdout) / "input.json").read_text()) == {"issue": 7}
+    assert "REPORT RequestId:" in done.stderr
+    assert set(leftovers(engine)) <= set(before)
+
+
+def test_claude_code_calls_a_real_mcp_server_and_its_artifact_comes_home(project: Program) -> None:
+    done = project("run-local", "everything", "--scripted-model")
+    found = result(done.stdout)
+    assert found["outcome"] == "succeeded"
+    assert found["mcpServers"] == [{"name": "everything", "status": "connected"}]
+    assert found["costUsd"] > 0
+    place = folder(done.stdout)
+    assert "The sum of 19 and 23 is 42." in (place / "artifacts" / "answer.md").read_text()
+    assert list((place / "transcript").rglob("*.jsonl"))
+    assert "→ mcp__everything__get-sum" in done.stderr
+
+
+def test_codex_calls_a_real_mcp_server_from_pypi(project: Program) -> None:
+    done = project("run-local", "clock", "--scripted-model")
+    found = result(done.stdout)
+    assert found["outcome"] == "succeeded"
+    assert found["usage"]["outputTokens"] > 0
+    assert b"get_current_time" in everything_in(folder(done.stdout) / "events")
+    assert list((folder(done.stdout) / "transcript").rglob("*.jsonl"))
+
+
+def test_a_secret_reaches_the_script_and_is_masked_in_all_that_leaves(project: Program) -> None:
+    secrets = project.root.parent / "values"
+    secrets.write_text("REPORT_TOKEN=made-up-token-of-the-report\n")
+    secrets.chmod(0o600)
+    done = project("run-local", "report", "--secrets-file", str(secrets))
+    place = folder(done.stdout)
+    assert result(done.stdout)["outcome"] == "succeeded"
+    assert list((place / "artifacts" / "out").glob("*.md"))
+    assert b"made-up-token-of-the-report" not in everything_in(place)
+    assert "made-up-token-of-the-report" not in done.stdout + done.stderr
+
+
+def test_without_a_declared_secret_nothing_starts(project: Program) -> None:
+    assert "no value for REPORT_TOKEN" in project("run-local", "report", code=64).stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "outcome", "reason"),
+    [("exit 3", "failed", "3"), ("sleep 60", "timed_out", "")],
+)
+def test_other_ends_are_outcomes_and_exit_code_1(
+    project: Program, command: str, outcome: str, reason: str
+) -> None:
+    manifest = project.root / "jobs" / "hello.yaml"
+    manifest.write_text(
+        f"agent: {{type: command, command: [sh, -c, 'echo begun; {command}']}}\n"
+        "prefix: hello/\ntimeout: 15s\n"
+    )
+    done = project("run-local", "hello", code=1)
+    found = result(done.stdout)
+    assert found["outcome"] == outcome
+    assert reason in found["reason"]
+    assert "begun" in (folder(done.stdout) / "stdout" / "000001.log").read_text()
+
+
+def test_ctrl_c_once_stops_softly_and_gathers_what_there_is(project: Program, engine: Engine) -> None:
+    manifest = project.root / "jobs" / "hello.yaml"
+    manifest.write_text(
+        "agent: {type: command, command: [sh, -c, 'echo begun; sleep 120']}\nprefix: hello/\ntimeout: 3m\n"
+    )
+    with project.start("run-local", "hello") as child:
+        assert child.stderr is not None
+        for line in child.stderr:
+            if "▶ run" in line:
+                break
+        time.sleep(1)
+        child.send_signal(signal.SIGINT)
+        out, _ = child.communicate(timeout=60)
+    assert child.returncode == 1
+    assert result(out)["outcome"] == "cancelled"
+    assert "begun" in (folder(out) / "stdout" / "000001.log").read_text()
+
+
+def test_with_the_jobs_own_credentials_the_run_is_in_s3(project: Program) -> None:
+    project("sandbox", "up")
+    try:
+        project("secrets", "set", "ANTHROPIC_API_KEY", input="made-up-key-of-the-test")
+        project("secrets", "set", "OPENAI_API_KEY", input="made-up-key-of-the-test")
+        project("secrets", "set", "REPORT_TOKEN", input="made-up-token-of-the-report")
+        project("apply", "--yes")
+        done = project("run-local", "report", "--creds", "job")
+        assert result(done.stdout)["outcome"] == "succeeded"
+        run_id = folder(done.stdout).name
+        shown = project("show", run_id).stdout
+        assert "s3://demo-main-000000000000-us-east-1/report/" in shown
+        assert "artifacts/out/" in shown
+        assert b"made-up-token-of-the-report" not in everything_in(folder(done.stdout))
+    finally:
+        project("sandbox", "down", "--purge")
+
+
+def test_without_a_container_it_says_what_does_not_hold(project: Program) -> None:
+    done = project("run-local", "hello", "--engine", "process")
+    assert result(done.stdout)["outcome"] == "succeeded"
+    assert "no container. Not as in Lambda, and not held back" in done.stderr
+    refused = project("run-local", "everything", "--engine", "process", "--env", "ANTHROPIC_API_KEY", code=64)
+    assert "not set in the environment" in refused.stderr
+
+
+def test_a_real_model_without_a_sandbox_must_be_meant(project: Program) -> None:
+    secrets = {"ANTHROPIC_API_KEY": "made-up-key-of-the-test"}
+    argv = ["run-local", "everything", "--engine", "process", "--env", "ANTHROPIC_API_KEY"]
+    assert "--unsandboxed" in project(*argv, env=secrets, code=1).stderr
