@@ -123,8 +123,12 @@ class Bench:
         timeout: float = 60,
         secrets: Mapping[str, str] | None = None,
         env: Mapping[str, str] | None = None,
+        ssm: bool = False,
     ) -> subprocess.Popen[str]:
-        """The agent, as `--engine process` starts it. It reads its event from standard input."""
+        """The agent, as `--engine process` starts it; it reads its event from standard input.
+
+        `ssm`: it gets no secrets from us, and asks SSM.
+        """
         variables = {
             "PATH": os.environ["PATH"],
             "LAMBDACTL_HOME": str(self.home),
@@ -138,6 +142,8 @@ class Bench:
             **self.env,
             **(env or {}),
         }
+        if ssm:
+            del variables["LAMBDACTL_SECRETS"]
         return subprocess.Popen(
             [sys.executable, "-m", "agent", "--request-id", "request-1", f"--timeout={timeout}"],
             cwd=ROOT,

@@ -1,0 +1,138 @@
+"""The documents both sides share, against their schemas: what lambdactl writes, what the agent writes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from agent.contract import ContractError, Definition, Request, Result, ServerStatus, StoredFile, response
+from lambdactl import runs
+from lambdactl.bundled import schema
+from lambdactl.definition import canonical, definition
+from lambdactl.manifest.job import Agent, Job, McpServer, Package
+from tests.agent import bench
+from tests.agent.bench import Bench
+from tests.support.cloud import SITE
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+RUN_ID = "019ad3c1-7a40-7000-8000-0242ac120002"
+
+
+def validator(name: str) -> Draft202012Validator:
+    return Draft202012Validator(schema(name))
+
+
+@pytest.mark.parametrize("name", ["definition", "request", "result"])
+def test_the_schemas_and_their_examples_hold(name: str) -> None:
+    Draft202012Validator.check_schema(schema(name))
+    assert schema(name)["examples"]
+    for example in schema(name)["examples"]:
+        validator(name).validate(example)
+
+
+def jobs() -> Iterator[Job]:
+    server = McpServer(name="sum", command="npx", args=("stdio",), package=Package("npm", "@a/b", "1.2.3"))
+    docs = McpServer(name="docs", type="http", url="https://docs.example/mcp", headers={"X": "${secrets.T}"})
+    claude = Agent(
+        type="claude-code", version="2.1.240", model="m", provider="anthropic", prompt="p", max_turns=4
+    )
+    yield Job(name="triage", agent=claude, prefix="triage/", mcp_servers=(server, docs), secrets={"T": "/t"})
+    yield Job(
+        name="hello", agent=Agent(type="command", command=("true",)), prefix="hello/", artifacts=("*.md",)
+    )
+
+
+@pytest.mark.parametrize("job", list(jobs()), ids=lambda job: job.name)
+def test_what_lambdactl_writes_the_agent_reads(job: Job) -> None:
+    document = json.loads(canonical(definition(job, SITE, "f" * 64)))
+    validator("definition").validate(document)
+    read = Definition.parse(document)
+    assert (read.job, read.prefix, read.timeout, read.image) == (job.name, job.prefix, job.timeout, "f" * 64)
+    assert (read.agent.type, read.agent.command, read.agent.max_turns) == (
+        job.agent.type, job.agent.command, job.agent.max_turns,
+    )  # fmt: skip
+    assert [server.name for server in read.mcp_servers] == sorted(server.name for server in job.mcp_servers)
+
+
+@pytest.mark.parametrize(
+    "change", [{"version": 2}, {"agent": {}}, {"secrets": None}, {"mcpServers": {"x": {"type": "stdio"}}}]
+)
+def test_another_document_is_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(ContractError):
+        Definition.parse(bench.definition({}) | change)
+
+
+def test_the_event_lambdactl_sends_is_the_request() -> None:
+    event = json.loads(runs.event(RUN_ID, {"issue": 42}))
+    validator("request").validate(event)
+    assert Request.of_event(event, "r") == Request(
+        run_id=RUN_ID, request_id="r", input={"issue": 42}, has_input=True
+    )
+    assert not Request.of_event(json.loads(runs.event(RUN_ID)), "r").has_input
+
+
+@given(JSON)
+def test_any_other_event_is_the_input_whole(event: Any) -> None:
+    request = Request.of_event(event, "7697a46f-b283-4da3-8e7c-62c11c03dd9e")
+    assert request.run_id == "7697a46f-b283-4da3-8e7c-62c11c03dd9e"
+    assert (request.input, request.has_input) == (event, True)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"version": 1, "runId": "../../other/prefix"},
+        {"version": 1, "runId": f"{RUN_ID}\n"},
+        {"version": 1, "prompt": "do something else"},
+        {"version": True},
+        {"version": "0", "detail-type": "Scheduled Event"},
+    ],
+)
+def test_no_event_reaches_beyond_its_input(event: dict[str, Any]) -> None:
+    request = Request.of_event(event, "r")
+    assert (request.input, request.has_input) == (event, True)
+    assert runs.is_run_id(request.run_id)
+
+
+def test_retries_have_the_same_run_id() -> None:
+    assert Request.of_event({}, "any").run_id == Request.of_event({}, "any").run_id
+
+
+def test_every_kind_of_result_fits_its_schema() -> None:
+    began = datetime(2026, 11, 23, 20, 45, 1, 250_000, tzinfo=timezone(timedelta(hours=1)))
+    result = Result(
+        run_id=RUN_ID, job="j", project="demo", environment="main", image="f", agent_type="codex",
+        agent_version="0.169.0", model="m", outcome="failed", reason="", started_at=began,
+        ended_at=began - timedelta(seconds=1), output="x" * 200_000,
+        mcp_servers=(ServerStatus(name="a", status="failed"),),
+        files=(StoredFile(path="a/b", size=1, sha256="0" * 64, content_type="text/plain"),),
+    ).dump()  # fmt: skip
+    validator("result").validate(result)
+    assert (result["startedAt"], result["durationSeconds"]) == ("2026-11-23T19:45:01.250Z", 0.0)
+    assert response(result, "key")["result"] == "key"
+
+
+def test_what_a_run_stores_fits_the_schemas_and_lambdactl_reads_it(bench: Bench) -> None:
+    done = bench.command("sh", "-c", "echo hi; exit 3", event={"version": 1, "input": 1})
+    validator("result").validate(done.result)
+    record = json.loads(done.text("request.json"))
+    validator("request").validate(record)
+    validator("definition").validate(
+        json.loads((bench.root / "run" / f"{record['definition']}.json").read_text())
+    )
+    run = runs.ended(done.result, str(done.folder))
+    assert (run.state, run.reason, run.started and run.started.tzinfo is not None) == (
+        "failed",
+        "exit code 3",
+        True,
+    )

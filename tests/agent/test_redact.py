@@ -1,0 +1,98 @@
+"""No spelling of a value gets through, wherever the reads cut it."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.redact import Redactor, copy
+
+VALUES = st.text(st.characters(min_codepoint=32, max_codepoint=0x2FF), min_size=8, max_size=60)
+TEXT = st.text(max_size=80)
+SPELLINGS = (
+    lambda value: value,
+    lambda value: json.dumps(value),
+    lambda value: json.dumps(value, ensure_ascii=False),
+    lambda value: json.dumps({"nested": json.dumps({"value": value})}),
+    lambda value: quote(value, safe=""),
+    lambda value: quote_plus(value),
+    lambda value: value.encode().hex(),
+)
+
+
+@given(value=VALUES, before=TEXT, after=TEXT)
+def test_no_spelling_gets_through(value: str, before: str, after: str) -> None:
+    redactor = Redactor({"T": value})
+    for spell in SPELLINGS:
+        masked = redactor.text(f"{before}{spell(value)}{after}")
+        assert "***T***" in masked
+        assert not redactor.holds(masked.replace("***T***", "\n").encode())
+
+
+@given(value=st.binary(min_size=12, max_size=60), before=st.binary(max_size=20), after=st.binary(max_size=20))
+def test_base64_at_every_alignment(value: bytes, before: bytes, after: bytes) -> None:
+    text = base64.b85encode(value).decode()
+    redactor = Redactor({"T": text})
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        masked = redactor.content(encode(before + text.encode() + after))
+        assert b"***T***" in masked
+        # What is left around it tells at most the few bits it shares with its neighbours.
+        assert len(masked) - len(b"***T***") <= (len(before) + len(after)) * 4 / 3 + 12
+
+
+@given(
+    values=st.lists(VALUES, min_size=1, max_size=3, unique=True),
+    parts=st.lists(TEXT, max_size=6),
+    sizes=st.lists(st.integers(1, 50), min_size=1, max_size=40),
+)
+def test_where_reads_cut_changes_nothing(values: list[str], parts: list[str], sizes: list[int]) -> None:
+    redactor = Redactor({f"T{number}": value for number, value in enumerate(values)})
+    text = "".join(f"{part}{value}" for part, value in zip(parts, values * 6, strict=False)).encode(
+        errors="surrogatepass"
+    )
+    whole, chunks = redactor.content(text), []
+    for size in sizes:
+        chunks.append(text[:size])
+        text = text[size:]
+    assert b"".join(redactor.chunks([*chunks, text])) == whole
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.just("of s3cr3t-value in it") | TEXT,
+        lambda inner: st.lists(inner) | st.dictionaries(TEXT, inner),
+        max_leaves=20,
+    )
+)
+def test_a_document_keeps_its_shape(value: Any) -> None:
+    masked = Redactor({"T": "s3cr3t-value"}).value(value)
+    assert json.loads(json.dumps(value).replace("s3cr3t-value", "***T***")) == masked
+
+
+def test_a_value_that_begins_with_another_is_masked_whole() -> None:
+    redactor = Redactor({"SHORT": "abcd-efgh", "LONG": "abcd-efgh-ijkl"})
+    assert redactor.text("abcd-efgh-ijkl abcd-efgh") == "***LONG*** ***SHORT***"
+
+
+def test_each_long_line_of_a_key_is_masked() -> None:
+    key = "-----BEGIN KEY-----\nMIIEvQIBADANBgkqhkiG\nshort\n-----END KEY-----\n"
+    masked = Redactor({"KEY": key}).text('  "MIIEvQIBADANBgkqhkiG" short')
+    assert masked == '  "***KEY***" short'
+
+
+def test_what_is_too_short_is_named_and_left() -> None:
+    redactor = Redactor({"PIN": "123", "EMPTY": ""})
+    assert redactor.too_short == ["PIN"]
+    assert redactor.text("123") == "123"
+
+
+def test_a_copied_file_is_measured_as_it_was_written() -> None:
+    target = io.BytesIO()
+    copied = copy(Redactor({"T": "s3cr3t-value"}), io.BytesIO(b"a s3cr3t-value"), target)
+    assert (target.getvalue(), copied.size) == (b"a ***T***", 9)

@@ -1,0 +1,149 @@
+"""Folder and bucket behave alike; the bucket is moto's server over HTTP, the agent its own process."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+
+from agent.secrets import SecretError, fetch
+from agent.store import Bucket, Folder, Store, StoreError
+from lambdactl.ports import free_port
+from tests.agent.bench import Bench, canonical, definition
+
+CREDENTIALS = {
+    "aws_access_key_id": "made-up",
+    "aws_secret_access_key": "made-up-secret",
+    "region_name": "us-east-1",
+}
+RUN_ID = "019ad3c1-7a40-7000-8000-0242ac120002"
+
+
+def client(service: str, url: str) -> Any:
+    config = Config(retries={"total_max_attempts": 2}, connect_timeout=1, proxies={})
+    return boto3.client(service, endpoint_url=url, config=config, **CREDENTIALS)
+
+
+@pytest.fixture
+def bucket(moto_server: str) -> str:
+    name = f"agent-{os.urandom(4).hex()}"
+    client("s3", moto_server).create_bucket(Bucket=name)
+    return name
+
+
+@pytest.fixture(params=["folder", "bucket"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    if request.param == "folder":
+        return Folder(tmp_path / "run")
+    url = request.getfixturevalue("moto_server")
+    return Bucket(request.getfixturevalue("bucket"), client("s3", url))
+
+
+def test_what_is_put_can_be_got(store: Store, tmp_path: Path) -> None:
+    store.open("triage/", RUN_ID)
+    file = tmp_path / "file"
+    file.write_text("first")
+    assert store.get("a/b.md") is None
+    store.put("a/b.md", file, "text/markdown")
+    file.write_text("second")
+    store.put("a/b.md", file, "text/markdown")
+    assert store.get("a/b.md") == b"second"
+    assert store.address("result.json").endswith("result.json")
+
+
+def test_a_definition_that_is_not_there(store: Store) -> None:
+    with pytest.raises(StoreError, match=r"does not exist|cannot read the definition"):
+        store.definition("nowhere/definition.json")
+
+
+def test_a_bucket_that_cannot_be_reached_fails_for_good(tmp_path: Path) -> None:
+    store = Bucket("gone", client("s3", f"http://127.0.0.1:{free_port()}"))
+    file = tmp_path / "file"
+    file.touch()
+    with pytest.raises(StoreError, match="cannot write s3://gone/"):
+        store.put("result.json", file, "application/json")
+
+
+def in_the_cloud(bench: Bench, url: str, bucket: str, key: str) -> dict[str, str]:
+    """What the function's environment says on Lambda; the bench's own folder is then never used."""
+    return {
+        "LAMBDACTL_BUCKET": bucket,
+        "LAMBDACTL_DEFINITION": key,
+        "AWS_ENDPOINT_URL": url,
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+
+
+def test_a_whole_run_with_s3_and_ssm(bench: Bench, moto_server: str, bucket: str) -> None:
+    s3, ssm = client("s3", moto_server), client("ssm", moto_server)
+    names = {f"SECRET_{number}": f"/{bucket}/{number}" for number in range(12)}
+    for number, parameter in enumerate(names.values()):
+        ssm.put_parameter(Name=parameter, Value=f"value-of-{number}-", Type="SecureString")
+    document = definition(
+        {
+            "command": ["/bin/sh", "-c", "echo $A $B; env"],
+            "env": {"A": "${secrets.SECRET_0}", "B": "${secrets.SECRET_11}"},
+        },
+        secrets=names,
+    )
+    key = f".lambdactl/demo/main/jobs/triage/{bench.store(document).name}"
+    s3.put_object(Bucket=bucket, Key=key, Body=canonical(document))
+    child = bench.spawn(
+        document, env=in_the_cloud(bench, moto_server, bucket, key) | {"LAMBDACTL_SECRETS": "{}"}
+    )
+    done = bench.finish(child, {"version": 1, "runId": RUN_ID})
+    assert done.response["outcome"] == "failed"  # LAMBDACTL_SECRETS replaces SSM, and has nothing
+    s3.delete_object(Bucket=bucket, Key=done.response["result"])
+
+    environment = in_the_cloud(bench, moto_server, bucket, key)
+    done = bench.finish(bench.spawn(document, env=environment, ssm=True), {"version": 1, "runId": RUN_ID})
+    assert (done.exit_code, done.response["outcome"]) == (0, "succeeded")
+    assert done.response["result"] == f"triage/{RUN_ID}/result.json"
+    stored = {each["Key"].removeprefix(f"triage/{RUN_ID}/"): each["Size"] for each in
+              s3.list_objects_v2(Bucket=bucket, Prefix=f"triage/{RUN_ID}/")["Contents"]}  # fmt: skip
+    assert stored.keys() == {"request.json", "result.json", "stderr/000001.log", "stdout/000001.log"}
+    result = json.loads(s3.get_object(Bucket=bucket, Key=done.response["result"])["Body"].read())
+    for file in result["files"]:
+        assert stored[file["path"]] == file["size"]
+    said = s3.get_object(Bucket=bucket, Key=f"triage/{RUN_ID}/stdout/000001.log")
+    assert said["ContentType"] == "text/plain; charset=utf-8"
+    assert said["Body"].read().startswith(b"***SECRET_0*** ***SECRET_11***\n")
+    assert not done.folder.exists()
+
+
+def test_a_parameter_that_does_not_exist_is_a_stored_failure(
+    bench: Bench, moto_server: str, bucket: str
+) -> None:
+    s3 = client("s3", moto_server)
+    document = definition({"command": ["true"]}, secrets={"TOKEN": "/not/there"})
+    key = bench.store(document).name
+    s3.put_object(Bucket=bucket, Key=key, Body=canonical(document))
+    child = bench.spawn(document, env=in_the_cloud(bench, moto_server, bucket, key), ssm=True)
+    done = bench.finish(child)
+    result = json.loads(s3.get_object(Bucket=bucket, Key=done.response["result"])["Body"].read())
+    assert (result["outcome"], result["reason"]) == (
+        "failed", "SSM has no such parameter for: TOKEN (/not/there)",
+    )  # fmt: skip
+
+
+def test_parameters_are_asked_for_ten_at_a_time() -> None:
+    asked: list[list[str]] = []
+
+    def get(names: Any) -> tuple[dict[str, str], list[str]]:
+        asked.append(list(names))
+        return {name: name.upper() for name in names if name != "/p07"}, [
+            name for name in names if name == "/p07"
+        ]
+
+    declared = {f"S{number}": f"/p{number:02}" for number in range(23)} | {"AGAIN": "/p00"}
+    with pytest.raises(SecretError, match=r"for: S7 \(/p07\)$"):
+        fetch(declared, get)
+    assert [len(names) for names in asked] == [10, 10, 3]
+    del declared["S7"]
+    assert fetch(declared, get)["AGAIN"] == "/P00"
