@@ -23,6 +23,7 @@ import pytest
 from lambdactl.aws import Aws, Endpoint
 from lambdactl.deployment import Deployment, Deployments
 from lambdactl.manifest.job import Agent, Job
+from lambdactl.ports import free_port
 from lambdactl.sandbox.fill import Fill
 from lambdactl.sandbox.front import Front, Next, Request, Response
 from lambdactl.sandbox.identify import identify
@@ -85,10 +86,9 @@ def process(*argv: str, url: str, env: dict[str, str]) -> Iterator[None]:
         child.wait(10)
 
 
-@pytest.fixture(scope="session")
-def moto_server() -> Iterator[str]:
-    from lambdactl.ports import free_port
-
+@contextmanager
+def moto() -> Iterator[str]:
+    """moto's server; its URL."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     argv = [str(Path(sys.executable).with_name("moto_server")), "-H", "127.0.0.1", "-p", str(port)]
@@ -96,10 +96,9 @@ def moto_server() -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(scope="session")
-def ministack_server() -> Iterator[str]:
-    from lambdactl.ports import free_port
-
+@contextmanager
+def ministack() -> Iterator[str]:
+    """ministack, bound to loopback; its URL."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     env = {
@@ -109,8 +108,19 @@ def ministack_server() -> Iterator[str]:
         "MINISTACK_ACCOUNT_ID": ACCOUNT,
         "LAMBDA_STATE_TRANSITION_SECONDS": "0.2",
     }
-    argv = [str(Path(sys.executable).with_name("ministack"))]
-    with process(*argv, url=f"{url}/_ministack/health", env=env):
+    with process(str(Path(sys.executable).with_name("ministack")), url=f"{url}/_ministack/health", env=env):
+        yield url
+
+
+@pytest.fixture(scope="session")
+def moto_server() -> Iterator[str]:
+    with moto() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def ministack_server() -> Iterator[str]:
+    with ministack() as url:
         yield url
 
 
