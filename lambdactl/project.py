@@ -37,6 +37,7 @@ if TYPE_CHECKING:  # what costs an import of boto3 or of the image code comes in
     from lambdactl.sandbox import Status
 
 OFFLINE_ACCOUNT = "000000000000"
+BUCKET_MAX = 63  # S3: bucket naming rules
 Line = Callable[[str], None]
 
 
@@ -122,6 +123,11 @@ class Project:
         """The site as it would be in this account and region."""
         name, environment = self.settings.name, self.settings.environment
         bucket = self.settings.bucket or f"{name}-{environment}-{account}-{region}"
+        if len(bucket) > BUCKET_MAX:
+            raise UsageError(
+                f"the bucket's name would be {bucket}: {len(bucket)} characters, S3 takes {BUCKET_MAX}",
+                hint="name one yourself with `bucket:` in lambdactl.yaml",
+            )
         return Site(
             project=name,
             environment=environment,
@@ -201,6 +207,26 @@ class Project:
         builds = any(step.address.kind == "image" and step.action == "create" for step in plan.steps)
         build = self._publisher(engine, on_line) if builds else _no_build
         yield from reconcile.carry_out(self.aws, self.site, plan, build, stop=stop)
+
+    def push(self, names: Sequence[str], *, engine: str = "", on_line: Line = _silent) -> dict[str, str]:
+        """Bring these jobs' images into the registry; job -> digest. Builds only what is not there."""
+        publish = self._publisher(engine, on_line)
+        there = self._registered()
+        digests = {}
+        for name in names:
+            image = self.contexts[name].fingerprint
+            if image not in there:
+                there[image] = publish(image)
+            digests[name] = there[image]
+        return digests
+
+    def _registered(self) -> dict[str, str]:
+        from lambdactl.kinds.image import digests
+
+        found = digests(self.aws, self.site)
+        if found is None:
+            raise Refused(f"there is no repository {self.site.repository}", hint="`lambdactl apply` makes it")
+        return found
 
     def _publisher(self, engine: str, on_line: Line) -> Callable[[str], str]:
         from lambdactl.publish import Local, Publisher, SandboxPublisher, Trees

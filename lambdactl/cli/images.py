@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from lambdactl.cli import output
-from lambdactl.cli.options import HERE, Engine, Exit, Root
+from lambdactl.cli.options import HERE, Engine, Exit, Root, Sandbox, open_project
 
 
 def lock(
@@ -37,17 +37,23 @@ def lock(
 
 def build(
     jobs: Annotated[list[str] | None, typer.Argument(help="Only these jobs.", show_default="all")] = None,
+    push: Annotated[
+        bool, typer.Option("--push", help="Also push to the project's registry, as `apply` would.")
+    ] = False,
     root: Root = HERE,
+    sandbox: Sandbox = None,
     engine: Engine = "",
 ) -> int:
-    """Build the images that the engine does not have yet. Pushes nothing: `apply` does."""
-    from lambdactl.project import Project
+    """Build the images that are not there yet. With --push, what the registry has is not built again."""
     from lambdactl.publish import Local
 
-    project = Project.open(root)
+    project = open_project(root, sandbox, talks=push)
     names = [project.job(name).name for name in jobs] if jobs else sorted(project.jobs)
-    local = Local(engine=project.engine(engine), settings=project.settings, on_line=output.line)
+    if push:
+        made = project.push(names, engine=engine, on_line=output.line)
+    else:
+        local = Local(engine=project.engine(engine), settings=project.settings, on_line=output.line)
+        made = {name: local.image(project.contexts[name]) for name in names}
     for name in names:
-        context = project.contexts[name]
-        output.result(f"{name}: {local.image(context)}")
+        output.result(f"{name}: {made[name]}")
     return Exit.OK

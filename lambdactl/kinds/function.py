@@ -87,7 +87,8 @@ class Function(Resource):
 
     @classmethod
     def read(cls, look: Look) -> Iterable[Resource]:
-        tags_by_digest = {digest: tag for tag, digest in images.digests(look).items()}
+        known = images.digests(look.aws, look.site) or {}
+        tags_by_digest = {digest: tag for tag, digest in known.items()}
         stamps = {each["RoleName"]: unpaired(each.get("Tags", ())) for each in roles.details(look)}
 
         def one(answer: Mapping[str, Any]) -> Resource | None:

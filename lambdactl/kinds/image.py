@@ -9,9 +9,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import ClassVar, Self
 
+from lambdactl.aws import Aws
 from lambdactl.deployment import Deployments
 from lambdactl.engine import Address, Build, Call, Effect, Resource
 from lambdactl.kinds.look import Look
+from lambdactl.site import Site
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +31,7 @@ class Image(Resource):
 
     @classmethod
     def read(cls, look: Look) -> Iterable[Resource]:
-        for tag, digest in digests(look).items():
+        for tag, digest in (digests(look.aws, look.site) or {}).items():
             yield cls(name=tag, repository=look.site.repository, digest=digest)
 
     def needs(self) -> tuple[Address, ...]:
@@ -44,9 +46,10 @@ class Image(Resource):
         yield Call(service="ecr", operation="BatchDeleteImage", parameters=parameters)
 
 
-def digests(look: Look) -> dict[str, str]:
-    """Every tag in the repository and its digest (`sha256:...`); empty without a repository."""
-    ids = look.aws.maybe_pages(
-        "ecr", "ListImages", "imageIds", repositoryName=look.site.repository, filter={"tagStatus": "TAGGED"}
-    )
-    return {each["imageTag"]: each["imageDigest"] for each in ids or () if "imageTag" in each}
+def digests(aws: Aws, site: Site) -> dict[str, str] | None:
+    """Every tag in the repository and its digest (`sha256:...`); None without a repository."""
+    tagged = {"tagStatus": "TAGGED"}
+    ids = aws.maybe_pages("ecr", "ListImages", "imageIds", repositoryName=site.repository, filter=tagged)
+    if ids is None:
+        return None
+    return {each["imageTag"]: each["imageDigest"] for each in ids if "imageTag" in each}

@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -196,3 +197,33 @@ def test_nothing_of_the_machine_reaches_a_chosen_endpoint(monkeypatch: pytest.Mo
     assert client.meta.endpoint_url == "http://127.0.0.1:9"
     assert client.meta.region_name == "us-east-1"
     assert aws.frozen_credentials() == {"AccessKeyId": "made", "SecretAccessKey": "up", "SessionToken": ""}
+
+
+def test_aws_is_found_as_every_tool_finds_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Without a chosen endpoint the standard variables and configuration files decide."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    config = tmp_path / "config"
+    config.write_text(
+        "[profile team]\nregion = eu-north-1\naws_access_key_id = made\naws_secret_access_key = up\n"
+    )
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
+    monkeypatch.setenv("AWS_PROFILE", "team")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    aws = Aws()
+    assert aws.region == "eu-north-1"
+    assert aws.frozen_credentials()["AccessKeyId"] == "made"
+    assert aws.client("lambda").meta.endpoint_url == "http://127.0.0.1:9"
+    assert Aws(region="eu-west-1").region == "eu-west-1"
+
+
+def test_without_credentials_the_way_to_log_in_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    with pytest.raises(AwsError, match="aws sso login"):
+        Aws(region="us-east-1").read("lambda", "ListFunctions")

@@ -152,3 +152,16 @@ def test_waiting_ends_after_its_time(sandbox: Program) -> None:
     sandbox("apply", "--yes")
     launched = sandbox("launch", "hello", "--wait", "--timeout", "1", "--format", "json", code=1)
     assert json.loads(launched.stdout)[0]["state"] in ("queued", "running")
+
+
+def test_build_push_brings_images_into_the_registry_once(sandbox: Program) -> None:
+    assert "lambdactl apply" in sandbox("build", "--push", code=1).stderr
+    sandbox("apply", "--yes")
+    pushed = sandbox("build", "hello", "--push")
+    assert pushed.stdout.startswith("hello: sha256:")
+    assert "Nothing to do" in sandbox("plan").stdout
+
+
+def test_a_bucket_name_that_s3_would_refuse_is_refused_first(lambdactl: Program) -> None:
+    (lambdactl.root / "lambdactl.yaml").write_text(f"project: {'p' * 32}\nregion: ap-southeast-2\n")
+    assert "S3 takes 63" in lambdactl("plan", "--offline", code=64).stderr
