@@ -6,6 +6,7 @@ is stored, so parsing here is plain: a wrong document raises ContractError, neve
 
 from __future__ import annotations
 
+import json
 import re
 import uuid
 from collections.abc import Mapping
@@ -277,6 +278,11 @@ class Result:
             "versions": dict(self.versions),
             "notes": list(self.notes),
         }
+
+
+def encode(document: Any, indent: int | None = None) -> bytes:
+    """JSON in UTF-8; half a surrogate pair, which an event may hold, stays the escape it was."""
+    return json.dumps(document, ensure_ascii=False, indent=indent).encode("utf-8", "backslashreplace")
 
 
 def response(result: Mapping[str, Any], address: str) -> dict[str, Any]:

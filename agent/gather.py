@@ -25,7 +25,7 @@ def deliver(run: Run, account: Account, delivery: Delivery, outside: Outside) ->
     keep = min(RESULT_TIME, (run.deadline.ends - run.deadline.stop_at) / 3)
     items = harvest.bounded(_items(run, account, left), harvest.Bounds(), left)
     try:
-        return delivery.all(items, left, lambda: run.deadline.left(outside.clock()) > keep)
+        return delivery.all(items, left, run.deadline.left(outside.clock()) - keep)
     except Exception as error:  # a tree we cannot walk must not cost the result
         account.notes.append(f"gathering failed: {type(error).__name__}: {error}")
         return ()

@@ -6,6 +6,7 @@ store that fails for good raise.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Mapping
@@ -61,12 +62,13 @@ def main(run: Run, store: Store, outside: Outside) -> dict[str, Any]:
             work(run, values, account, progress, outside)
         files = deliver(run, account, delivery, outside)
         document = redactor.value(result(run, account, redactor, files, (began, outside.now())).dump())
-        delivery.text("result.json", json.dumps(document, ensure_ascii=False, indent=2) + "\n")
+        delivery.document("result.json", document)
         progress.ended(run.request.run_id, document["outcome"], document["reason"])
         return response(document, store.address("result.json"))
     finally:
         _clean(run, outside)
-        run.layout.wipe()
+        with contextlib.suppress(OSError):  # the next run wipes again, and insists
+            run.layout.wipe()
 
 
 def _clean(run: Run, outside: Outside) -> None:
@@ -102,5 +104,5 @@ def _store_request(run: Run, delivery: Delivery, began: datetime) -> None:
     """The first sign of a run: with this and without a result it is running, or lost."""
     record = run.request.record(run.definition, began)
     if run.request.has_input:
-        delivery.text("input.json", json.dumps(run.request.input, ensure_ascii=False))
-    delivery.text("request.json", json.dumps(record, indent=2) + "\n")
+        delivery.document("input.json", run.request.input)
+    delivery.document("request.json", record)

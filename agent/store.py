@@ -5,6 +5,7 @@ A store that fails for good raises StoreError: then the invocation fails, and La
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 from pathlib import Path
@@ -23,8 +24,8 @@ class Store(Protocol):
     def open(self, prefix: str, run_id: str) -> None:
         """Name the run's folder; before this only the definition can be read."""
 
-    def put(self, name: str, file: Path, content_type: str) -> None:
-        """Store `file` under `name` in the run's folder, whole or not at all."""
+    def put(self, name: str, body: Path | bytes, content_type: str) -> None:
+        """Store a file or bytes under `name` in the run's folder, whole or not at all."""
 
     def get(self, name: str) -> bytes | None:
         """What the run's folder has under `name`."""
@@ -48,12 +49,15 @@ class Folder:
     def open(self, prefix: str, run_id: str) -> None:
         self._out.mkdir(parents=True, exist_ok=True)
 
-    def put(self, name: str, file: Path, content_type: str) -> None:
+    def put(self, name: str, body: Path | bytes, content_type: str) -> None:
         target = self._out / name
         aside = target.with_name(f".{target.name}.part")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(file, aside)
+            if isinstance(body, Path):
+                shutil.copyfile(body, aside)
+            else:
+                aside.write_bytes(body)
             os.replace(aside, target)
         except OSError as error:
             raise StoreError(f"cannot write {target}: {error}") from None
@@ -87,30 +91,31 @@ class Bucket:
     def open(self, prefix: str, run_id: str) -> None:
         self._prefix = f"{prefix}{run_id}/"
 
-    def put(self, name: str, file: Path, content_type: str) -> None:
+    def put(self, name: str, body: Path | bytes, content_type: str) -> None:
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            with file.open("rb") as body:
+            with body.open("rb") if isinstance(body, Path) else io.BytesIO(body) as content:
                 self._client.put_object(
-                    Bucket=self._bucket, Key=self.address(name), Body=body, ContentType=content_type
+                    Bucket=self._bucket, Key=self.address(name), Body=content, ContentType=content_type
                 )
         except (BotoCoreError, ClientError) as error:
             raise StoreError(f"cannot write s3://{self._bucket}/{self.address(name)}: {error}") from None
 
     def get(self, name: str) -> bytes | None:
-        return self._read(self.address(name))
+        # Without leave to list the whole bucket, S3 answers "denied" for what is not there.
+        return self._read(self.address(name), absent=("NoSuchKey", "AccessDenied"))
 
     def address(self, name: str) -> str:
         return f"{self._prefix}{name}"
 
-    def _read(self, key: str) -> bytes | None:
+    def _read(self, key: str, absent: tuple[str, ...] = ("NoSuchKey",)) -> bytes | None:
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
             return bytes(self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read())
         except ClientError as error:
-            if error.response["Error"].get("Code") == "NoSuchKey":
+            if error.response["Error"].get("Code") in absent:
                 return None
             raise StoreError(f"cannot read s3://{self._bucket}/{key}: {error}") from None
         except BotoCoreError as error:

@@ -14,8 +14,9 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from io import RawIOBase
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import Literal
 
 from agent import processes
 from agent.framing import Lines
@@ -74,6 +75,7 @@ class Ending:
     why: Why
     finished: bool
     dropped_lines: int = 0
+    unspooled: int = 0  # bytes of output
     survivors: int = 0
     out_of_memory: bool = False
 
@@ -85,7 +87,7 @@ def supervise(
     clock: Callable[[], float] = time.monotonic,
 ) -> Ending:
     """Raises OSError when the command cannot be started at all."""
-    with command.stdout.open("wb") as out, command.stderr.open("wb") as err:
+    with command.stdout.open("wb", 0) as out, command.stderr.open("wb", 0) as err:
         oom_before = processes.oom_kills()
         child = _spawn(command)
         watch = _Watch(command, limits, on_line, clock, child, {child.stdout: out, child.stderr: err})
@@ -100,6 +102,7 @@ def supervise(
         why=watch.why,
         finished=watch.finished,
         dropped_lines=watch.lines.dropped,
+        unspooled=watch.unspooled,
         survivors=survivors,
         out_of_memory=_memory_ran_out(code, watch.killed, oom_before),
     )
@@ -115,7 +118,7 @@ class _Watch:
         on_line: Callable[[bytes], Reaction],
         clock: Callable[[], float],
         child: subprocess.Popen[bytes],
-        spools: Mapping[object, BinaryIO],
+        spools: Mapping[object, RawIOBase],
     ) -> None:
         self.command, self.limits, self.on_line, self.clock, self.child = (
             command,
@@ -127,6 +130,7 @@ class _Watch:
         self.lines = Lines()
         self.why: Why = ""
         self.finished = False
+        self.unspooled = 0
         self.killed = False
         self._aborting = False
         self._linger_until: float | None = None
@@ -201,10 +205,18 @@ class _Watch:
             if not content:
                 self._drop(key)
                 continue
-            key.data.write(content)
-            key.data.flush()
+            self._spool(key.data, content)
             if key.fileobj is self.child.stdout:
                 self._take(self.lines.feed(content))
+
+    def _spool(self, spool: RawIOBase, content: bytes) -> None:
+        """A full disk must not end the run: what does not fit is counted."""
+        rest = memoryview(content)
+        try:
+            while rest:
+                rest = rest[spool.write(rest) or 0 :]
+        except OSError:
+            self.unspooled += len(rest)
 
     def _drop(self, key: selectors.SelectorKey) -> None:
         self._selector.unregister(key.fileobj)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import traceback
@@ -12,7 +11,7 @@ from pathlib import Path
 
 from agent import clis, environment, outcome, secrets
 from agent.clis import Assignment, mcp
-from agent.contract import McpServer
+from agent.contract import McpServer, encode
 from agent.events import Ended
 from agent.listener import Listener
 from agent.outcome import Verdict
@@ -54,9 +53,7 @@ def _fill_workspace(run: Run) -> None:
                 if not path.is_symlink():
                     path.chmod(path.stat().st_mode | 0o200)
     if run.request.has_input:
-        (workspace / "input.json").write_text(
-            json.dumps(run.request.input, ensure_ascii=False), encoding="utf-8"
-        )
+        (workspace / "input.json").write_bytes(encode(run.request.input))
 
 
 def _assignment(run: Run, values: Mapping[str, str]) -> Assignment:
@@ -147,6 +144,8 @@ def _notes(listener: Listener, ending: Ending, ended: Ended | None) -> list[str]
         notes.append(f"events that were not understood: {listener.not_understood}")
     if ending.dropped_lines:
         notes.append(f"events over 64 MiB that were not looked at: {ending.dropped_lines}")
+    if ending.unspooled:
+        notes.append(f"bytes of output that could not be kept, the disk was full: {ending.unspooled:,}")
     if ending.survivors:
         notes.append(f"processes that could not be killed: {ending.survivors}")
     return notes

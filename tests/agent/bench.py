@@ -124,10 +124,11 @@ class Bench:
         secrets: Mapping[str, str] | None = None,
         env: Mapping[str, str] | None = None,
         ssm: bool = False,
+        prefix: tuple[str, ...] = (),
     ) -> subprocess.Popen[str]:
         """The agent, as `--engine process` starts it; it reads its event from standard input.
 
-        `ssm`: it gets no secrets from us, and asks SSM.
+        `ssm`: it gets no secrets from us, and asks SSM. `prefix`: the program that becomes it.
         """
         variables = {
             "PATH": os.environ["PATH"],
@@ -145,7 +146,7 @@ class Bench:
         if ssm:
             del variables["LAMBDACTL_SECRETS"]
         return subprocess.Popen(
-            [sys.executable, "-m", "agent", "--request-id", "request-1", f"--timeout={timeout}"],
+            [*prefix, sys.executable, "-m", "agent", "--request-id", "request-1", f"--timeout={timeout}"],
             cwd=ROOT,
             env=variables,
             stdin=subprocess.PIPE,

@@ -115,12 +115,8 @@ def fake(bench: Bench, script: str) -> dict[str, Any]:
 
 def test_lines_that_are_no_events_are_kept_and_counted(bench: Bench) -> None:
     result = '{"type": "result", "subtype": "success", "result": "fine"}'
-    done = bench.run(
-        fake(
-            bench,
-            f"echo hello; echo '{{broken'; echo '{{\"type\": \"assistant\", \"message\": 5}}'; echo '{result}'",
-        )
-    )
+    strange = '{"type": "assistant", "message": 5}'
+    done = bench.run(fake(bench, f"echo hello; echo '{{broken'; echo '{strange}'; echo '{result}'"))
     assert done.ending == ("succeeded", "")
     assert done.result["notes"] == ["events that were not understood: 2"]
     assert done.text("events/000001.jsonl").startswith("hello\n{broken\n")

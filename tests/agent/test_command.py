@@ -164,6 +164,24 @@ def test_output_of_a_megabyte_without_a_line_end_is_kept_whole(bench: Bench) -> 
     assert len(done.lines[1]["text"]) < 9_000
 
 
+def test_a_full_disk_costs_output_but_not_the_result(bench: Bench) -> None:
+    """A limit on the size of files stands for the disk: what does not fit raises, as ENOSPC does."""
+    job = definition({"command": [SH, "-c", "head -c 3000000 /dev/zero | tr '\\0' x; echo; echo the end"]})
+    done = bench.run(job, prefix=(SH, "-c", 'ulimit -f 1000; exec "$@"', SH))
+    assert done.result["outcome"] == "succeeded"
+    # sh counts in blocks of 512 bytes, or of 1,024 where it is bash
+    assert (done.folder / "stdout/000001.log").stat().st_size in (512_000, 1_024_000)
+    (note,) = done.result["notes"]
+    assert note.startswith("bytes of output that could not be kept")
+    assert done.lines[-2]["text"] == "the end"
+
+
+def test_half_a_surrogate_in_the_input_is_no_error(bench: Bench) -> None:
+    done = bench.command("cat", "input.json", event={"a": "\ud800 é"})
+    assert (done.result["outcome"], done.result["output"]) == ("succeeded", '{"a": "\\ud800 é"}')
+    assert json.loads(done.text("input.json")) == {"a": "\ud800 é"}
+
+
 def test_dev_stdout_truncates_nothing(bench: Bench) -> None:
     done = bench.command(SH, "-c", "echo one; echo two > /dev/stdout; echo three")
     assert done.text("stdout/000001.log") == "one\ntwo\nthree\n"
