@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +15,9 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from agent.deliver import IN_MEMORY, Delivery
+from agent.harvest import Item, Left
+from agent.redact import Redactor
 from agent.secrets import SecretError, fetch
 from agent.store import Bucket, Folder, Store, StoreError
 from lambdactl.ports import free_port
@@ -69,7 +76,73 @@ def test_a_bucket_that_cannot_be_reached_fails_for_good(tmp_path: Path) -> None:
         store.put("result.json", file, "application/json")
 
 
-def in_the_cloud(bench: Bench, url: str, bucket: str, key: str) -> dict[str, str]:
+class Denies(BaseHTTPRequestHandler):
+    """S3 as a role without leave to list sees it: what is not there is denied."""
+
+    def do_GET(self) -> None:
+        body = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
+        self.send_response(403)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+def test_denied_is_absent_in_the_run_folder_and_an_error_elsewhere() -> None:
+    with HTTPServer(("127.0.0.1", 0), Denies) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        store = Bucket("b", client("s3", f"http://127.0.0.1:{server.server_port}"))
+        store.open("triage/", RUN_ID)
+        assert store.get("result.json") is None
+        with pytest.raises(StoreError, match="AccessDenied"):
+            store.definition("definition.json")
+        server.shutdown()
+
+
+class Slow(Folder):
+    """Takes long over one file, fails with another."""
+
+    def put(self, name: str, body: Path | bytes, content_type: str) -> None:
+        if "slow" in name:
+            time.sleep(2)
+        if "bad" in name:
+            raise StoreError("cannot write it")
+        super().put(name, body, content_type)
+
+
+def test_what_cannot_be_stored_in_time_does_not_hold_the_rest(tmp_path: Path) -> None:
+    store, left = Slow(tmp_path), Left()
+    store.open("triage/", RUN_ID)
+    items = [Item(name=name, file=tmp_path / name) for name in ("a", "bad", "slow", "b", "gone")]
+    for item in items[:-1]:
+        item.file.write_text(f"{item.name} s3cr3t-value")
+    delivery = Delivery(store=store, redactor=Redactor({"T": "s3cr3t-value"}), folder=tmp_path)
+    began = time.monotonic()
+    stored = delivery.all(items, left, seconds=0.5)
+    assert time.monotonic() - began < 1.5
+    assert [(file.path, file.size) for file in stored] == [("a", 9), ("b", 9)]
+    assert store.get("b") == b"b ***T***"
+    by_reason = {reason.partition(" (")[0]: names for reason, names in left.by_reason.items()}
+    assert by_reason["no time was left to store them"] == ["slow"]
+    assert sorted(name for names in left.by_reason.values() for name in names) == ["bad", "gone", "slow"]
+
+
+def test_a_large_file_goes_by_the_disk(tmp_path: Path) -> None:
+    store, left = Folder(tmp_path), Left()
+    store.open("triage/", RUN_ID)
+    large = tmp_path / "large"
+    large.write_bytes(b"x" * IN_MEMORY + b"s3cr3t-value")
+    delivery = Delivery(store=store, redactor=Redactor({"T": "s3cr3t-value"}), folder=tmp_path)
+    (stored,) = delivery.all([Item(name="a/large", file=large)], left, seconds=20)
+    content = store.get("a/large")
+    assert content == b"x" * IN_MEMORY + b"***T***"
+    assert (stored.size, stored.sha256) == (len(content), hashlib.sha256(content).hexdigest())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["large", "out"]
+
+
+def in_the_cloud(url: str, bucket: str, key: str) -> dict[str, str]:
     """What the function's environment says on Lambda; the bench's own folder is then never used."""
     return {
         "LAMBDACTL_BUCKET": bucket,
@@ -94,14 +167,7 @@ def test_a_whole_run_with_s3_and_ssm(bench: Bench, moto_server: str, bucket: str
     )
     key = f".lambdactl/demo/main/jobs/triage/{bench.store(document).name}"
     s3.put_object(Bucket=bucket, Key=key, Body=canonical(document))
-    child = bench.spawn(
-        document, env=in_the_cloud(bench, moto_server, bucket, key) | {"LAMBDACTL_SECRETS": "{}"}
-    )
-    done = bench.finish(child, {"version": 1, "runId": RUN_ID})
-    assert done.response["outcome"] == "failed"  # LAMBDACTL_SECRETS replaces SSM, and has nothing
-    s3.delete_object(Bucket=bucket, Key=done.response["result"])
-
-    environment = in_the_cloud(bench, moto_server, bucket, key)
+    environment = in_the_cloud(moto_server, bucket, key)
     done = bench.finish(bench.spawn(document, env=environment, ssm=True), {"version": 1, "runId": RUN_ID})
     assert (done.exit_code, done.response["outcome"]) == (0, "succeeded")
     assert done.response["result"] == f"triage/{RUN_ID}/result.json"
@@ -124,7 +190,7 @@ def test_a_parameter_that_does_not_exist_is_a_stored_failure(
     document = definition({"command": ["true"]}, secrets={"TOKEN": "/not/there"})
     key = bench.store(document).name
     s3.put_object(Bucket=bucket, Key=key, Body=canonical(document))
-    child = bench.spawn(document, env=in_the_cloud(bench, moto_server, bucket, key), ssm=True)
+    child = bench.spawn(document, env=in_the_cloud(moto_server, bucket, key), ssm=True)
     done = bench.finish(child)
     result = json.loads(s3.get_object(Bucket=bucket, Key=done.response["result"])["Body"].read())
     assert (result["outcome"], result["reason"]) == (
