@@ -13,12 +13,12 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from io import RawIOBase
-from pathlib import Path
 from typing import Literal
 
 from agent import processes
+from agent.child import Command, Stop, signal_name, spawn
 from agent.framing import Lines
 
 TICK = 0.1  # seconds between looks at the deadline
@@ -29,30 +29,6 @@ READ = 1 << 20
 # What an adapter makes of a line: nothing, "that was the last word", or "this run is to be stopped".
 Reaction = Literal["", "finished", "abort"]
 Why = Literal["", "deadline", "cancelled", "abort", "linger"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stop:
-    """A polite signal, and how long it may take. `group`: to all of the process group."""
-
-    signal: signal.Signals
-    seconds: float
-    group: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Command:
-    """`piped` are secrets that the child reads from a file descriptor: variable name -> value."""
-
-    argv: tuple[str, ...]
-    env: Mapping[str, str] = field(repr=False)
-    cwd: Path
-    stdout: Path
-    stderr: Path
-    stops: tuple[Stop, ...]
-    mark: str
-    stdin: Path | None = None
-    piped: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +65,7 @@ def supervise(
     """Raises OSError when the command cannot be started at all."""
     with command.stdout.open("wb", 0) as out, command.stderr.open("wb", 0) as err:
         oom_before = processes.oom_kills()
-        child = _spawn(command)
+        child = spawn(command)
         watch = _Watch(command, limits, on_line, clock, child, {child.stdout: out, child.stderr: err})
         try:
             watch.until_exit()
@@ -98,7 +74,7 @@ def supervise(
     code = child.returncode
     return Ending(
         exit_code=code if code is not None and code >= 0 else None,
-        signal=_signal_name(code),
+        signal=signal_name(code),
         why=watch.why,
         finished=watch.finished,
         dropped_lines=watch.lines.dropped,
@@ -229,46 +205,6 @@ class _Watch:
                 self.finished = True
                 self._linger_until = self.clock() + self.limits.linger
             self._aborting = self._aborting or reaction == "abort"
-
-
-def _spawn(command: Command) -> subprocess.Popen[bytes]:
-    """In a session of its own, with just the environment and the descriptors it is to have."""
-    with contextlib.ExitStack() as opened:
-        ends = {name: _filled_pipe(value) for name, value in command.piped.items()}
-        for end in ends.values():
-            opened.callback(os.close, end)
-        stdin = opened.enter_context(command.stdin.open("rb")) if command.stdin else subprocess.DEVNULL
-        return subprocess.Popen(
-            command.argv,
-            env={**command.env, **{name: str(end) for name, end in ends.items()}},
-            cwd=command.cwd,
-            stdin=stdin,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            pass_fds=tuple(ends.values()),
-            start_new_session=True,
-            bufsize=0,
-        )
-
-
-def _filled_pipe(value: str) -> int:
-    """The end to read `value` from, once. A pipe holds 4 KiB at least on Linux: writing cannot block."""
-    content = value.encode()
-    if len(content) > 4096:
-        raise OSError("a secret over 4,096 bytes does not fit into a pipe")
-    reading, writing = os.pipe()
-    os.write(writing, content)
-    os.close(writing)
-    return reading
-
-
-def _signal_name(code: int | None) -> str | None:
-    if code is None or code >= 0:
-        return None
-    try:
-        return signal.Signals(-code).name
-    except ValueError:
-        return f"SIG{-code}"
 
 
 def _memory_ran_out(code: int | None, by_us: bool, before: int | None) -> bool:

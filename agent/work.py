@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from agent import clis, environment, outcome, secrets
+from agent.child import Command
 from agent.clis import Assignment, mcp
 from agent.contract import McpServer, encode
 from agent.events import Ended
@@ -17,7 +18,7 @@ from agent.listener import Listener
 from agent.outcome import Verdict
 from agent.progress import Progress
 from agent.running import Account, Outside, Run
-from agent.supervise import Command, Ending, Limits, supervise
+from agent.supervise import Ending, Limits, supervise
 from agent.tail import last_line, tail
 
 DIAGNOSED = 64 << 10  # bytes of standard error

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from agent.child import Stop
 from agent.contract import Definition, McpServer
 from agent.events import Event
 from agent.layout import Layout
-from agent.supervise import Stop
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,10 +12,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from agent.child import Stop
 from agent.clis import Assignment, Launch, mcp
 from agent.contract import McpServer, ServerStatus, Usage
 from agent.events import Began, Called, Ended, Event, Noticed, Returned, Said
-from agent.supervise import Stop
 
 RETRIES = 3  # the default retries a 500 or a 401 for minutes; 3 is some seconds
 MCP_START = 30  # seconds for a server to answer

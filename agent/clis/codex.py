@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import agent
+from agent.child import Stop
 from agent.clis import Assignment, Launch, mcp
 from agent.contract import McpServer, ServerStatus, Usage
 from agent.events import Began, Called, Ended, Event, Noticed, Returned, Said
-from agent.supervise import Stop
 
 KEY = "CODEX_API_KEY"  # the only variable `codex exec` takes a key from
 PROVIDER = "lambdactl"

@@ -6,9 +6,9 @@ import signal
 from collections.abc import Iterable
 from pathlib import Path
 
+from agent.child import Stop
 from agent.clis import Assignment, Launch
 from agent.events import Event, Said
-from agent.supervise import Stop
 
 
 class ShellCommand:

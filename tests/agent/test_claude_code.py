@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from typing import Any
 
 import pytest
 
+from tests.agent import lambdaish
 from tests.agent.bench import Bench, Done, alive, definition
 from tests.support.model import KEY
 
@@ -16,6 +18,7 @@ MCP_TOKEN = "token-of-an-mcp-server"
 
 
 def run(clis: Bench, *steps: dict[str, Any], key: str = KEY, timeout: float = 60, **changes: Any) -> Done:
+    prefix = changes.pop("prefix", ())
     agent = {
         "type": "claude-code",
         "version": "2.1.240",
@@ -26,7 +29,9 @@ def run(clis: Bench, *steps: dict[str, Any], key: str = KEY, timeout: float = 60
     }
     secrets = {"ANTHROPIC_API_KEY": "/demo/key", "MCP_TOKEN": "/demo/mcp"}
     document = definition(agent, secrets=secrets, **changes)
-    return clis.run(document, timeout=timeout, secrets={"ANTHROPIC_API_KEY": key, "MCP_TOKEN": MCP_TOKEN})
+    return clis.run(
+        document, timeout=timeout, secrets={"ANTHROPIC_API_KEY": key, "MCP_TOKEN": MCP_TOKEN}, prefix=prefix
+    )
 
 
 def test_tools_a_server_and_all_that_is_left(clis: Bench) -> None:
@@ -121,3 +126,12 @@ def test_the_deadline_in_a_long_tool_call(clis: Bench) -> None:
     assert [name for name in done.files() if name.startswith("transcript/")]
     assert not alive("sleep 7101")
     assert not alive("sleep 7102")
+
+
+def test_its_shell_works_where_lambda_denies_prctl(clis: Bench) -> None:
+    prefix = (sys.executable, lambdaish.__file__)
+    script = "echo made > made.txt; echo it works"
+    done = run(clis, {"bash": script}, {"say": "{result}"}, artifacts=["*.txt"], prefix=prefix)
+    assert done.result["outcome"] == "succeeded"
+    assert "it works" in done.result["output"]
+    assert done.text("artifacts/made.txt") == "made\n"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from typing import Any
 
 import pytest
 
+from tests.agent import lambdaish
 from tests.agent.bench import Bench, Done, alive, definition
 from tests.support.model import KEY
 
@@ -16,6 +18,7 @@ MCP_TOKEN = "token-of-an-mcp-server"
 
 
 def run(clis: Bench, *steps: dict[str, Any], key: str = KEY, timeout: float = 60, **changes: Any) -> Done:
+    prefix = changes.pop("prefix", ())
     agent = {
         "type": "codex",
         "version": "0.169.0",
@@ -25,7 +28,9 @@ def run(clis: Bench, *steps: dict[str, Any], key: str = KEY, timeout: float = 60
         **changes.pop("agent", {}),
     }
     document = definition(agent, secrets={"OPENAI_API_KEY": "/demo/key", "MCP_TOKEN": "/demo/mcp"}, **changes)
-    return clis.run(document, timeout=timeout, secrets={"OPENAI_API_KEY": key, "MCP_TOKEN": MCP_TOKEN})
+    return clis.run(
+        document, timeout=timeout, secrets={"OPENAI_API_KEY": key, "MCP_TOKEN": MCP_TOKEN}, prefix=prefix
+    )
 
 
 @pytest.mark.parametrize("model", ["unknown-model", "gpt-5.5"])
@@ -116,3 +121,12 @@ def test_the_deadline_in_a_long_tool_call(clis: Bench) -> None:
     assert [name for name in done.files() if name.startswith("transcript/")]
     assert not alive("sleep 7201")
     assert not alive("sleep 7202")
+
+
+def test_its_shell_works_where_lambda_denies_prctl(clis: Bench) -> None:
+    prefix = (sys.executable, lambdaish.__file__)
+    script = "echo made > made.txt; echo it works"
+    done = run(clis, {"bash": script}, {"say": "{result}"}, artifacts=["*.txt"], prefix=prefix)
+    assert done.result["outcome"] == "succeeded"
+    assert "it works" in done.result["output"]
+    assert done.text("artifacts/made.txt") == "made\n"

@@ -16,11 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent import processes
+from agent.child import Command, Stop
 from agent.deadline import Deadline
 from agent.events import Ended
 from agent.framing import Lines
 from agent.outcome import Verdict, decide
-from agent.supervise import Command, Ending, Limits, Reaction, Stop, supervise
+from agent.supervise import Ending, Limits, Reaction, supervise
 
 
 def command(folder: Path, script: str, **changes: Any) -> Command:
