@@ -6,7 +6,6 @@ An image whose fingerprint is in the registry is never built again, on whatever 
 from __future__ import annotations
 
 import base64
-import json
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,7 +13,14 @@ from pathlib import Path
 
 from lambdactl.aws import Aws
 from lambdactl.container import Engine
-from lambdactl.image.build import build, find_local, local_ref, manifest_of
+from lambdactl.image.build import (
+    DOCKER_MANIFEST,
+    build,
+    find_local,
+    local_ref,
+    manifest_of,
+    stand_in_manifest,
+)
 from lambdactl.image.context import Context
 from lambdactl.image.oci import Credentials
 from lambdactl.image.push import push
@@ -95,7 +101,7 @@ class SandboxPublisher:
         parameters = {
             "repositoryName": self.site.repository,
             "imageManifest": manifest.decode(),
-            "imageManifestMediaType": json.loads(manifest)["mediaType"],
+            "imageManifestMediaType": DOCKER_MANIFEST,
             "imageTag": fingerprint,
         }
         answer = self.aws.call("ecr", "PutImage", parameters)
@@ -104,7 +110,7 @@ class SandboxPublisher:
     def _made(self, context: Context) -> bytes:
         if isinstance(self.local, Trees):
             self.local.tree(context)
-            return _imageless(context.fingerprint)
+            return stand_in_manifest(f"sha256:{context.fingerprint}")
         ref = self.local.image(context)
         self.local.engine.call("tag", ref, f"{self.site.repository_uri}:{context.fingerprint}")
         return manifest_of(self.local.engine, ref)
@@ -115,17 +121,3 @@ def ecr_credentials(aws: Aws) -> Credentials:
     data = aws.call("ecr", "GetAuthorizationToken", {})["authorizationData"][0]
     user, _, password = base64.b64decode(data["authorizationToken"]).decode().partition(":")
     return Credentials(user, password)
-
-
-def _imageless(fingerprint: str) -> bytes:
-    manifest = {
-        "schemaVersion": 2,
-        "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
-        "config": {
-            "mediaType": "application/vnd.docker.container.image.v1+json",
-            "size": 0,
-            "digest": f"sha256:{fingerprint}",
-        },
-        "layers": [],
-    }
-    return json.dumps(manifest, sort_keys=True).encode()

@@ -10,7 +10,7 @@ import os
 import re
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ ImageId = str  # sha256:...
 PLATFORMS: dict[Architecture, str] = {"x86_64": "linux/amd64", "arm64": "linux/arm64"}
 
 # Uncompressed, all layers together. (Lambda quotas, "Container image code package size")
+DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 SIZE_MAX = 10 * 1024**3
 
 
@@ -64,22 +65,27 @@ def inspect(engine: Engine, ref: str) -> dict[str, Any]:
 
 
 def manifest_of(engine: Engine, ref: str) -> bytes:
-    """A manifest that stands for an image that is pushed nowhere (the sandbox records it).
+    """The stand-in manifest of an image of this engine."""
+    image = inspect(engine, ref)
+    return stand_in_manifest(_with_algorithm(image["Id"]), image["RootFS"]["Layers"])
+
+
+def stand_in_manifest(config: str, layers: Sequence[str] = ()) -> bytes:
+    """A manifest for an image that is pushed nowhere (the sandbox records it).
 
     The real one lists compressed layers, which only a push makes; this one lists the same layers by
     the digests of their content, so that equal images have equal manifests. Sizes are not known: 0.
     """
-    image = inspect(engine, ref)
     layer = {"mediaType": "application/vnd.docker.image.rootfs.diff.tar.gzip", "size": 0}
     manifest = {
         "schemaVersion": 2,
-        "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
+        "mediaType": DOCKER_MANIFEST,
         "config": {
             "mediaType": "application/vnd.docker.container.image.v1+json",
             "size": 0,
-            "digest": _with_algorithm(image["Id"]),
+            "digest": config,
         },
-        "layers": [{**layer, "digest": digest} for digest in image["RootFS"]["Layers"]],
+        "layers": [{**layer, "digest": digest} for digest in layers],
     }
     return json.dumps(manifest, separators=(",", ":")).encode()
 
