@@ -96,13 +96,11 @@ class _Watch:
         child: subprocess.Popen[bytes],
         spools: Mapping[object, RawIOBase],
     ) -> None:
-        self.command, self.limits, self.on_line, self.clock, self.child = (
-            command,
-            limits,
-            on_line,
-            clock,
-            child,
-        )
+        self.command = command
+        self.limits = limits
+        self.on_line = on_line
+        self.clock = clock
+        self.child = child
         self.lines = Lines()
         self.why: Why = ""
         self.finished = False
@@ -131,7 +129,8 @@ class _Watch:
         if self.limits.alone:
             ancestors.add(os.getpid())
         left = processes.kill(self.command.mark, ancestors, clock=self.clock)
-        self.child.wait()
+        with contextlib.suppress(subprocess.TimeoutExpired):  # stuck in the kernel: no signal reaches it
+            self.child.wait(DRAIN)
         if self.limits.alone:
             processes.reap()
         until = self.clock() + DRAIN

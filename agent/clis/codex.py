@@ -180,9 +180,9 @@ class Codex:
     def _called(self, item: Mapping[str, Any]) -> Iterable[Event]:
         match item.get("type"):
             case "mcp_tool_call":
-                return (
-                    Called(tool=f"{item.get('server')}.{item.get('tool')}", arguments=item.get("arguments")),
-                )
+                server, tool = item.get("server"), item.get("tool")
+                name = "shell" if server == self._shell_name else f"mcp__{server}__{tool}"
+                return (Called(tool=name, arguments=item.get("arguments")),)
             case "command_execution":
                 return (Called(tool="command", arguments=str(item.get("command"))),)
             case "web_search":

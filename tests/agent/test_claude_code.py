@@ -84,7 +84,8 @@ def test_tools_a_server_and_all_that_is_left(clis: Bench) -> None:
 def test_a_model_that_does_not_answer(
     clis: Bench, steps: list[dict[str, Any]], key: str, reason: str
 ) -> None:
-    done = run(clis, *steps, key=key)
+    once = {"env": {"CLAUDE_CODE_MAX_RETRIES": "1"}}  # the manifest's env goes over ours
+    done = run(clis, *steps, key=key, agent=once)
     assert done.result["outcome"] == "failed"
     assert reason in done.result["reason"]
     assert "events/000001.jsonl" in done.files()

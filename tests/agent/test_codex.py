@@ -59,6 +59,9 @@ def test_tools_a_server_and_all_that_is_left(clis: Bench, model: str) -> None:
     assert {name.split("/")[0] for name in done.files()} == {
         "artifacts", "events", "mcp", "request.json", "result.json", "stderr", "transcript",
     }  # fmt: skip
+    assert [line["name"] for line in done.lines if line["type"] == "agent.tool"] == [
+        "shell", "mcp__everything__get-env", "mcp__everything__get-sum",
+    ]  # fmt: skip
     events = done.text("events/000001.jsonl")
     assert "GREETING=hi" in events
     assert '\\"TOKEN\\": \\"***MCP_TOKEN***\\"' in events

@@ -36,19 +36,27 @@ def client(service: str, url: str) -> Any:
     return boto3.client(service, endpoint_url=url, config=config, **CREDENTIALS)
 
 
+@pytest.fixture(params=["moto", "ministack"])
+def aws(request: pytest.FixtureRequest) -> str:
+    """The URL of an emulator; they are wrong in different places."""
+    return str(request.getfixturevalue(f"{request.param}_server"))
+
+
 @pytest.fixture
-def bucket(moto_server: str) -> str:
+def bucket(aws: str) -> str:
     name = f"agent-{os.urandom(4).hex()}"
-    client("s3", moto_server).create_bucket(Bucket=name)
+    client("s3", aws).create_bucket(Bucket=name)
     return name
 
 
-@pytest.fixture(params=["folder", "bucket"])
+@pytest.fixture(params=["folder", "moto", "ministack"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     if request.param == "folder":
         return Folder(tmp_path / "run")
-    url = request.getfixturevalue("moto_server")
-    return Bucket(request.getfixturevalue("bucket"), client("s3", url))
+    s3 = client("s3", request.getfixturevalue(f"{request.param}_server"))
+    name = f"agent-{os.urandom(4).hex()}"
+    s3.create_bucket(Bucket=name)
+    return Bucket(name, s3)
 
 
 def test_what_is_put_can_be_got(store: Store, tmp_path: Path) -> None:
@@ -153,8 +161,8 @@ def in_the_cloud(url: str, bucket: str, key: str) -> dict[str, str]:
     }
 
 
-def test_a_whole_run_with_s3_and_ssm(bench: Bench, moto_server: str, bucket: str) -> None:
-    s3, ssm = client("s3", moto_server), client("ssm", moto_server)
+def test_a_whole_run_with_s3_and_ssm(bench: Bench, aws: str, bucket: str) -> None:
+    s3, ssm = client("s3", aws), client("ssm", aws)
     names = {f"SECRET_{number}": f"/{bucket}/{number}" for number in range(12)}
     for number, parameter in enumerate(names.values()):
         ssm.put_parameter(Name=parameter, Value=f"value-of-{number}-", Type="SecureString")
@@ -167,7 +175,7 @@ def test_a_whole_run_with_s3_and_ssm(bench: Bench, moto_server: str, bucket: str
     )
     key = f".lambdactl/demo/main/jobs/triage/{bench.store(document).name}"
     s3.put_object(Bucket=bucket, Key=key, Body=canonical(document))
-    environment = in_the_cloud(moto_server, bucket, key)
+    environment = in_the_cloud(aws, bucket, key)
     done = bench.finish(bench.spawn(document, env=environment, ssm=True), {"version": 1, "runId": RUN_ID})
     assert (done.exit_code, done.response["outcome"]) == (0, "succeeded")
     assert done.response["result"] == f"triage/{RUN_ID}/result.json"
@@ -183,14 +191,12 @@ def test_a_whole_run_with_s3_and_ssm(bench: Bench, moto_server: str, bucket: str
     assert not done.folder.exists()
 
 
-def test_a_parameter_that_does_not_exist_is_a_stored_failure(
-    bench: Bench, moto_server: str, bucket: str
-) -> None:
-    s3 = client("s3", moto_server)
+def test_a_parameter_that_does_not_exist_is_a_stored_failure(bench: Bench, aws: str, bucket: str) -> None:
+    s3 = client("s3", aws)
     document = definition({"command": ["true"]}, secrets={"TOKEN": "/not/there"})
     key = bench.store(document).name
     s3.put_object(Bucket=bucket, Key=key, Body=canonical(document))
-    child = bench.spawn(document, env=in_the_cloud(moto_server, bucket, key), ssm=True)
+    child = bench.spawn(document, env=in_the_cloud(aws, bucket, key), ssm=True)
     done = bench.finish(child)
     result = json.loads(s3.get_object(Bucket=bucket, Key=done.response["result"])["Body"].read())
     assert (result["outcome"], result["reason"]) == (
