@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
 from lambdactl.deployment import Deployment, Deployments
@@ -27,6 +27,7 @@ OWNER = "LAMBDACTL_OWNER"  # the ownership mark that bulk reads show
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Function(Resource):
     kind: ClassVar[str] = "function"
+    frozen_fields: ClassVar[frozenset[str]] = frozenset({"broken"})
 
     function_name: str
     arn: str
@@ -45,6 +46,7 @@ class Function(Resource):
     retries: int | None
     max_event_age: int | None
     concurrency: int | None
+    broken: str = ""  # why its creation failed: Lambda never mends such a function, nor updates it
     job_needs: tuple[Address, ...] = field(default=(), compare=False, repr=False)
 
     @classmethod
@@ -77,12 +79,7 @@ class Function(Resource):
             retries=job.retries,
             max_event_age=job.max_event_age,
             concurrency=job.concurrency,
-            job_needs=(
-                Address("role", job.name),
-                Address("log_group", job.name),
-                Address("definition", job.name),
-                Address("image", each.image),
-            ),
+            job_needs=_needs(job.name, each.image),
         )
 
     @classmethod
@@ -94,7 +91,7 @@ class Function(Resource):
         def one(answer: Mapping[str, Any]) -> Resource | None:
             job = look.site.job_of(answer["FunctionName"])
             wanted = look.wanted.get(Address("function", job)) if job else None
-            if job is None or (wanted is None and not _owned(look.site, answer)):
+            if job is None or (wanted is None and not owned(look.site, answer)):
                 return None
             stamp = stamps.get(look.site.role(job), {}).get(roles.STAMP_TAG)
             if isinstance(wanted, Function) and wanted.stamp == stamp:
@@ -116,14 +113,15 @@ class Function(Resource):
     ) -> Self:
         name = answer["FunctionName"]
         digest = f"sha256:{answer['CodeSha256']}" if answer.get("CodeSha256") else ""
+        image = tags_by_digest.get(digest, digest)
         logging = answer.get("LoggingConfig", {})
         return cls(
             name=job,
-            owned=_owned(site, answer),
+            owned=owned(site, answer),
             function_name=name,
             arn=site.function_arn(job),
             description=answer.get("Description", ""),
-            image=tags_by_digest.get(digest, digest),
+            image=image,
             role=answer["Role"],
             role_name=site.role(job),
             timeout=answer["Timeout"],
@@ -133,7 +131,7 @@ class Function(Resource):
             environment=_variables(answer),
             log_format=logging.get("LogFormat", "Text"),
             log_group=logging.get("LogGroup", f"/aws/lambda/{name}"),
-            job_needs=(Address("role", job), Address("log_group", job), Address("definition", job)),
+            job_needs=_needs(job, image),
             **unlisted,
         )
 
@@ -168,7 +166,7 @@ class Function(Resource):
         if (found.image, found.architecture) != (self.image, self.architecture):
             yield self._call(
                 "UpdateFunctionCode",
-                before=self._settled(),
+                before=self._idle(),
                 wait=self._settled(),
                 ImageUri=ImageRef(self.image),
                 Architectures=[self.architecture],
@@ -176,7 +174,7 @@ class Function(Resource):
         if found._configuration() != self._configuration():
             yield self._call(
                 "UpdateFunctionConfiguration",
-                before=self._settled(),
+                before=self._idle(),
                 wait=self._settled(),
                 **self._configuration(),
             )
@@ -230,6 +228,10 @@ class Function(Resource):
             reason="Configuration.StateReason",
         )
 
+    def _idle(self) -> Wait:
+        # Failed is fine here: the update before this one did, and this one is to mend it.
+        return replace(self._settled(), failed=frozenset())
+
     def _call(
         self,
         operation: str,
@@ -249,12 +251,18 @@ class Function(Resource):
         )
 
 
+def _needs(job: str, image: str) -> tuple[Address, ...]:
+    kinds = ("role", "log_group", "definition")
+    return (*(Address(kind, job) for kind in kinds), Address("image", image))
+
+
 def _variables(answer: Mapping[str, Any]) -> Mapping[str, str]:
     variables: Mapping[str, str] = answer.get("Environment", {}).get("Variables", {})
     return variables
 
 
-def _owned(site: Site, answer: Mapping[str, Any]) -> bool:
+def owned(site: Site, answer: Mapping[str, Any]) -> bool:
+    """Whether a function, as ListFunctions shows it, carries our mark."""
     return _variables(answer).get(OWNER) == f"{site.project}/{site.environment}"
 
 
@@ -272,10 +280,12 @@ def _read_unlisted(look: Look, answer: Mapping[str, Any], wanted: Resource | Non
     if wanted is None:  # to be removed: what it was set to does not matter
         return {"tags": {}, "retries": None, "max_event_age": None, "concurrency": None}
     whole = look.aws.read("lambda", "GetFunction", FunctionName=name)
+    state = whole["Configuration"]
     invoke = look.aws.maybe("lambda", "GetFunctionEventInvokeConfig", FunctionName=name) or {}
     return {
         "tags": unpaired(pairs(whole.get("Tags", {}))),
         "retries": invoke.get("MaximumRetryAttempts"),
         "max_event_age": invoke.get("MaximumEventAgeInSeconds"),
         "concurrency": whole.get("Concurrency", {}).get("ReservedConcurrentExecutions"),
+        "broken": state.get("StateReason", "unknown") if state.get("State") == "Failed" else "",
     }

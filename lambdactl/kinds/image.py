@@ -43,7 +43,8 @@ class Image(Resource):
     def delete(self) -> Iterator[Effect]:
         ids = [{"imageTag": self.name}]
         parameters = {"repositoryName": self.repository, "imageIds": ids}
-        yield Call(service="ecr", operation="BatchDeleteImage", parameters=parameters)
+        gone = frozenset({"RepositoryNotFoundException"})
+        yield Call(service="ecr", operation="BatchDeleteImage", parameters=parameters, tolerate=gone)
 
 
 def digests(aws: Aws, site: Site) -> dict[str, str] | None:

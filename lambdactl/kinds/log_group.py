@@ -12,6 +12,7 @@ from typing import ClassVar, Self
 
 from lambdactl.deployment import Deployments
 from lambdactl.engine import Call, Effect, Resource
+from lambdactl.kinds.function import owned
 from lambdactl.kinds.look import Look
 
 _FOLDER = "/aws/lambda/"
@@ -33,12 +34,20 @@ class LogGroup(Resource):
 
     @classmethod
     def read(cls, look: Look) -> Iterable[Resource]:
+        foreign = {
+            look.site.job_of(each["FunctionName"]) for each in look.functions if not owned(look.site, each)
+        }
         prefix = f"{_FOLDER}{look.site.stem}"
         for group in look.aws.pages("logs", "DescribeLogGroups", "logGroups", logGroupNamePrefix=prefix):
             job = look.site.job_of(group["logGroupName"].removeprefix(_FOLDER))
             if job:
                 retention = group.get("retentionInDays")
-                yield cls(name=job, group=group["logGroupName"], retention_days=retention)
+                yield cls(
+                    name=job,
+                    owned=job not in foreign,
+                    group=group["logGroupName"],
+                    retention_days=retention,
+                )
 
     def create(self) -> Iterator[Effect]:
         yield Call(
@@ -53,7 +62,12 @@ class LogGroup(Resource):
         yield from self._retention()
 
     def delete(self) -> Iterator[Effect]:
-        yield Call(service="logs", operation="DeleteLogGroup", parameters={"logGroupName": self.group})
+        yield Call(
+            service="logs",
+            operation="DeleteLogGroup",
+            parameters={"logGroupName": self.group},
+            tolerate=frozenset({"ResourceNotFoundException"}),
+        )
 
     def _retention(self) -> Iterator[Effect]:
         parameters = {"logGroupName": self.group, "retentionInDays": self.retention_days}

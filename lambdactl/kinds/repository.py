@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 from lambdactl.deployment import Deployments
@@ -20,6 +20,7 @@ from lambdactl.site import Site
 from lambdactl.tags import pairs, unpaired
 
 PULL_SID = "LambdaECRImageRetrievalPolicy"  # Lambda's own name for it, so that the two are one
+_GONE = frozenset({"RepositoryNotFoundException"})  # to a deletion: it is so already
 LIFECYCLE = {
     "rules": [
         {
@@ -47,6 +48,7 @@ class Repository(Resource):
     pull_policy: Mapping[str, Any]
     lifecycle: Mapping[str, Any]
     tag_mutability: str = "IMMUTABLE"
+    others: tuple[Mapping[str, Any], ...] = field(default=(), compare=False)  # statements that are not ours
 
     @classmethod
     def wanted(cls, deployments: Deployments) -> Iterable[Self]:
@@ -68,13 +70,16 @@ class Repository(Resource):
         arn = answer["repositories"][0]["repositoryArn"]
         tags = unpaired(look.aws.read("ecr", "ListTagsForResource", resourceArn=arn)["tags"])
         policy = look.aws.maybe("ecr", "GetRepositoryPolicy", repositoryName=site.repository)
+        statements = normal(policy["policyText"])["Statement"] if policy else []
         lifecycle = look.aws.maybe("ecr", "GetLifecyclePolicy", repositoryName=site.repository)
         yield cls(
             name=site.repository,
             arn=site.repository_arn,
             owned=site.owner_tags.items() <= tags.items(),
             tags={key: tags[key] for key in tags if key in site.owner_tags},
-            pull_policy=_our_statement(policy["policyText"] if policy else ""),
+            # Ours is told by its Sid: others may have added their own.
+            pull_policy=next((each for each in statements if each.get("Sid") == PULL_SID), {}),
+            others=tuple(each for each in statements if each.get("Sid") != PULL_SID),
             lifecycle=json.loads(lifecycle["lifecyclePolicyText"]) if lifecycle else {},
             tag_mutability=answer["repositories"][0]["imageTagMutability"],
         )
@@ -89,7 +94,7 @@ class Repository(Resource):
                 "tags": pairs(self.tags),
             },
         )
-        yield from self._settings()
+        yield from self._settings(())
 
     def update(self, found: Self) -> Iterator[Effect]:
         if found.tag_mutability != self.tag_mutability:
@@ -97,19 +102,22 @@ class Repository(Resource):
         if found.tags != self.tags:
             parameters = {"resourceArn": self.arn, "tags": pairs(self.tags)}
             yield Call(service="ecr", operation="TagResource", parameters=parameters)
-        yield from self._settings()
+        yield from self._settings(found.others)
 
     def delete(self) -> Iterator[Effect]:
-        yield self._call("DeleteRepository", force=True)
+        yield self._call("DeleteRepository", tolerate=_GONE, force=True)
 
-    def _settings(self) -> Iterator[Effect]:
-        policy = {"Version": "2012-10-17", "Statement": [self.pull_policy]}
+    def _settings(self, others: tuple[Mapping[str, Any], ...]) -> Iterator[Effect]:
+        policy = {"Version": "2012-10-17", "Statement": [self.pull_policy, *others]}
         yield self._call("SetRepositoryPolicy", policyText=json.dumps(policy))
         yield self._call("PutLifecyclePolicy", lifecyclePolicyText=json.dumps(self.lifecycle))
 
-    def _call(self, operation: str, **parameters: Any) -> Call:
+    def _call(self, operation: str, *, tolerate: frozenset[str] = frozenset(), **parameters: Any) -> Call:
         return Call(
-            service="ecr", operation=operation, parameters={"repositoryName": self.name, **parameters}
+            service="ecr",
+            operation=operation,
+            parameters={"repositoryName": self.name, **parameters},
+            tolerate=tolerate,
         )
 
 
@@ -123,9 +131,3 @@ def _pull_statement(site: Site) -> dict[str, Any]:
         "Condition": {"StringLike": {"aws:sourceArn": source}},
     }
     return dict(normal({"Statement": statement})["Statement"][0])
-
-
-def _our_statement(text: str) -> Mapping[str, Any]:
-    """Ours among the policy's statements, told by its Sid: others may have added their own."""
-    statements = normal(text)["Statement"] if text else []
-    return next((each for each in statements if each.get("Sid") == PULL_SID), {})

@@ -22,6 +22,7 @@ from lambdactl.tags import pairs, unpaired
 
 POLICY_NAME = "job"
 STAMP_TAG = "lambdactl:stamp"  # written by the kind `stamp`, last of all
+_GONE = frozenset({"NoSuchEntity"})  # to a deletion: it is so already
 TRUST = normal(
     {
         "Version": "2012-10-17",
@@ -89,7 +90,9 @@ class Role(Resource):
             )
 
     def create(self) -> Iterator[Effect]:
-        boundary = {"PermissionsBoundary": self.permissions_boundary} if self.permissions_boundary else {}
+        boundary: dict[str, Any] = (
+            {"PermissionsBoundary": self.permissions_boundary} if self.permissions_boundary else {}
+        )
         yield self._call(
             "CreateRole",
             Path=self.path,
@@ -117,10 +120,10 @@ class Role(Resource):
 
     def delete(self) -> Iterator[Effect]:
         for arn in self.attached:
-            yield self._call("DetachRolePolicy", PolicyArn=arn)
+            yield self._call("DetachRolePolicy", tolerate=_GONE, PolicyArn=arn)
         for name in sorted(self.policies):
-            yield self._call("DeleteRolePolicy", PolicyName=name)
-        yield self._call("DeleteRole")
+            yield self._call("DeleteRolePolicy", tolerate=_GONE, PolicyName=name)
+        yield self._call("DeleteRole", tolerate=_GONE)
 
     def _put_policies(self, found: Mapping[str, Any]) -> Iterator[Effect]:
         for name in sorted(self.policies):
@@ -130,8 +133,13 @@ class Role(Resource):
         for name in sorted(found.keys() - self.policies.keys()):
             yield self._call("DeleteRolePolicy", PolicyName=name)
 
-    def _call(self, operation: str, **parameters: Any) -> Call:
-        return Call(service="iam", operation=operation, parameters={"RoleName": self.role_name, **parameters})
+    def _call(self, operation: str, *, tolerate: frozenset[str] = frozenset(), **parameters: Any) -> Call:
+        return Call(
+            service="iam",
+            operation=operation,
+            parameters={"RoleName": self.role_name, **parameters},
+            tolerate=tolerate,
+        )
 
 
 def details(look: Look) -> list[Mapping[str, Any]]:
