@@ -7,10 +7,9 @@ without, it writes to a volume that is copied out. Never both.
 from __future__ import annotations
 
 import json
-import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,12 +22,15 @@ from lambdactl.kinds.function import OWNER
 from lambdactl.manifest.job import Job
 from lambdactl.ports import address_of
 from lambdactl.project import Line, Project
+from lambdactl.runners.folders import sweep_folders, throwaway
+from lambdactl.runners.owner import Owner
 from lambdactl.runners.protocol import RUN_VOLUME, Invocation, Relay, Response
 from lambdactl.runs import Run
 from lambdactl.site import Site
 
 MADE_UP_KEY = "scripted-model"  # the scripted model takes any key
 PROCESS = "process"
+UNCONFIRMED = "result.unconfirmed.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +55,10 @@ class Ended:
 
 
 class Outlet(Protocol):
-    """Where a run reads its definition and leaves its folder: the bucket, or a volume."""
+    """Where a run reads its definition and leaves its folder: the bucket, or a volume.
+
+    The job's own processes can write to a volume (all in a container are one user), not to the bucket.
+    """
 
     volume: Path | None
 
@@ -71,15 +76,18 @@ def run_local(
     run_id = runs.new_run_id()
     folder = project.root / ".lambdactl" / "runs" / run_id
     site = project.site if options.creds is not Creds.none else project.offline_site
-    outlet: Outlet = _Volume(folder)
-    if options.creds is not Creds.none:
-        outlet = _Bucket(project, job, run_id, note)
-    environment = {
-        **_environment(project, job, site, options, note),
-        **outlet.prepare(project.definition(job, site)),
-    }
-    invoke, image = _runner(project, job, options, note)
-    with _relays(project, options, outlet) as relays:
+    with ExitStack() as stack:
+        outlet: Outlet
+        if options.creds is Creds.none:
+            outlet = stack.enter_context(_volume(folder))
+        else:
+            outlet = _Bucket(project, job, run_id, note)
+        environment = {
+            **_environment(project, job, site, options, note),
+            **outlet.prepare(project.definition(job, site)),
+        }
+        invoke, image = _runner(project, job, options, note)
+        relays = stack.enter_context(_relays(project, options, outlet))
         invocation = Invocation(
             image=image,
             function_name=site.function(job.name),
@@ -95,21 +103,36 @@ def run_local(
             relays=relays,
         )
         response = invoke(invocation, on_line, stop)
-    outlet.fetch(folder)
-    return Ended(run=_outcome(folder, run_id, job, response), folder=folder, response=response)
+        outlet.fetch(folder)
+    run = _outcome(folder, run_id, job, response, outlet)
+    return Ended(run=run, folder=folder, response=response)
 
 
-def _outcome(folder: Path, run_id: str, job: Job, response: Response) -> Run:
-    result = folder / "result.json"
-    if result.exists():
-        return runs.ended(json.loads(result.read_text(encoding="utf-8")), str(folder))
+def _outcome(folder: Path, run_id: str, job: Job, response: Response, outlet: Outlet) -> Run:
+    file = folder / "result.json"
+    result, answer = _object(file.read_bytes() if file.is_file() else b""), _object(response.payload)
+    if result and (outlet.volume is None or _vouches(response, answer, result, run_id)):
+        return runs.ended(result, str(folder))
+    reason = str(answer.get("errorMessage") or "no result was written")
+    if outlet.volume and (file.exists() or file.is_symlink()):
+        file.rename(folder / UNCONFIRMED)
+        reason += f"; its result.json is not the supervisor's, see {UNCONFIRMED}"
+    return Run(id=run_id, job=job.name, folder=str(folder), state="lost", reason=reason)
+
+
+def _vouches(response: Response, answer: Mapping[str, Any], result: Mapping[str, Any], run_id: str) -> bool:
+    """Whether the supervisor itself says what the result in the volume says: only it gets to answer."""
+    said = (answer.get("runId"), answer.get("outcome"))
+    return not response.function_error and said == (run_id, result.get("outcome")) and None not in said
+
+
+def _object(content: bytes) -> dict[str, Any]:
+    """A JSON object; {} for anything else."""
     try:
-        reason = json.loads(response.payload).get("errorMessage", "")
-    except (ValueError, AttributeError):
-        reason = ""
-    return Run(
-        id=run_id, job=job.name, folder=str(folder), state="lost", reason=reason or "no result was written"
-    )
+        found = json.loads(content)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 # -- what the job finds in its environment ------------------------------------------------------------
@@ -159,23 +182,40 @@ def _relays(project: Project, options: Options, outlet: Outlet) -> Iterator[tupl
 # -- where the run leaves its folder ------------------------------------------------------------------
 
 
+@contextmanager
+def _volume(folder: Path) -> Iterator[_Volume]:
+    """What came home is the run's folder, however the run ended; what a dead lambdactl left goes."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    sweep_folders(folder.parent)
+    with throwaway(Owner.this().new_name(), folder.parent) as place:
+        outlet = _Volume(place)
+        try:
+            yield outlet
+        finally:
+            if any(outlet.out.iterdir() if outlet.out.is_dir() else ()):
+                outlet.fetch(folder)
+
+
 class _Volume:
     """Without AWS: a folder that becomes the volume at /mnt/run and comes back from it."""
 
-    def __init__(self, folder: Path) -> None:
-        self.volume: Path | None = folder.with_name(f"{folder.name}.volume")
+    def __init__(self, place: Path) -> None:
+        self.volume: Path | None = place
+        self.out = place / "out"
 
     def prepare(self, document: Mapping[str, Any]) -> dict[str, str]:
         assert self.volume is not None
-        (self.volume / "out").mkdir(parents=True)
+        self.out.mkdir()
         name = f"{digest(document)}.json"
         (self.volume / name).write_bytes(canonical(document))
         return {"LAMBDACTL_RUN_DIR": RUN_VOLUME, "LAMBDACTL_DEFINITION": f"{RUN_VOLUME}/{name}"}
 
     def fetch(self, folder: Path) -> None:
-        assert self.volume is not None
-        (self.volume / "out").rename(folder)
-        shutil.rmtree(self.volume)
+        """The job may have removed it, or put something else in its place."""
+        if self.out.is_dir() and not self.out.is_symlink():
+            self.out.rename(folder)
+        else:
+            folder.mkdir()
 
 
 class _Bucket:

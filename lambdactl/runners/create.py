@@ -15,6 +15,7 @@ from typing import Any
 from lambdactl.container import Engine
 from lambdactl.errors import RunError
 from lambdactl.manifest.job import Architecture
+from lambdactl.runners.owner import PATIENCE
 from lambdactl.runners.protocol import RUN_VOLUME, Invocation
 
 UID, GID = 993, 990
@@ -53,7 +54,7 @@ class Place:
 
 def read_image(engine: Engine, invocation: Invocation) -> Image:
     """RunError when the engine does not have it, or it is for another architecture."""
-    done = engine.call("image", "inspect", invocation.image, check=False)
+    done = engine.call("image", "inspect", invocation.image, check=False, timeout=PATIENCE)
     if done.returncode:
         raise RunError(f"{engine.name} has no image {invocation.image}", hint="`lambdactl build` makes it")
     image = _image(json.loads(done.stdout)[0])

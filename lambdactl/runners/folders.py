@@ -13,15 +13,15 @@ from lambdactl.runners.trees import kill_marked
 
 
 @contextmanager
-def throwaway(name: str) -> Iterator[Path]:
-    """Only this user may enter it. `name` is one of `Owner.new_name`."""
-    with tempfile.TemporaryDirectory(prefix=f"{name}-", ignore_cleanup_errors=True) as folder:
+def throwaway(name: str, parent: Path | None = None) -> Iterator[Path]:
+    """Only this user may enter it. `name` is one of `Owner.new_name`; `parent` else the temporary files'."""
+    with tempfile.TemporaryDirectory(prefix=f"{name}-", dir=parent, ignore_cleanup_errors=True) as folder:
         yield Path(folder).resolve()
 
 
-def sweep_folders() -> None:
+def sweep_folders(parent: Path | None = None) -> None:
     """Remove those of dead owners, with the processes that still run there (runs without a container)."""
-    for folder in Path(tempfile.gettempdir()).resolve().glob(f"{PREFIX}-*"):
+    for folder in (parent or Path(tempfile.gettempdir())).resolve().glob(f"{PREFIX}-*"):
         owner = Owner.of(folder.name)
         if owner and owner.is_gone():
             kill_marked(str(folder))

@@ -68,7 +68,9 @@ def sweep(engine: Engine) -> list[str]:
         found = engine.call(*listing, "--filter", f"name={PREFIX}-", timeout=PATIENCE, check=False)
         for name in found.stdout.decode(errors="replace").split():
             owner = Owner.of(name)
-            if owner and owner.is_gone() and engine.call(*removal, name, check=False).returncode == 0:
+            if not (owner and owner.is_gone()):
+                continue
+            if engine.call(*removal, name, timeout=PATIENCE, check=False).returncode == 0:
                 removed.append(name)
     return removed
 

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from lambdactl.container import Engine, last_words
 from lambdactl.errors import RunError
 from lambdactl.runners.create import GID, UID
 from lambdactl.runners.protocol import RUN_VOLUME
+
+# What comes home at most, of a volume that a job may fill as it likes. The agent itself stores half of it.
+MOST_BYTES = 4 << 30
+MOST_FILES = 10_000
+SECONDS = 600.0  # for one copy, either way
+NAMED = 10  # files left behind that are named
 
 
 def put(engine: Engine, container: str, folder: Path) -> None:
@@ -29,13 +39,19 @@ def put(engine: Engine, container: str, folder: Path) -> None:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
         )
-        _, words = process.communicate()
+        with _ended_after(process, SECONDS):
+            _, words = process.communicate()
     if process.returncode:
         raise RunError("the run folder could not be put into the container", why=last_words(words))
 
 
 def fetch(engine: Engine, container: str, folder: Path, note: Callable[[str], None]) -> None:
-    """Out of a container that has ended. Only files and folders: a link may point anywhere."""
+    """Out of a container that has ended, in place of what `folder` held.
+
+    All of it was made by the job: only files and folders come out (a link may point anywhere), and only
+    so many.
+    """
+    _empty(folder)
     process = engine.spawn(
         "cp",
         f"{container}:{RUN_VOLUME}/.",
@@ -47,17 +63,39 @@ def fetch(engine: Engine, container: str, folder: Path, note: Callable[[str], No
     )
     assert process.stdout
     assert process.stderr
+    arrivals = _Arrivals(folder, note)
+    with process.stdout as stream, process.stderr as words, _ended_after(process, SECONDS):
+        try:
+            with tarfile.open(fileobj=stream, mode="r|") as archive:
+                arrivals.take(archive)
+        except tarfile.TarError as broken:
+            process.kill()
+            raise RunError(
+                "the run folder could not be brought out of the container",
+                why=last_words(words.read()) or str(broken),
+            ) from None
+
+
+@contextmanager
+def _ended_after(process: subprocess.Popen[bytes], seconds: float) -> Iterator[None]:
+    """Killed after `seconds`, and at the end of the block."""
+    overdue = threading.Timer(seconds, process.kill)
+    overdue.daemon = True
+    overdue.start()
     try:
-        with tarfile.open(fileobj=process.stdout, mode="r|") as archive:
-            for member in archive:
-                _unpack(archive, member, folder, note)
-    except tarfile.TarError as broken:
-        words = last_words(process.stderr.read()) or str(broken)
-        raise RunError("the run folder could not be brought out of the container", why=words) from None
+        yield
     finally:
-        process.stdout.close()
-        process.stderr.close()
+        overdue.cancel()
+        process.kill()
         process.wait()
+
+
+def _empty(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def _as_function(member: tarfile.TarInfo) -> tarfile.TarInfo:
@@ -67,25 +105,55 @@ def _as_function(member: tarfile.TarInfo) -> tarfile.TarInfo:
     return member
 
 
-def _unpack(
-    archive: tarfile.TarFile, member: tarfile.TarInfo, folder: Path, note: Callable[[str], None]
-) -> None:
-    path = PurePosixPath(member.name)
-    target = folder / path
-    if path.is_absolute() or ".." in path.parts:
-        note(f"left in the container, its name leads out of the run folder: {member.name!r}")
-    elif member.isdir():
-        target.mkdir(parents=True, exist_ok=True)
-    elif member.isfile():
+@dataclass(slots=True)
+class _Arrivals:
+    """What a job's volume holds, written below `folder` as far as it may be."""
+
+    folder: Path
+    note: Callable[[str], None]
+    bytes: int = 0
+    files: int = 0
+    left: int = 0
+
+    def take(self, archive: tarfile.TarFile) -> None:
+        for member in archive:
+            self.files += 1
+            self.bytes += member.size
+            if self.files > MOST_FILES or self.bytes > MOST_BYTES:
+                self.note(
+                    f"lambdactl: {member.name!r} and all after it stayed in the container: the run's volume "
+                    f"holds over {MOST_FILES:,} files or {MOST_BYTES:,} bytes"
+                )
+                break
+            try:
+                reason = self._write(archive, member)
+            except OSError as refused:
+                reason = refused.strerror or str(refused)
+            if reason:
+                self._leave(member.name, reason)
+        if self.left > NAMED:
+            self.note(f"lambdactl: {self.left - NAMED:,} more were left in the container")
+
+    def _leave(self, name: str, reason: str) -> None:
+        self.left += 1
+        if self.left <= NAMED:
+            self.note(f"lambdactl: left in the container, {reason}: {name!r}")
+
+    def _write(self, archive: tarfile.TarFile, member: tarfile.TarInfo) -> str:
+        """Why it is not written, "" when it is."""
+        path = PurePosixPath(member.name)
+        target = self.folder / path
+        if path.is_absolute() or ".." in path.parts:
+            return "its name leads out of the run folder"
+        if member.isdir():
+            target.mkdir(parents=True, exist_ok=True)
+            return ""
+        if not member.isfile():
+            return "not a file"
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.unlink(missing_ok=True)
+        mode = 0o700 if member.mode & 0o100 else 0o600
         source = archive.extractfile(member)
         assert source
-        handle = os.open(
-            target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o700 if member.mode & 0o100 else 0o600
-        )
-        with source, os.fdopen(handle, "wb") as file:
-            while part := source.read(1 << 20):
-                file.write(part)
-    else:
-        note(f"left in the container, not a file: {member.name!r}")
+        with source, os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+            shutil.copyfileobj(source, file, 1 << 20)
+        return ""

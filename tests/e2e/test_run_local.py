@@ -171,6 +171,34 @@ def test_without_a_container_it_says_what_does_not_hold(project: Program) -> Non
     assert "not set in the environment" in refused.stderr
 
 
+FORGER = """\
+dir=$(tr '\\0' '\\n' < /proc/$PPID/environ | sed -n 's/^LAMBDACTL_RUN_DIR=//p')
+id=${AGENT_RUN##*:}
+echo '{"runId": "'$id'", "job": "hello", "outcome": "succeeded"}' | tee $dir/out/result.json
+echo forged > $dir/out/mine
+kill -9 $PPID
+sleep 60
+"""
+
+
+def test_a_job_cannot_write_its_own_result(project: Program) -> None:
+    """It can write to the volume, and without a container it can kill the supervisor."""
+    agent = {"type": "command", "command": ["sh", "-c", FORGER]}
+    manifest = {"agent": agent, "prefix": "hello/", "timeout": "30s"}
+    (project.root / "jobs" / "hello.yaml").write_text(json.dumps(manifest))
+    done = project("run-local", "hello", "--engine", "process", code=1)
+    assert "lost: " in done.stdout
+    assert "signal: killed" in done.stdout
+    assert "not the supervisor's, see result.unconfirmed.json" in done.stdout
+    place = folder(done.stdout)
+    assert sorted(each.name for each in place.iterdir()) == [
+        "mine",
+        "request.json",
+        "result.unconfirmed.json",
+    ]
+    assert list(place.parent.iterdir()) == [place]
+
+
 def test_a_real_model_without_a_sandbox_must_be_meant(project: Program) -> None:
     secrets = {"ANTHROPIC_API_KEY": "made-up-key-of-the-test"}
     argv = ["run-local", "everything", "--engine", "process", "--env", "ANTHROPIC_API_KEY"]

@@ -92,6 +92,20 @@ def output(event: dict[str, Any], context: Any) -> Any:
     return None
 
 
+def hostile(event: dict[str, Any], context: Any) -> Any:
+    """A volume whose folders are files and whose files are folders, too many and too large."""
+    folder = Path("/mnt/run")
+    (folder / "in.json").unlink()
+    (folder / "in.json/x").mkdir(parents=True)
+    (folder / "out").rmdir()
+    (folder / "out").write_text("no folder")
+    for number in range(event["links"]):
+        (folder / f"link-{number:03}").symlink_to("/etc/passwd")
+    with (folder / "z-sparse").open("wb") as file:
+        file.truncate(event["gigabytes"] << 30)
+    return None
+
+
 def look(event: dict[str, Any], context: Any) -> Any:
     """The sandbox as seen from within."""
     return {
@@ -166,6 +180,7 @@ DOINGS = {
     "stubborn": stubborn,
     "fetch": fetch,
     "output": output,
+    "hostile": hostile,
     "look": look,
 }
 

@@ -211,6 +211,21 @@ def test_the_run_volume_goes_in_and_comes_out_after_a_kill(runner: Runner, tmp_p
     assert sum("not a file" in line for line in runner.lines) == 2
 
 
+def test_what_a_job_made_of_its_volume_comes_out_as_far_as_it_may(runner: Runner, tmp_path: Path) -> None:
+    (tmp_path / "in.json").write_text("{}")
+    (tmp_path / "out").mkdir()
+    before = time.monotonic()
+    assert runner("hostile", links=30, gigabytes=100, run_volume=tmp_path).function_error == ""
+    assert time.monotonic() - before < 15
+    assert (tmp_path / "in.json/x").is_dir()
+    assert (tmp_path / "out").read_text() == "no folder"
+    assert not (tmp_path / "z-sparse").exists()
+    said = [line for line in runner.lines if line.startswith("lambdactl: ")]
+    assert sum("not a file" in line for line in said) == 10
+    assert "z-sparse' and all after it stayed in the container" in said[-2]
+    assert said[-1] == "lambdactl: 20 more were left in the container"
+
+
 def test_secrets_are_in_no_argument(runner: Runner) -> None:
     """`docker inspect` shows the environment to whoever may talk to the engine; nothing else does."""
     seen: list[str] = []

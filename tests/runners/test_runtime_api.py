@@ -47,7 +47,10 @@ def client(server: RuntimeServer) -> Iterator[HTTPConnection]:
 def ask(
     client: HTTPConnection, method: str, path: str, body: bytes | None = None, **headers: str
 ) -> HTTPResponse:
-    client.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
+    """With the id of the invocation, as runtimes send it, unless another or none ("") is given."""
+    given = {"Lambda_Runtime_Invocation_Id": EVENT.invocation_id, **headers}
+    sent = {name.replace("_", "-"): value for name, value in given.items() if value}
+    client.request(method, path, body, sent)
     return client.getresponse()
 
 
@@ -104,10 +107,16 @@ def test_an_unknown_request(client: HTTPConnection) -> None:
     assert said(ask(client, "POST", of("r-2"), b"")) == (400, "InvalidRequestID")
 
 
-def test_an_old_invocation(client: HTTPConnection) -> None:
+@pytest.mark.parametrize("end", ["response", "error"])
+@pytest.mark.parametrize("invocation_id", ["i-0", ""])
+def test_only_who_got_the_event_can_answer_it(
+    api: RuntimeApi, client: HTTPConnection, end: str, invocation_id: str
+) -> None:
+    """A process that the function started knows the request's id, and can talk to this port."""
     ask(client, "GET", NEXT).read()
-    answer = ask(client, "POST", of("r-1"), b"", Lambda_Runtime_Invocation_Id="i-0")
+    answer = ask(client, "POST", of("r-1", end), b"", Lambda_Runtime_Invocation_Id=invocation_id)
     assert said(answer) == (410, "InvalidInvocationID")
+    assert api.outcome is None
 
 
 def test_an_answer_before_the_event_and_a_second_one(api: RuntimeApi, client: HTTPConnection) -> None:
@@ -143,7 +152,8 @@ def test_a_response_in_chunks_with_an_error_at_its_end(api: RuntimeApi, server: 
     with socket.create_connection(("127.0.0.1", server.port), timeout=5) as raw:
         raw.sendall(f"GET {NEXT} HTTP/1.1\r\n\r\n".encode())
         raw.recv(4096)
-        raw.sendall(f"POST {of('r-1')} HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
+        raw.sendall(f"POST {of('r-1')} HTTP/1.1\r\nTransfer-Encoding: chunked\r\n".encode())
+        raw.sendall(b"Lambda-Runtime-Invocation-Id: i-1\r\n\r\n")
         raw.sendall(b"5\r\nhello\r\n6;x=y\r\n world\r\n0\r\n")
         raw.sendall(b"Lambda-Runtime-Function-Error-Type: Late\r\n")
         raw.sendall(b"Lambda-Runtime-Function-Error-Body: e30=\r\n\r\n")
@@ -153,7 +163,8 @@ def test_a_response_in_chunks_with_an_error_at_its_end(api: RuntimeApi, server: 
 
 def test_a_response_in_chunks(api: RuntimeApi, client: HTTPConnection) -> None:
     ask(client, "GET", NEXT).read()
-    client.request("POST", of("r-1"), iter([b"hello", b" world"]), encode_chunked=True)
+    headers = {"Lambda-Runtime-Invocation-Id": "i-1"}
+    client.request("POST", of("r-1"), iter([b"hello", b" world"]), headers, encode_chunked=True)
     assert client.getresponse().status == 202
     assert api.outcome == Outcome("response", b"hello world")
 
