@@ -10,7 +10,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -79,7 +79,7 @@ def run_local(
     with ExitStack() as stack:
         outlet: Outlet
         if options.creds is Creds.none:
-            outlet = stack.enter_context(_volume(folder))
+            outlet = stack.enter_context(_volume(folder, note))
         else:
             outlet = _Bucket(project, job, run_id, note)
         environment = {
@@ -105,6 +105,8 @@ def run_local(
         response = invoke(invocation, on_line, stop)
         outlet.fetch(folder)
     run = _outcome(folder, run_id, job, response, outlet)
+    if run.state == "lost" and stop.is_set() and not (folder / "request.json").exists():
+        run = replace(run, state="cancelled", reason="stopped before it began")
     return Ended(run=run, folder=folder, response=response)
 
 
@@ -183,7 +185,7 @@ def _relays(project: Project, options: Options, outlet: Outlet) -> Iterator[tupl
 
 
 @contextmanager
-def _volume(folder: Path) -> Iterator[_Volume]:
+def _volume(folder: Path, note: Line) -> Iterator[_Volume]:
     """What came home is the run's folder, however the run ended; what a dead lambdactl left goes."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     sweep_folders(folder.parent)
@@ -194,6 +196,7 @@ def _volume(folder: Path) -> Iterator[_Volume]:
         finally:
             if any(outlet.out.iterdir() if outlet.out.is_dir() else ()):
                 outlet.fetch(folder)
+                note(f"what it left: {folder}")
 
 
 class _Volume:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -74,5 +75,9 @@ def _progress(line: str) -> None:
     from lambdactl.report import runs as report
 
     text = report.progress(line)
-    if text is not None:
-        output.note(text)
+    try:
+        if text is not None:
+            output.note(text)
+    except OSError:
+        # A closed terminal, `| head`: the run goes on without an audience, and its outcome still counts.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())

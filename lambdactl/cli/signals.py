@@ -1,7 +1,8 @@
-"""Ctrl-C and SIGTERM: the first asks to stop, the second is harsh."""
+"""Ctrl-C, SIGTERM, a closed terminal: the first asks to stop, the second is harsh."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -20,9 +21,13 @@ def stopping(message: str) -> Iterator[threading.Event]:
             raise KeyboardInterrupt
         stop.set()
         # Not through a stream: the signal may have come in the middle of a write to it.
-        os.write(sys.stderr.fileno(), f"\n{message}\n".encode())
+        with contextlib.suppress(OSError):
+            os.write(sys.stderr.fileno(), f"\n{message}\n".encode())
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as `nohup` has it
+        numbers.append(signal.SIGHUP)
+    before = {number: signal.signal(number, handle) for number in numbers}
     try:
         yield stop
     finally:

@@ -29,7 +29,7 @@ def answer(ended: Ended, log: Log) -> Response:
     invocation, api = ended.invocation, ended.api
     payload, error, status, error_type = _payload(ended)
     begun = api.dispatched_at
-    duration = (api.answered_at or ended.at) - (begun if begun is not None else ended.started)
+    duration = max(0.0, (api.answered_at or ended.at) - (begun if begun is not None else ended.started))
     if begun is None:
         log.line(f"START RequestId: {invocation.request_id} Version: $LATEST")
     log.line(f"END RequestId: {invocation.request_id}")

@@ -40,6 +40,7 @@ from lambdactl.runners.watch import Watch
 __all__ = ["Invocation", "Relay", "Response", "invoke", "sweep"]
 
 FLUSH = 10.0  # seconds for the last lines of a container that has ended
+KILL_EVERY = 0.5
 
 
 def invoke(
@@ -177,11 +178,20 @@ def _run(
     try:
         ending = watch.until_end()
         ended = time.monotonic()
+        if ending == "stopped":
+            sandbox.api.close()  # a start that is under way gets no event any more
     finally:
-        remove(engine, "kill", sandbox.name)
-        attached.ended.wait(FLUSH)
+        _kill(engine, sandbox.name, attached.ended)
     state = _state(engine, sandbox.name) if ending == "exited" else {}
     return answer(Ended(invocation, sandbox.api, ending, watch.started, ended, state, meter.peak), log)
+
+
+def _kill(engine: Engine, name: str, ended: threading.Event) -> None:
+    """Again until it has ended and said its last lines: while its start is under way it cannot be killed."""
+    until = time.monotonic() + FLUSH
+    while not ended.is_set() and time.monotonic() < until:
+        remove(engine, "kill", name)
+        ended.wait(KILL_EVERY)
 
 
 class _Attached:

@@ -145,6 +145,28 @@ def test_ctrl_c_once_stops_softly_and_gathers_what_there_is(project: Program, en
     assert "begun" in (folder(out) / "stdout" / "000001.log").read_text()
 
 
+@pytest.mark.parametrize("end", ["hang-up", "deaf"])
+def test_a_closed_terminal_loses_nothing(project: Program, engine: Engine, end: str) -> None:
+    agent = {
+        "type": "command",
+        "command": ["sh", "-c", "echo begun; sleep 3; for i in 1 2 3; do echo $i; done"],
+    }
+    manifest = {"agent": agent, "prefix": "hello/", "timeout": "30s"}
+    (project.root / "jobs" / "hello.yaml").write_text(json.dumps(manifest))
+    with project.start("run-local", "hello") as child:
+        assert child.stderr is not None
+        assert child.stdout is not None
+        assert any("begun" in line for line in child.stderr)
+        if end == "hang-up":
+            child.send_signal(signal.SIGHUP)
+        child.stderr.close()
+        out = child.stdout.read()
+    assert child.returncode == (1 if end == "hang-up" else 0)
+    assert result(out)["outcome"] == ("cancelled" if end == "hang-up" else "succeeded")
+    running = engine.call("ps", "--all", "--format", "{{.Names}}").stdout.decode()
+    assert f"-{child.pid}-" not in running
+
+
 def test_with_the_jobs_own_credentials_the_run_is_in_s3(project: Program) -> None:
     project("sandbox", "up")
     try:

@@ -150,6 +150,18 @@ def test_a_soft_stop(runner: Runner, tmp_path: Path) -> None:
     assert (tmp_path / "out/result.json").read_text() == "{}"
 
 
+def test_a_stop_before_it_began(runner: Runner) -> None:
+    """The event is not handed out, and a start that is under way is not waited for."""
+    stop = threading.Event()
+    stop.set()
+    before = time.monotonic()
+    response = runner("echo", stop=stop)
+    assert time.monotonic() - before < 6
+    assert response.function_error == "Unhandled"
+    assert "hello from inside" not in runner.lines
+    assert not any("-" in line.partition("Duration:")[2][:3] for line in runner.lines)
+
+
 def test_a_second_stop_kills_and_still_brings_the_folder_out(engine: Any, image: str, tmp_path: Path) -> None:
     """As the command line does it: first the event, then KeyboardInterrupt, in another process."""
     (tmp_path / "in.json").write_text("{}")
