@@ -269,10 +269,14 @@ class Project:
     def launch(self, job: str, input_: Any = None, *, run_id: str = "") -> Run:
         """Start the deployed job and return at once. `run_id` (a UUID) may be yours."""
         from lambdactl.runners.lambda_ import launch
-        from lambdactl.runs import Run, event, new_run_id
+        from lambdactl.runs import Run, event, is_run_id, new_run_id
 
         found = self.job(job)
         made = run_id or new_run_id()
+        if not is_run_id(made):
+            raise UsageError(
+                f"{made!r} is not a UUID", hint="let launch make one, or lambdactl.runs.new_run_id"
+            )
         launch(self.aws, self.site.function(found.name), event(made, input_))
         folder = f"s3://{self.site.bucket}/{found.prefix}{made}/"
         return Run(id=made, job=found.name, folder=folder, state="queued")

@@ -18,7 +18,8 @@ Builder = Callable[[str], str]  # fingerprint -> digest of the image now in the 
 
 
 def read(aws: Aws, deployments: Deployments, wanted: World) -> dict[Address, Resource]:
-    """All of the project's resources in AWS, each kind read concurrently in bulk."""
+    """All of the project's resources in AWS as they are now, each kind read concurrently in bulk."""
+    aws.forget()
     look = Look(aws=aws, deployments=deployments, wanted=wanted)
     with ThreadPoolExecutor(max_workers=len(KINDS), thread_name_prefix="kind") as pool:
         worlds = list(pool.map(lambda kind: list(kind.read(look)), KINDS))

@@ -11,22 +11,35 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from lambdactl.aws import Aws
-from lambdactl.errors import NotFound, RunError
+from lambdactl.errors import NotFound, RunError, UsageError
 from lambdactl.site import Site
 
 LOST_AFTER = timedelta(minutes=2)  # after a run's time limit, for the upload
+LARGEST = 16 << 20  # bytes of a result.json that are read
+# What is shown of a result, and its type: the rest may be anything.
+_SHOWN: Mapping[str, Any] = {
+    "outcome": str,
+    "reason": str,
+    "costUsd": int | float | None,
+    "turns": int | None,
+    "usage": dict | None,
+    "agent": dict | None,
+    "notes": list | None,
+    "output": str | None,
+}
 _RUN_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """`state` is result.json's outcome, or "running", "queued" (nothing written yet), "lost"."""
+    """`state` is result.json's outcome, or "running", "queued" (nothing written yet), "lost",
+    "unreadable": a job may write into its run folders what it likes, so a result is not believed."""
 
     id: str
     job: str
@@ -92,15 +105,17 @@ class Runs:
         raise RunError(f"there is no run {run_id}", hint="`lambdactl runs` lists them")
 
     def one(self, place: Place, run_id: str) -> Run:
+        if not is_run_id(run_id):
+            raise RunError(f"{run_id!r} is not the id of a run", hint="`lambdactl runs` lists them")
         key = f"{place.prefix}{run_id}/"
         where = f"s3://{self._bucket}/{key}"
-        result = self._json(f"{key}result.json")
+        result = self._aws.stored(self._bucket, f"{key}result.json", LARGEST + 1)
         if result is not None:
-            return ended(result[0], where)
-        request = self._json(f"{key}request.json")
+            return _read(result.content, Run(id=run_id, job=place.job, folder=where, state="unreadable"))
+        request = self._aws.stored(self._bucket, f"{key}request.json", 1)
         if request is None:
             return Run(id=run_id, job=place.job, folder=where, state="queued")
-        began = request[1]
+        began = request.modified
         run = Run(id=run_id, job=place.job, folder=where, state="running", started=began)
         limit = began + timedelta(seconds=place.timeout) + LOST_AFTER
         return run if self._now() <= limit else _lost(run, limit)
@@ -133,16 +148,25 @@ class Runs:
         return [(name, size) for name, size in names if not name.startswith("checkpoint/")]
 
     def download(self, run: Run, target: Path) -> Iterator[Path]:
-        """Every file of the run folder below `target`; yields each as it is written."""
+        """Every file of the run folder below `target`, a new folder; yields each as it is written.
+
+        The names are the job's to choose: one that is no file's name below `target` is left out, and
+        nothing that is there already (a repository's .git/config, say) can be written over.
+        """
+        if target.exists() and (not target.is_dir() or any(target.iterdir())):
+            raise UsageError(f"{target} is not an empty folder", hint="name a new one")
         prefix = run.folder.removeprefix(f"s3://{self._bucket}/")
         for name, _ in self.files(run):
+            if not _is_file_name(name):
+                continue
             path = target / name
-            if not path.resolve().is_relative_to(target.resolve()):
-                continue  # a key can say "../": it does not get to write outside
-            path.parent.mkdir(parents=True, exist_ok=True)
-            answer = self._aws.call("s3", "GetObject", {"Bucket": self._bucket, "Key": prefix + name})
-            with path.open("wb") as file:
-                for chunk in answer["Body"].iter_chunks(1 << 20):
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                file = path.open("xb")
+            except (FileExistsError, NotADirectoryError):
+                continue  # S3 can hold both `a` and `a/b`, a disk cannot
+            with file:
+                for chunk in self._aws.chunks(self._bucket, prefix + name):
                     file.write(chunk)
             yield path
 
@@ -157,27 +181,43 @@ class Runs:
             if is_run_id(run_id):
                 yield run_id
 
-    def _json(self, key: str) -> tuple[dict[str, Any], datetime] | None:
-        answer = self._aws.maybe_call("s3", "GetObject", {"Bucket": self._bucket, "Key": key})
-        if answer is None:
-            return None
-        try:
-            document = json.loads(answer["Body"].read())
-        except ValueError:
-            raise RunError(f"s3://{self._bucket}/{key} is not JSON", hint="look at it by hand") from None
-        return document, answer["LastModified"]
+
+def _is_file_name(name: str) -> bool:
+    parts = name.split("/")
+    return "\0" not in name and all(
+        part not in ("", ".", "..") and len(part.encode()) <= 255 for part in parts
+    )
+
+
+def _read(content: bytes, run: Run) -> Run:
+    """`run` as its result.json tells it; whose run it is, the folder has told."""
+    try:
+        if len(content) > LARGEST:
+            raise ValueError(f"it has more than {LARGEST} bytes")
+        result = json.loads(content)
+        if not isinstance(result, dict):
+            raise TypeError("it is no object")
+        return replace(ended(result, run.folder), id=run.id, job=run.job)
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
+        why = f"lacks {error}" if isinstance(error, KeyError) else str(error)
+        return replace(run, reason=f"its result.json is not one of ours: {why}")
 
 
 def ended(result: Mapping[str, Any], folder: str) -> Run:
-    """A run as its result.json tells it."""
+    """A run as its result.json tells it. Raises ValueError, TypeError or KeyError for what is none."""
+    for name, wanted in _SHOWN.items():
+        if not isinstance(result.get(name), wanted):
+            raise TypeError(f"{name} is of a wrong kind")
+    if not all(isinstance(count, int | float) for count in (result.get("usage") or {}).values()):
+        raise TypeError("usage is not in numbers")
     return Run(
         id=result["runId"],
         job=result["job"],
         folder=folder,
         state=result["outcome"],
         reason=result.get("reason", ""),
-        started=datetime.fromisoformat(result["startedAt"]),
-        ended=datetime.fromisoformat(result["endedAt"]),
+        started=datetime.fromisoformat(result["startedAt"]).astimezone(UTC),
+        ended=datetime.fromisoformat(result["endedAt"]).astimezone(UTC),
         cost_usd=result.get("costUsd"),
         result=result,
     )

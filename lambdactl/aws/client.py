@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -26,6 +27,24 @@ READERS = 16  # concurrent reads; also the size of the connection pool
 POLL_SECONDS = 1.0
 
 
+# To a chosen endpoint: no proxy of the machine stands between (it would see every secret), and no
+# variable changes the address.
+_DIRECT: Mapping[str, Any] = {
+    "proxies": {},
+    "use_fips_endpoint": False,
+    "use_dualstack_endpoint": False,
+    "s3": {"addressing_style": "path"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An object of S3, whole."""
+
+    content: bytes
+    modified: datetime
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
     """An AWS that is not AWS, whole: address, credentials and all. Nothing of it is left to defaults."""
@@ -37,7 +56,7 @@ class Endpoint:
 
 
 class Aws:
-    """Reads are remembered for the life of the object (one plan); `perform` is never."""
+    """Reads are remembered until `forget` (one plan); `perform` is never."""
 
     def __init__(
         self,
@@ -110,7 +129,7 @@ class Aws:
                     connect_timeout=10,
                     read_timeout=60,
                     ignore_configured_endpoint_urls=self._endpoint is not None,
-                    s3={"addressing_style": "path"} if self._endpoint else {},
+                    **(_DIRECT if self._endpoint else {}),
                 )
                 url = self._endpoint.url if self._endpoint else None
                 with translated(f"{service} client"):
@@ -147,6 +166,27 @@ class Aws:
     def fresh_pages(self, service: str, operation: str, key: str, **parameters: Any) -> list[Any]:
         """As `pages`, but asked anew: for what changes while we look."""
         return self._pages(service, operation, key, parameters)
+
+    def stored(self, bucket: str, key: str, limit: int) -> Stored | None:
+        """An object, asked for anew; None when there is none. Of a larger one the first `limit` bytes."""
+        parameters = {"Bucket": bucket, "Key": key}
+        answer = self.maybe_call("s3", "GetObject", parameters)
+        if answer is None:
+            return None
+        with translated("s3.GetObject", parameters):
+            return Stored(answer["Body"].read(limit), answer["LastModified"])
+
+    def chunks(self, bucket: str, key: str) -> Iterator[bytes]:
+        """An object's content, piece by piece."""
+        parameters = {"Bucket": bucket, "Key": key}
+        body = self.call("s3", "GetObject", parameters)["Body"]
+        with translated("s3.GetObject", parameters):
+            yield from body.iter_chunks(1 << 20)
+
+    def forget(self) -> None:
+        """What was read is asked anew from here on: a new plan begins."""
+        with self._lock:
+            self._answers.clear()
 
     def each(self, function: Callable[[T], R], items: Iterable[T]) -> list[R]:
         """`function` of every item, concurrently, in order."""

@@ -49,7 +49,7 @@ class translated:  # noqa: N801 - reads as a statement: `with translated(...)`
             request = str(error.response.get("ResponseMetadata", {}).get("RequestId", ""))
             made = NotFound if code in _NOT_FOUND else AwsError
             raise made(f"{code}: {text}", code=code, call=self.call, request_id=request) from None
-        if isinstance(error, BotoCoreError):
+        if isinstance(error, BotoCoreError | ValueError):  # ValueError: an endpoint that is no URL
             name = type(error).__name__
             raise AwsError(
                 masked(str(error), self.parameters), code=name, call=self.call, hint=_HINTS.get(name, "")
@@ -62,6 +62,7 @@ _HINTS = {
     "NoRegionError": "set `region:` in lambdactl.yaml, or AWS_REGION",
     "TokenRetrievalError": "log in again: `aws sso login`",
     "SSOTokenLoadError": "log in again: `aws sso login`",
+    "ValueError": "check AWS_ENDPOINT_URL",
     "EndpointConnectionError": "check the network, the region, and AWS_ENDPOINT_URL",
 }
 # Where values stand that must not be echoed: a function's environment, a parameter's value.

@@ -93,7 +93,9 @@ def show(
         output.result(report.whole(found, project.files(found)))
     if download is not None:
         count = sum(1 for _ in project.download(found, download))
-        output.note(f"{count} files in {download}")
+        left_out = len(project.files(found)) - count
+        more = f"; {left_out} left out, whose names are none for files" if left_out else ""
+        output.note(f"{count} files in {download}{more}")
     return Exit.OK
 
 

@@ -27,8 +27,8 @@ def table(runs: Sequence[Run]) -> Text:
 
 def one(run: Run) -> Text:
     """A run in a line or two."""
-    text = Text(f"{run.id}  ")
-    text.append(run.state, style=f"bold {_STYLES.get(run.state, 'red')}")
+    text = Text(f"{line(run.id)}  ")
+    text.append(line(run.state), style=f"bold {_STYLES.get(run.state, 'red')}")
     if run.reason:
         text.append(f": {line(run.reason, 300)}")
     text.append(f"\n{terminal(run.folder)}")
@@ -56,7 +56,7 @@ def whole(run: Run, files: Sequence[tuple[str, int]]) -> Text:
     if files:
         text.append("\n")
     for name, size in files:
-        text.append(f"\n{size:>12,}  {terminal(name)}")
+        text.append(f"\n{size:>12,}  {line(name, 1000)}")
     return text
 
 

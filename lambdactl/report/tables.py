@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 
 from rich.text import Text
 
-from lambdactl.report.escape import terminal
+from lambdactl.report.escape import line
 from lambdactl.secrets import Parameter
 
 
 def columns(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Text:
-    safe = [[terminal(cell) for cell in row] for row in rows]
+    safe = [[line(cell, 1000) for cell in row] for row in rows]  # one line each: a row is no two rows
     widths = [max(len(row[index]) for row in [list(head), *safe]) for index in range(len(head))]
     text = Text()
     for number, row in enumerate([list(head), *safe]):

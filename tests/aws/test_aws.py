@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -190,6 +191,8 @@ def test_nothing_of_the_machine_reaches_a_chosen_endpoint(monkeypatch: pytest.Mo
     monkeypatch.setenv("AWS_REGION", "us-west-2")
     monkeypatch.setenv("AWS_PROFILE", "default")
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
+    monkeypatch.setenv("AWS_USE_FIPS_ENDPOINT", "true")
+    monkeypatch.setenv("AWS_USE_DUALSTACK_ENDPOINT", "true")
     aws = Aws(
         endpoint=Endpoint(url="http://127.0.0.1:9", region="us-east-1", access_key="made", secret_key="up")
     )
@@ -227,3 +230,56 @@ def test_without_credentials_the_way_to_log_in_is_named(monkeypatch: pytest.Monk
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     with pytest.raises(AwsError, match="aws sso login"):
         Aws(region="us-east-1").read("lambda", "ListFunctions")
+
+
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
+def test_no_proxy_of_the_machine_sees_what_goes_to_a_chosen_endpoint(
+    scripted, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:  # type: ignore[no-untyped-def]
+    """The value of a secret is in this call: over plain HTTP, a proxy would read it."""
+    aws, script, _ = scripted
+    seen: list[str] = []
+
+    def proxy(request: Request, following: Next) -> Response:
+        seen.append(request.target)
+        return answer()
+
+    script.answers = {"PutParameter": [answer()], "HeadBucket": [answer()]}
+    with Front("http://127.0.0.1:9", [proxy]) as front:
+        monkeypatch.setenv(name, front.url)
+        aws.call("ssm", "PutParameter", {"Name": "/a", "Value": "made-up-secret"})
+        aws.call("s3", "HeadBucket", {"Bucket": "b"})
+    assert (seen, script.calls) == ([], ["PutParameter", "HeadBucket"])
+
+
+def test_a_new_plan_asks_anew(scripted) -> None:  # type: ignore[no-untyped-def]
+    aws, script, _ = scripted
+    script.answers = {"ListFunctions": [answer(b'{"Functions":[]}')]}
+    for _ in range(2):
+        aws.forget()
+        aws.pages("lambda", "ListFunctions", "Functions")
+    assert script.calls == ["ListFunctions"] * 2
+
+
+def test_an_endpoint_that_is_no_url_is_an_error_with_a_hint(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "garbage")
+    with pytest.raises(AwsError, match="AWS_ENDPOINT_URL"):
+        Aws(region="us-east-1").client("lambda")
+
+
+def test_a_body_that_is_cut_short_is_an_error_and_never_half_a_file() -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def hang_up() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
+
+    thread = threading.Thread(target=hang_up)
+    thread.start()
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    aws = Aws(endpoint=Endpoint(url=url, region="us-east-1", access_key="made", secret_key="up"))
+    with listener, pytest.raises(AwsError, match=r"s3\.GetObject"):
+        list(aws.chunks("b", "k"))
+    thread.join()

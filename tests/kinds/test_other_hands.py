@@ -146,6 +146,12 @@ def test_answers_that_are_lost_after_the_write_are_healed_by_applying_again(clou
     assert plan(cloud.aws(), wanted).steps == ()
 
 
+def test_a_program_that_plans_again_after_its_apply_sees_what_it_did(cloud: Cloud) -> None:
+    aws, wanted = cloud.aws(), deployments(job())
+    list(carry_out(aws, SITE, plan(aws, wanted), builder(cloud)))
+    assert plan(aws, wanted).steps == ()
+
+
 @pytest.mark.parametrize("other", ["triage-2", "tri", "triage-"])
 def test_jobs_whose_names_begin_alike_do_not_touch_each_other(cloud: Cloud, other: str) -> None:
     both = deployments(job(), job(other, concurrency=3))
