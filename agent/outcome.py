@@ -28,7 +28,8 @@ def decide(
     if ended and (ending.finished or not ending.why):
         return Verdict(outcome=ended.outcome, reason=ended.reason)
     if ending.why == "deadline":
-        return Verdict(outcome="timed_out", reason=f"stopped at the time limit of {timeout:g} s")
+        reason = f"stopped, and what there was saved, ahead of the time limit of {timeout:g} s"
+        return Verdict(outcome="timed_out", reason=reason)
     if ending.why == "cancelled":
         return Verdict(outcome="cancelled", reason="the supervisor was asked to stop")
     return _by_exit(ending, speaks)

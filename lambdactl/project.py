@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lambdactl import manifest
-from lambdactl.errors import ManifestError, Problem, Refused, UsageError
+from lambdactl.errors import ManifestError, NotFound, Problem, Refused, RunError, UsageError
 from lambdactl.image.machine import on_machine
 from lambdactl.manifest.job import Job, Settings
 from lambdactl.site import Site, aws_registry
@@ -277,7 +277,10 @@ class Project:
             raise UsageError(
                 f"{made!r} is not a UUID", hint="let launch make one, or lambdactl.runs.new_run_id"
             )
-        launch(self.aws, self.site.function(found.name), event(made, input_))
+        try:
+            launch(self.aws, self.site.function(found.name), event(made, input_))
+        except NotFound:
+            raise RunError(f"{found.name} is not deployed", hint="`lambdactl apply` deploys it") from None
         folder = f"s3://{self.site.bucket}/{found.prefix}{made}/"
         return Run(id=made, job=found.name, folder=folder, state="queued")
 

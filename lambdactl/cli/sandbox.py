@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lambdactl.cli import output
 from lambdactl.cli.options import HERE, Exit, Root
+
+if TYPE_CHECKING:
+    from lambdactl.manifest.job import Settings
 
 app = typer.Typer(help="An AWS on this machine, for trying things out.", no_args_is_help=True)
 
@@ -26,8 +29,11 @@ def up(
     """Start it, or find it up. Jobs in it really run; by default against a scripted model."""
     from lambdactl import sandbox
 
-    status = sandbox.up(_root(root), engine=engine, scripted_model=not real_model, on_line=output.line)
-    output.result(f"up at {status.url}")
+    settings = _settings(root)
+    status = sandbox.up(settings.root, engine=engine, scripted_model=not real_model, on_line=output.line)
+    output.result(f"the embedded AWS is up at {status.url}")
+    if not settings.sandbox:
+        output.note("commands talk to it with --sandbox, or with `sandbox: true` in lambdactl.yaml")
     return Exit.OK
 
 
@@ -55,6 +61,13 @@ def status(root: Root = HERE) -> int:
         return Exit.FAILED
     output.result(f"up at {found.url}, since {found.started}, process {found.pid}, data in {found.folder}")
     return Exit.OK
+
+
+def _settings(root: Path) -> Settings:
+    """What lambdactl.yaml says, whatever its manifests do."""
+    from lambdactl import manifest
+
+    return manifest.load(manifest.find_root(root)).project
 
 
 def _root(root: Path) -> Path:

@@ -2,10 +2,20 @@
 
 from lambdactl.engine.apply import Done, Event, Failed, Perform, Skipped, Started, apply, effects
 from lambdactl.engine.plan import Action, Plan, Step, World, make_plan
-from lambdactl.engine.resource import Address, Build, Call, Delta, Effect, ImageRef, Resource, Wait
+from lambdactl.engine.resource import (
+    Address,
+    Build,
+    Call,
+    Delta,
+    Effect,
+    ImageRef,
+    Resource,
+    Wait,
+    computed,
+)
 
 __all__ = [
     "Action", "Address", "Build", "Call", "Delta", "Done", "Effect", "Event", "Failed", "ImageRef",
-    "Perform", "Plan", "Resource", "Skipped", "Started", "Step", "Wait", "World", "apply", "effects",
-    "make_plan",
+    "Perform", "Plan", "Resource", "Skipped", "Started", "Step", "Wait", "World", "apply", "computed",
+    "effects", "make_plan",
 ]  # fmt: skip

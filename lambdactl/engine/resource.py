@@ -79,6 +79,11 @@ class Delta:
     wanted: Any
 
 
+def computed() -> Any:
+    """A field that follows from the resource's name and the site: says nothing new to a reader."""
+    return field(metadata={"computed": True})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resource:
     """Base of all kinds. A field that AWS invents is `compare=False`."""
@@ -119,11 +124,14 @@ def deltas(found: Resource, wanted: Resource) -> tuple[Delta, ...]:
 
 
 def described(resource: Resource) -> tuple[Delta, ...]:
-    """All fields of a resource that is to be created, as differences from nothing."""
+    """What is to be created, as differences from nothing; without what follows from its name."""
     return tuple(
         Delta(each.name, None, getattr(resource, each.name))
         for each in fields(resource)
-        if each.compare and each.name != "name" and getattr(resource, each.name) not in (None, "", (), {})
+        if each.compare
+        and each.name != "name"
+        and not each.metadata.get("computed")
+        and getattr(resource, each.name) not in (None, "", (), {})
     )
 
 

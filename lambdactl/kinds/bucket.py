@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 from lambdactl.deployment import Deployments
-from lambdactl.engine import Call, Effect, Resource
+from lambdactl.engine import Call, Effect, Resource, computed
 from lambdactl.kinds.look import Look
 from lambdactl.tags import pairs, unpaired
 
@@ -24,7 +24,7 @@ class Bucket(Resource):
     kind: ClassVar[str] = "bucket"
     data: ClassVar[bool] = True
 
-    region: str
+    region: str = computed()
     tags: Mapping[str, str]
     public_access_blocked: bool = True
     encryption: str = "AES256"  # or the ARN of a KMS key

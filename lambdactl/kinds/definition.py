@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self
 
 from lambdactl.definition import canonical, digest
 from lambdactl.deployment import Deployments
-from lambdactl.engine import Address, Call, Effect, Resource
+from lambdactl.engine import Address, Call, Effect, Resource, computed
 from lambdactl.errors import AwsError
 from lambdactl.kinds.look import Look
 
@@ -23,8 +23,8 @@ _LARGEST = 8 << 20  # bytes; ours are much smaller
 class Definition(Resource):
     kind: ClassVar[str] = "definition"
 
-    bucket: str
-    folder: str  # ends with "/"
+    bucket: str = computed()
+    folder: str = computed()  # ends with "/"
     document: Mapping[str, Any]
     keys: tuple[str, ...] = field(default=(), compare=False)  # all versions found
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
 from lambdactl.deployment import Deployment, Deployments
-from lambdactl.engine import Address, Call, Effect, ImageRef, Resource, Wait
+from lambdactl.engine import Address, Call, Effect, ImageRef, Resource, Wait, computed
 from lambdactl.kinds import image as images
 from lambdactl.kinds import role as roles
 from lambdactl.kinds.look import Look
@@ -29,11 +29,11 @@ class Function(Resource):
     kind: ClassVar[str] = "function"
     frozen_fields: ClassVar[frozenset[str]] = frozenset({"broken"})
 
-    function_name: str
-    arn: str
+    function_name: str = computed()
+    arn: str = computed()
     description: str
     image: str  # the fingerprint; "sha256:..." when the digest found has no tag of ours
-    role: str
+    role: str = computed()
     role_name: str = field(compare=False)
     timeout: int
     memory: int
@@ -41,7 +41,7 @@ class Function(Resource):
     architecture: str
     environment: Mapping[str, str]
     log_format: str = "Text"
-    log_group: str
+    log_group: str = computed()
     tags: Mapping[str, str]
     retries: int | None
     max_event_age: int | None

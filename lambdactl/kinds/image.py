@@ -11,7 +11,7 @@ from typing import ClassVar, Self
 
 from lambdactl.aws import Aws
 from lambdactl.deployment import Deployments
-from lambdactl.engine import Address, Build, Call, Effect, Resource
+from lambdactl.engine import Address, Build, Call, Effect, Resource, computed
 from lambdactl.kinds.look import Look
 from lambdactl.site import Site
 
@@ -21,7 +21,7 @@ class Image(Resource):
     kind: ClassVar[str] = "image"
     data: ClassVar[bool] = True
 
-    repository: str
+    repository: str = computed()
     digest: str = field(default="", compare=False)  # ours to know only after the push
 
     @classmethod

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from lambdactl.deployment import Deployments
-from lambdactl.engine import Call, Effect, Resource
+from lambdactl.engine import Call, Effect, Resource, computed
 from lambdactl.kinds.function import owned
 from lambdactl.kinds.look import Look
 
@@ -23,7 +23,7 @@ class LogGroup(Resource):
     kind: ClassVar[str] = "log_group"
     data: ClassVar[bool] = True
 
-    group: str
+    group: str = computed()
     retention_days: int | None
 
     @classmethod

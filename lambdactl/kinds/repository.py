@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 from lambdactl.deployment import Deployments
-from lambdactl.engine import Call, Effect, Resource
+from lambdactl.engine import Call, Effect, Resource, computed
 from lambdactl.kinds.look import Look
 from lambdactl.policies import normal
 from lambdactl.site import Site
@@ -43,7 +43,7 @@ class Repository(Resource):
     kind: ClassVar[str] = "repository"
     data: ClassVar[bool] = True
 
-    arn: str
+    arn: str = computed()
     tags: Mapping[str, str]
     pull_policy: Mapping[str, Any]
     lifecycle: Mapping[str, Any]

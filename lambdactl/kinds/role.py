@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from lambdactl.deployment import Deployments
-from lambdactl.engine import Call, Effect, Resource
+from lambdactl.engine import Call, Effect, Resource, computed
 from lambdactl.kinds.look import Look
 from lambdactl.manifest.job import Job
 from lambdactl.policies import normal
@@ -42,8 +42,8 @@ TRUST = normal(
 class Role(Resource):
     kind: ClassVar[str] = "role"
 
-    role_name: str
-    path: str
+    role_name: str = computed()
+    path: str = computed()
     trust: Mapping[str, Any]
     policies: Mapping[str, Any]  # inline, by name
     attached: tuple[str, ...] = ()  # ARNs of managed policies; we attach none

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from lambdactl.deployment import Deployments
-from lambdactl.engine import Address, Call, Effect, Resource
+from lambdactl.engine import Address, Call, Effect, Resource, computed
 from lambdactl.kinds import role as roles
 from lambdactl.kinds.function import Function
 from lambdactl.kinds.look import Look
@@ -21,7 +21,7 @@ from lambdactl.tags import pairs, unpaired
 class Stamp(Resource):
     kind: ClassVar[str] = "stamp"
 
-    role_name: str
+    role_name: str = computed()
     value: str
 
     @classmethod

@@ -21,6 +21,7 @@ _SIGNS: Mapping[Action, tuple[str, str]] = {
     "replace": ("±", "magenta"),
     "delete": ("-", "red"),
 }
+_SHARED = ("bucket", "repository", "image")
 COMMENT_MAX = 65_000  # GitHub cuts at 65,535 characters; leave room for the marker
 _LONG = 80
 
@@ -44,10 +45,11 @@ def summary(plan: Plan) -> str:
     """One line that says what the plan amounts to."""
     if plan.refused:
         return f"Refused: {len(plan.refused)} found in AWS under our names, but not ours."
+    left = f" {len(plan.orphans)} no longer in git." if plan.orphans else ""
     if not plan.steps:
-        return f"Nothing to do: {_things(plan.unchanged)} as wanted."
+        return f"Nothing to do: {_things(plan.unchanged)} as wanted.{left}"
     counts = [f"{count} to {verb}" for verb in _SIGNS if (count := plan.count(verb))]
-    return f"{', '.join(counts)}; {plan.unchanged} unchanged. Plan {plan.fingerprint}"
+    return f"{', '.join(counts)}; {plan.unchanged} unchanged.{left} Plan {plan.fingerprint}"
 
 
 def comment(plan: Plan, *, title: str = "lambdactl plan") -> str:
@@ -91,8 +93,10 @@ def _lines(plan: Plan) -> Iterator[tuple[str, str]]:
 
 def _reading_order(step: Step) -> tuple[bool, str, str]:
     """What all jobs share first, then job by job."""
-    address = step.address
-    return address.kind not in ("bucket", "repository", "image"), address.name, address.kind
+    kind, name = step.address.kind, step.address.name
+    if kind in _SHARED:
+        return False, str(_SHARED.index(kind)), name
+    return True, name, kind
 
 
 def _step_lines(step: Step) -> Iterator[tuple[str, str]]:
@@ -103,8 +107,15 @@ def _step_lines(step: Step) -> Iterator[tuple[str, str]]:
 
 
 def _delta(action: Action, delta: Delta) -> Iterator[str]:
-    if action == "create":
+    if action == "create" and delta.field == "policies":
+        for name, policy in delta.wanted.items():
+            yield from (f"    {delta.field}.{name}: {_statement(each)}" for each in policy["Statement"])
+    elif action == "create":
         yield f"    {delta.field}: {_short(delta.wanted)}"
+    elif isinstance(delta.found, list) and isinstance(delta.wanted, list):
+        yield f"    {delta.field}:"
+        yield from (f"      - {_whole(each)}" for each in delta.found if each not in delta.wanted)
+        yield from (f"      + {_whole(each)}" for each in delta.wanted if each not in delta.found)
     elif isinstance(delta.found, str) and isinstance(delta.wanted, str) and _is_long(delta):
         yield f"    {delta.field}:"
         before, after = delta.found.splitlines(), delta.wanted.splitlines()
@@ -112,6 +123,17 @@ def _delta(action: Action, delta: Delta) -> Iterator[str]:
             yield f"      {each}"
     else:
         yield f"    {delta.field}: {_whole(delta.found)} -> {_whole(delta.wanted)}"
+
+
+def _statement(statement: Mapping[str, Any]) -> str:
+    """A policy's statement as a sentence: what a reviewer looks for first."""
+    names = {key: _names_of(statement.get(key, "*")) for key in ("Action", "Resource")}
+    limited = ", with conditions" if statement.get("Condition") else ""
+    return f"{statement.get('Effect')} {names['Action']} on {names['Resource']}{limited}"
+
+
+def _names_of(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _is_long(delta: Delta) -> bool:

@@ -79,7 +79,6 @@ def up(
                 f"the sandbox is up with engine {state.engine or 'as found'!r}, not {engine!r}",
                 hint="lambdactl sandbox down, then up again",
             )
-        on_line(f"the embedded AWS is up at {state.url}")
     return _status(folder, state)
 
 

@@ -88,3 +88,20 @@ def test_json_is_a_document_with_every_difference() -> None:
         }
     ]
     assert (document["changes"], document["unchanged"]) == (True, 7)
+
+
+def test_a_new_role_says_in_sentences_what_it_may_do() -> None:
+    lines = report.text(make_plan({}, wanted(deployments(job())))).plain.splitlines()
+    bucket = "arn:aws:s3:::demo-main-bucket"
+    assert f"    policies.job: Allow s3:ListBucket on {bucket}, with conditions" in lines
+    writes = f"Allow s3:AbortMultipartUpload, s3:GetObject, s3:PutObject on {bucket}/triage/*"
+    assert f"    policies.job: {writes}" in lines
+
+
+def test_a_changed_policy_shows_the_statements_that_go_and_come() -> None:
+    text = report.text(changed(secrets={"TOKEN": "/agents/other"})).plain
+    gone, come = (line for line in text.splitlines() if "ssm:GetParameters" in line)
+    assert gone.startswith("      - ")
+    assert "parameter/agents/triage/token" in gone
+    assert come.startswith("      + ")
+    assert "parameter/agents/other" in come
