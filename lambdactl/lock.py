@@ -42,9 +42,13 @@ class Lock:
 
     def closure(self, bundle: Bundle) -> Closure:
         try:
-            return self.packages[str(bundle)]
+            found = self.packages[str(bundle)]
         except KeyError:
             raise LockError(f"lambdactl.lock does not hold {bundle}", hint=HINT) from None
+        wheels = bundle.registry == "pypi"
+        if not isinstance(found, dict) or (wheels and not isinstance(found.get("requirements"), dict)):
+            raise LockError(f"lambdactl.lock is damaged at {bundle}", hint="restore it from git")
+        return found
 
     def base(self, reference: str) -> str:
         """The base image by digest. A reference that names its digest is its own lock."""
@@ -62,7 +66,7 @@ def load(path: Path) -> Lock:
         document = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return Lock()
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise LockError("is not JSON", where=str(path), why=str(error), hint="restore it from git") from None
     if not isinstance(document, dict) or document.get("version") != VERSION:
         found = document.get("version") if isinstance(document, dict) else None
@@ -71,7 +75,10 @@ def load(path: Path) -> Lock:
             where=str(path),
             hint="remove it and run `lambdactl lock`, or use the lambdactl that made it",
         )
-    return Lock(date=document["date"], images=document["images"], packages=document["packages"])
+    date, images, packages = (document.get(key) for key in ("date", "images", "packages"))
+    if not (isinstance(date, str) and isinstance(images, dict) and isinstance(packages, dict)):
+        raise LockError("lacks date, images or packages", where=str(path), hint="restore it from git")
+    return Lock(date=date, images=images, packages=packages)
 
 
 def missing(lock: Lock, project: Settings, jobs: Iterable[Job]) -> tuple[str, ...]:

@@ -81,7 +81,10 @@ def is_run_id(text: str) -> bool:
 def event(run_id: str, input_: Any = None) -> bytes:
     """The event that starts a run."""
     document = {"version": 1, "runId": run_id} | ({} if input_ is None else {"input": input_})
-    return json.dumps(document, ensure_ascii=False).encode()
+    try:
+        return json.dumps(document, ensure_ascii=False, allow_nan=False).encode()
+    except (TypeError, ValueError, RecursionError) as error:  # also half a surrogate pair
+        raise UsageError("the input cannot be sent as JSON", why=str(error)) from None
 
 
 class Runs:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 import subprocess
 from collections.abc import Iterable, Mapping
@@ -73,10 +74,11 @@ def _pair(path: Path, number: int, line: str) -> tuple[str, str]:
 
 
 def _tracked(path: Path) -> bool:
-    folder = path.resolve().parent
+    file = path.resolve()  # a link to a tracked file is no way round
     try:
         asked = subprocess.run(
-            ["git", "-C", str(folder), "ls-files", "--error-unmatch", "--", path.name],
+            ["git", "-C", str(file.parent), "ls-files", "--error-unmatch", "--", file.name],
+            env={name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
             capture_output=True,
             timeout=10,
             check=False,

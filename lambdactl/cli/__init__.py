@@ -14,6 +14,7 @@ from lambdactl.errors import LambdactlError
 
 def main() -> None:
     """The program `lambdactl`."""
+    _open_streams()
     sys.exit(run(sys.argv[1:]))
 
 
@@ -26,7 +27,8 @@ def run(arguments: list[str]) -> int:
     from lambdactl.cli.options import Exit
 
     signal.signal(signal.SIGTERM, _interrupt)
-    quoted = os.environ.get("GITHUB_ACTIONS") == "true" and arguments[:1] != ["validate"]
+    annotates = arguments[:1] == ["validate"] and any(each.endswith("github") for each in arguments)
+    quoted = os.environ.get("GITHUB_ACTIONS") == "true" and not annotates
     try:
         if quoted:
             output.stop_commands()
@@ -44,11 +46,28 @@ def run(arguments: list[str]) -> int:
         return 128 + signal.SIGINT
     except BrokenPipeError:
         # The reader left (`lambdactl plan | head`): nothing more to say, and not to the closed pipe.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 128 + signal.SIGPIPE
+    except OSError as problem:  # the machine refuses: a full disk, a folder that is read-only
+        _drop_output()
+        output.error(LambdactlError(problem.strerror or str(problem), where=str(problem.filename or "")))
+        return Exit.FAILED
     finally:
         if quoted:
             output.resume_commands()
+
+
+def _open_streams() -> None:
+    """A standard stream that the caller closed leads nowhere; else the next file opened would become it."""
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        if getattr(sys, name) is None:
+            os.dup2(os.open(os.devnull, os.O_RDWR), number)
+            setattr(sys, name, open(number, mode))  # noqa: SIM115 - for as long as the process lives
+
+
+def _drop_output() -> None:
+    """What is still buffered cannot be written: Python would try again, and complain, at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _interrupt(number: int, frame: object) -> None:

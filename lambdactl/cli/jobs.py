@@ -108,5 +108,5 @@ def read_input(name: str) -> Any:
         return json.loads(text)
     except OSError as error:
         raise UsageError(f"cannot read the input {name}", why=error.strerror or "") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"the input {name} is not JSON", why=str(error)) from None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import secrets
 import sys
+import time
+from contextlib import suppress
 from functools import cache
 
 from rich.console import Console
@@ -53,6 +55,10 @@ def stop_commands() -> None:
 
 
 def resume_commands() -> None:
+    # The runner reads the two streams apart, and takes standard error first: it must have had the rest.
+    with suppress(OSError):
+        sys.stdout.flush()
+    time.sleep(0.3)
     print(f"::{_RESUME}::", file=sys.stderr, flush=True)  # noqa: T201
 
 

@@ -10,6 +10,7 @@ import typer
 
 from lambdactl.cli import output
 from lambdactl.cli.options import HERE, Exit, Root, Sandbox, open_project
+from lambdactl.errors import UsageError
 
 app = typer.Typer(help="The parameters that jobs declare as secrets.", no_args_is_help=True)
 
@@ -29,10 +30,17 @@ def set_(
         value = getpass.getpass(f"value of {parameter}: ")
     else:
         # A shell's `echo` ends its line; a secret that really ends in one is not known to exist.
-        value = sys.stdin.read().removesuffix("\n").removesuffix("\r")
+        value = _text(sys.stdin.buffer.read()).removesuffix("\n").removesuffix("\r")
     secrets.put(project.aws, parameter, value)
     output.result(f"{parameter} is set")
     return Exit.OK
+
+
+def _text(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        raise UsageError("the value is not UTF-8 text", hint="encode it, as in base64") from None
 
 
 @app.command("list")

@@ -54,6 +54,10 @@ def _walk(root: Path, entry: str) -> Iterator[Path]:
 
 
 def _read(root: Path, path: Path) -> File:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"the name {str(path)!a} is not UTF-8") from None
     full = (root / path).resolve(strict=True)
     try:
         inside = full.relative_to(root.resolve())

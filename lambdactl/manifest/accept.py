@@ -38,12 +38,17 @@ def acceptor(schema: Mapping[str, Any], resolve: Callable[[str], Mapping[str, An
     return lambda value: all(check(value) for check in checks)
 
 
+def pattern(text: str) -> re.Pattern[str]:
+    """A `pattern` as JSON Schema means it: Python's `$` also comes before a last newline."""
+    return re.compile(re.sub(r"\$$", r"\\Z", text))
+
+
 def _check(keyword: str, wanted: Any) -> Accepts:
     match keyword:
         case "enum":
             return lambda value: any(type(value) is type(choice) and value == choice for choice in wanted)
         case "pattern":
-            search = re.compile(wanted).search
+            search = pattern(wanted).search
             return lambda value: search(value) is not None
         case "minimum":
             return lambda value: bool(value >= wanted)

@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any
 
 from lambdactl.bundled import schema
-from lambdactl.manifest.accept import Accepts, acceptor
+from lambdactl.manifest.accept import Accepts, acceptor, pattern
 from lambdactl.manifest.finding import Finding, Path, dotted, shown
 from lambdactl.manifest.later import feature_of
 
@@ -78,8 +78,17 @@ def _validator(name: str) -> Any:
     registry = Registry().with_resource("job.schema.json", Resource.from_contents(schema("job")))
     # JSON Schema takes 3072.0 for an integer; AWS does not.
     types = Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int)
-    strict: Any = validators.extend(Draft202012Validator, type_checker=types)  # type: ignore[no-untyped-call]
+    strict: Any = validators.extend(  # type: ignore[no-untyped-call]
+        Draft202012Validator, {"pattern": _mismatch}, type_checker=types
+    )
     return strict(schema(name), registry=registry)
+
+
+def _mismatch(validator: Any, wanted: str, value: Any, schema: Any) -> Iterator[Any]:
+    from jsonschema import ValidationError
+
+    if isinstance(value, str) and not pattern(wanted).search(value):
+        yield ValidationError(f"does not match {wanted}")
 
 
 def _unknown(path: Path, instance: dict[str, Any], known: Sequence[str]) -> Iterator[Finding]:

@@ -8,8 +8,11 @@ from __future__ import annotations
 import html
 import re
 
-# C0 and C1 controls but newline and tab, and the marks that reorder or hide text (Trojan Source).
-_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+# C0 and C1 controls but newline and tab, bytes that are no text, and the marks that reorder or hide
+# text (Trojan Source).
+_UNSAFE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff]"
+)
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|~<>@&:-])")
 
 

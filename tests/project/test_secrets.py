@@ -77,6 +77,9 @@ def test_a_secrets_file_that_git_tracks_is_refused(tmp_path: Path) -> None:
         subprocess.run(["git", *argv], cwd=tmp_path, env=git, check=True)
     with pytest.raises(Refused, match="git tracks"):
         secret_values.from_file(path)
+    (tmp_path / "link").symlink_to(path)
+    with pytest.raises(Refused, match="git tracks"):
+        secret_values.from_file(tmp_path / "link")
 
 
 def test_a_bad_line_is_named_and_not_shown(tmp_path: Path) -> None:
