@@ -37,11 +37,11 @@ class Demo:
         self.environment = {**os.environ, **environment}
 
     def say(self, text: str) -> None:
-        print(f"\n\033[36m# {text}\033[0m", flush=True)
+        print(_styled(f"\n# {text}", "36"), flush=True)
 
     def run(self, *argv: str, input: str | None = None) -> str:
         """Run `lambdactl ARGV`; ends the demo when it fails. Returns what it printed."""
-        print(f"\n\033[1m$ lambdactl {shlex.join(argv)}\033[0m", flush=True)
+        print(_styled(f"\n$ lambdactl {shlex.join(argv)}", "1"), flush=True)
         command = [sys.executable, "-P", "-m", "lambdactl", *argv]
         with subprocess.Popen(
             command,
@@ -65,6 +65,10 @@ class Demo:
         return "".join(printed)
 
 
+def _styled(text: str, style: str) -> str:
+    return f"\033[{style}m{text}\033[0m" if sys.stdout.isatty() else text
+
+
 def main() -> None:
     with _base_image() as (engine, environment):
         _steps(Demo(environment), engine)
@@ -82,6 +86,10 @@ def _steps(demo: Demo, engine: str) -> None:
         _inside(demo, engine, real)
     finally:
         demo.run("sandbox", "down")
+    demo.say("That was all. To type these commands yourself, in this folder:")
+    for name in sorted(demo.environment.keys() - os.environ.keys()):
+        print(f"export {name}={shlex.quote(demo.environment[name])}")
+    print('export PATH="$PWD/.venv/bin:$PATH"\nlambdactl sandbox up')
 
 
 def _inside(demo: Demo, engine: str, real: bool) -> None:
@@ -91,12 +99,18 @@ def _inside(demo: Demo, engine: str, real: bool) -> None:
     for name, parameter in {**MODEL_KEYS, "REPORT_TOKEN": "/demo/report-token"}.items():
         demo.run("secrets", "set", parameter, input=os.environ.get(name) or "made-up-for-the-demo")
     demo.run("secrets", "list")
-    demo.say("Builds the images, with agent CLI and MCP servers inside, and makes everything.")
+    contained = engine != "process"
+    demo.say(
+        "Builds the images, with agent CLI and MCP servers inside, and makes everything."
+        if contained
+        else "Installs agent CLI and MCP servers into plain folders, for want of a container engine."
+    )
     demo.run("apply", "--yes", *_option("--engine", engine if engine != "process" else ""))
     demo.run("apply", "--yes")
 
     job = "jobs/everything.yaml"
-    demo.say("The job in a container on this machine, as Lambda would run it.")
+    where = "in a container on this machine, as Lambda would run it" if contained else "as a plain process"
+    demo.say(f"The job {where}.")
     model = ["--env", "ANTHROPIC_API_KEY"] if real else ["--scripted-model"]
     demo.run("run-local", job, *model, *_option("--engine", engine))
     demo.say("The same job, launched as a Lambda function of the embedded AWS.")
@@ -129,12 +143,14 @@ def _base_image() -> Iterator[tuple[str, dict[str, str]]]:
     if os.environ.get("LAMBDACTL_BASE_IMAGE") or _public_base_is_reachable(environment):
         yield "", environment
         return
-    print("no public image registry can be reached: making a Debian base image instead (once, half a minute)")
-    for tool in ("mmdebstrap", "docker-registry"):
-        if not shutil.which(tool):
-            sys.exit(f"missing: {tool}. Install it: apt-get install {tool}; or set LAMBDACTL_BASE_IMAGE")
     from tests.support.engine import BASE_TAG, SCRIPT, serve_registry
 
+    print("no public image registry can be reached: a base image of Debian's packages is used instead")
+    if missing := [tool for tool in ("mmdebstrap", "docker-registry") if not shutil.which(tool)]:
+        tools = " ".join(missing)
+        sys.exit(f"missing: {tools}. Install: apt-get install {tools}; or set LAMBDACTL_BASE_IMAGE")
+    if engine.call("image", "inspect", BASE_TAG, check=False).returncode:
+        print("making it: once, half a minute")
     with tempfile.TemporaryDirectory() as folder, serve_registry(Path(folder)) as registry:
         made = subprocess.run(
             [str(SCRIPT), BASE_TAG, engine.executable, registry.host],
