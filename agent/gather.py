@@ -23,8 +23,8 @@ REASON = 2_000  # characters
 def deliver(run: Run, account: Account, delivery: Delivery, outside: Outside) -> tuple[StoredFile, ...]:
     left = Left()
     keep = min(RESULT_TIME, (run.deadline.ends - run.deadline.stop_at) / 3)
-    items = harvest.bounded(_items(run, account, left), harvest.Bounds(), left)
     try:
+        items = harvest.bounded(_items(run, account, left), harvest.Bounds(), left)
         return delivery.all(items, left, run.deadline.left(outside.clock()) - keep)
     except Exception as error:  # a tree we cannot walk must not cost the result
         account.notes.append(f"gathering failed: {type(error).__name__}: {error}")
@@ -37,8 +37,8 @@ def _items(run: Run, account: Account, left: Left) -> list[Item]:
     """What matters most comes first: it is stored first, and counts first against the bounds."""
     layout, speaks = run.layout, account.cli is not None and account.cli.speaks
     stdout = "events/000001.jsonl" if speaks else "stdout/000001.log"
-    streams = [(stdout, layout.out / "stdout"), ("stderr/000001.log", layout.out / "stderr")]
-    items = [Item(name=name, file=file) for name, file in streams if file.exists()]
+    streams = [(stdout, account.stdout), ("stderr/000001.log", account.stderr)]
+    items = [Item(name=name, file=file) for name, file in streams if file]
     for folder, pattern in account.cli.session_files() if account.cli else ():
         if folder.is_dir():
             items += harvest.below(folder, "transcript/", [pattern], left=Left())
@@ -55,7 +55,7 @@ def result(
     times: tuple[datetime, datetime],
 ) -> Result:
     definition, listener, ending = run.definition, account.listener, account.ending
-    ended = (listener.ended if listener else None) or Ended(outcome="failed", output=_spoken(run, account))
+    ended = (listener.ended if listener else None) or Ended(outcome="failed", output=_spoken(account))
     session = listener.session_id if listener else None
     return Result(
         run_id=run.request.run_id,
@@ -89,7 +89,7 @@ def result(
     )
 
 
-def _spoken(run: Run, account: Account) -> str:
+def _spoken(account: Account) -> str:
     """The end of a command's standard output: it has no final text but this."""
     plain = account.cli is not None and not account.cli.speaks
-    return tail(run.layout.out / "stdout", COMMAND_OUTPUT) if plain else ""
+    return tail(account.stdout, COMMAND_OUTPUT) if plain and account.stdout else ""

@@ -6,6 +6,7 @@ lie below the folder they claim to, in bounded number and size. What is left out
 
 from __future__ import annotations
 
+import itertools
 import mimetypes
 import os
 import re
@@ -17,6 +18,7 @@ from pathlib import Path, PurePosixPath
 FILE_MAX = 256 << 20  # bytes of one file
 TOTAL_MAX = 2 << 30  # bytes of a run
 COUNT_MAX = 2_000  # files of a run
+MATCHES_MAX = 10_000  # files that one pattern is followed to
 NAMED = 5  # files of a kind that a note names
 
 _TEXT = {
@@ -67,7 +69,7 @@ def below(folder: Path, prefix: str, patterns: Iterable[str] = ("**/*",), *, lef
         if not _stays_inside(pattern):
             left.out(pattern, "patterns that lead out of the workspace")
             continue
-        matches = [path for match in folder.glob(pattern) for path in _files(match)]
+        matches = list(itertools.islice(_matches(folder, pattern, left), MATCHES_MAX))
         if not matches and pattern != "**/*":
             left.out(pattern, "patterns that matched no file")
         for path in sorted(set(matches) - seen):
@@ -98,6 +100,14 @@ def bounded(items: Iterable[Item], bounds: Bounds, left: Left) -> Iterator[Item]
 def file_name(text: str) -> str:
     """`text` as a harmless part of a path."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", text).lstrip(".") or "-"
+
+
+def _matches(folder: Path, pattern: str, left: Left) -> Iterator[Path]:
+    try:
+        for match in folder.glob(pattern):
+            yield from _files(match)
+    except (OSError, RecursionError):  # a path too long for the system, a tree too deep for Python
+        left.out(pattern, "patterns that lead too deep, from there on")
 
 
 def _files(match: Path) -> Iterator[Path]:

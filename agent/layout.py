@@ -6,11 +6,10 @@ Codex refuses a home below TMPDIR, so they are siblings.
 
 from __future__ import annotations
 
-import os
-import shutil
-import stat
 from dataclasses import dataclass
 from pathlib import Path
+
+from agent.wipe import wipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,20 +59,9 @@ class Layout:
 
     def wipe(self) -> None:
         """Remove the whole tree, also what a job made unreadable. A link is removed, never followed."""
-        if self.root.is_symlink() or self.root.is_file():
-            self.root.unlink()
-        if not self.root.exists():
-            return
-        for folder, _, _ in os.walk(self.root):
-            if stat.S_IMODE(os.lstat(folder).st_mode) & 0o700 != 0o700:
-                os.chmod(folder, 0o700)
-            for name in os.listdir(folder):
-                _open_up(os.path.join(folder, name))
-        shutil.rmtree(self.root)
+        wipe(self.root)
 
-
-def _open_up(path: str) -> None:
-    """Make a folder enterable before `os.walk` descends into it."""
-    mode = os.lstat(path).st_mode
-    if stat.S_ISDIR(mode) and stat.S_IMODE(mode) & 0o700 != 0o700:
-        os.chmod(path, 0o700)
+    def reclaim(self) -> None:
+        """Make `out` ours again, once nothing of the job runs: it may have removed or filled it."""
+        wipe(self.out)
+        self.out.mkdir(mode=0o700, parents=True)

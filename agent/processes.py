@@ -41,13 +41,20 @@ def kill(
     mark: str,
     ancestors: Iterable[int],
     *,
+    everyone: bool = False,
     seconds: float = 3.0,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> set[int]:
-    """SIGKILL until none is left or `seconds` are over; those still left. Looks again for new ones."""
+    """SIGKILL until none is left or `seconds` are over; those still left. Looks again for new ones.
+
+    `everyone`: all of our user but us, in one system call: what forks faster than we look has no chance.
+    """
     ancestors = tuple(ancestors)
     until = clock() + seconds
+    if everyone:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(-1, signal.SIGKILL)
     while left := find(mark, ancestors):
         for pid in left:
             with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -56,6 +63,25 @@ def kill(
             break
         sleep(0.02)
     return left
+
+
+def only_us() -> bool:
+    """Whether our user has no process but this one. Never for root, whose signals reach everybody's."""
+    me, user = os.getpid(), str(os.geteuid())
+    if user == "0":
+        return False
+    return all(pid == me or user not in _users(pid) for pid in _parents())
+
+
+def _users(pid: int) -> list[str]:
+    """The real, effective, saved and file system user of a process; ours when it does not say."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text(errors="replace").splitlines()
+    except FileNotFoundError:
+        return []  # it has ended
+    except OSError:
+        return [str(os.geteuid())]
+    return next(line.split()[1:] for line in lines if line.startswith("Uid:"))
 
 
 def reap() -> None:

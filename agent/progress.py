@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
 from agent.contract import Request, timestamp
+from agent.pace import Pace
 from agent.redact import Redactor
 
 TEXT = 8_000  # characters; the whole is in the events
@@ -22,19 +23,24 @@ class Progress:
     write: Callable[[str], None]
     now: Callable[[], datetime]
     redactor: Redactor
+    pace: Pace = field(default_factory=Pace)
 
     def started(self, request: Request, job: str, agent: str) -> None:
         self._line("run.started", runId=request.run_id, job=job, agent=agent)
 
     def text(self, text: str) -> None:
-        self._line("agent.text", text=self._cut(text, TEXT))
+        if self._passes():
+            self._line("agent.text", text=self._cut(text, TEXT))
 
     def tool(self, name: str, arguments: Any) -> None:
+        if not self._passes():
+            return
         shown = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
         self._line("agent.tool", name=name, input=self._cut(shown, SHORT))
 
     def tool_result(self, text: str, is_error: bool) -> None:
-        self._line("agent.toolResult", isError=is_error, text=self._cut(text, SHORT))
+        if self._passes():
+            self._line("agent.toolResult", isError=is_error, text=self._cut(text, SHORT))
 
     def usage(self, turns: int | None, tokens: tuple[int, int], cost_usd: float | None) -> None:
         self._line(
@@ -45,7 +51,18 @@ class Progress:
         self._line("run.log", level=level, message=self._cut(message, TEXT))
 
     def ended(self, run_id: str, outcome: str, reason: str) -> None:
+        self._say_held()
         self._line("run.ended", runId=run_id, outcome=outcome, reason=reason)
+
+    def _passes(self) -> bool:
+        passes = self.pace.passes()
+        if passes:
+            self._say_held()
+        return passes
+
+    def _say_held(self) -> None:
+        if held := self.pace.forget():
+            self.log("info", f"{held:,} lines of progress are not shown: too many at once")
 
     def _cut(self, text: str, most: int) -> str:
         """Masked before it is cut: half a value is not found any more."""

@@ -9,8 +9,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from agent import processes, secrets, settings
@@ -49,7 +52,9 @@ def main(run: Run, store: Store, outside: Outside) -> dict[str, Any]:
     """The run itself; the store is open at its folder. Returns the response of the invocation."""
     began = outside.now()
     _clean(run, outside)
+    outside = replace(outside, sole=outside.alone and processes.only_us())
     run.layout.prepare()
+    stack = contextlib.ExitStack()
     try:
         values, problem = _secrets(run, outside)
         redactor = Redactor({**values, **run.settings.credentials, **(run.settings.secrets or {})})
@@ -59,13 +64,18 @@ def main(run: Run, store: Store, outside: Outside) -> dict[str, Any]:
         _store_request(run, delivery, began)
         account = _account(run, redactor, problem)
         if not problem:
+            account.stdout, account.stderr = (stack.enter_context(_spool(run.layout.out)) for _ in range(2))
             work(run, values, account, progress, outside)
+            run.layout.reclaim()
+            store.reclaim()
+            _store_request(run, delivery, began)
         files = deliver(run, account, delivery, outside)
         document = redactor.value(result(run, account, redactor, files, (began, outside.now())).dump())
         delivery.document("result.json", document)
         progress.ended(run.request.run_id, document["outcome"], document["reason"])
         return response(document, store.address("result.json"))
     finally:
+        stack.close()
         _clean(run, outside)
         with contextlib.suppress(OSError):  # the next run wipes again, and insists
             run.layout.wipe()
@@ -73,9 +83,17 @@ def main(run: Run, store: Store, outside: Outside) -> dict[str, Any]:
 
 def _clean(run: Run, outside: Outside) -> None:
     """Nothing of an earlier run, or of this one, goes on running: a sandbox of Lambda's is used again."""
-    processes.kill(run.place, {os.getpid()} if outside.alone else (), clock=outside.clock)
+    ancestors = {os.getpid()} if outside.alone else ()
+    processes.kill(run.place, ancestors, everyone=outside.sole, clock=outside.clock)
     if outside.alone:
         processes.reap()
+
+
+@contextlib.contextmanager
+def _spool(folder: Path) -> Iterator[Path]:
+    """A file without a name, for a stream of the agent's: what it does in the file system cannot reach it."""
+    with tempfile.TemporaryFile(dir=folder) as file:
+        yield Path(f"/proc/self/fd/{file.fileno()}")
 
 
 def _secrets(run: Run, outside: Outside) -> tuple[dict[str, str], str]:

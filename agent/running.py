@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from pathlib import Path
 
 from agent import secrets
 from agent.clis import Cli
@@ -31,6 +32,7 @@ class Outside:
     """The effects a run has besides its processes, files and store.
 
     `alone`: this process has no children but the run's, so every one of them may be killed.
+    `sole`: its user has no processes but it and the run's, so every one of those may be.
     """
 
     now: Callable[[], datetime] = _now
@@ -39,6 +41,7 @@ class Outside:
     get_parameters: secrets.GetParameters = secrets.from_ssm
     cancelled: Callable[[], bool] = lambda: False
     alone: bool = False
+    sole: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,4 +75,6 @@ class Account:
     cli: Cli | None = None
     listener: Listener | None = None
     ending: Ending | None = None
+    stdout: Path | None = None  # what the agent wrote, from where it began
+    stderr: Path | None = None
     notes: list[str] = field(default_factory=list)

@@ -11,6 +11,8 @@ import shutil
 from pathlib import Path
 from typing import Any, Protocol
 
+from agent.wipe import wipe
+
 
 class StoreError(Exception):
     """What had to be read or written could not be, after all retries."""
@@ -23,6 +25,9 @@ class Store(Protocol):
 
     def open(self, prefix: str, run_id: str) -> None:
         """Name the run's folder; before this only the definition can be read."""
+
+    def reclaim(self) -> None:
+        """Take away what the job itself put into the run's folder, if it can: only we are to write there."""
 
     def put(self, name: str, body: Path | bytes, content_type: str) -> None:
         """Store a file or bytes under `name` in the run's folder, whole or not at all."""
@@ -48,6 +53,14 @@ class Folder:
 
     def open(self, prefix: str, run_id: str) -> None:
         self._out.mkdir(parents=True, exist_ok=True)
+
+    def reclaim(self) -> None:
+        """A job is the same user as we are: nothing of its making leaves unmasked, or stands in the way."""
+        try:
+            wipe(self._out)
+            self._out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"cannot empty {self._out}: {error}") from None
 
     def put(self, name: str, body: Path | bytes, content_type: str) -> None:
         target = self._out / name
@@ -90,6 +103,9 @@ class Bucket:
 
     def open(self, prefix: str, run_id: str) -> None:
         self._prefix = f"{prefix}{run_id}/"
+
+    def reclaim(self) -> None:
+        """A job has no credentials."""
 
     def put(self, name: str, body: Path | bytes, content_type: str) -> None:
         from botocore.exceptions import BotoCoreError, ClientError

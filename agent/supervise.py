@@ -40,6 +40,7 @@ class Limits:
     linger: float = LINGER
     cancelled: Callable[[], bool] = lambda: False
     alone: bool = False  # this process has no other children: all of them are the run's
+    sole: bool = False  # nor has its user any other process
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +129,7 @@ class _Watch:
         ancestors = {self.child.pid} if self.killed else set()
         if self.limits.alone:
             ancestors.add(os.getpid())
-        left = processes.kill(self.command.mark, ancestors, clock=self.clock)
+        left = processes.kill(self.command.mark, ancestors, everyone=self.limits.sole, clock=self.clock)
         with contextlib.suppress(subprocess.TimeoutExpired):  # stuck in the kernel: no signal reaches it
             self.child.wait(DRAIN)
         if self.limits.alone:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 SIZE = 4096  # bytes
@@ -10,8 +11,9 @@ SIZE = 4096  # bytes
 def tail(file: Path, size: int = SIZE) -> str:
     """The last `size` bytes, from the beginning of a line on: half a line may hold half a secret."""
     try:
-        with file.open("rb") as stream:
-            start = max(0, file.stat().st_size - size)
+        # A pipe that a job put in its place is empty, instead of waiting for a writer.
+        with open(os.open(file, os.O_RDONLY | os.O_NONBLOCK), "rb") as stream:
+            start = max(0, os.fstat(stream.fileno()).st_size - size)
             stream.seek(start)
             content = stream.read(size)
     except OSError:

@@ -85,6 +85,8 @@ def _filled(server: McpServer, values: Mapping[str, str]) -> McpServer:
 def _supervise(run: Run, account: Account, outside: Outside) -> None:
     assert account.cli
     assert account.listener
+    assert account.stdout
+    assert account.stderr
     launch = account.cli.launch()
     for path, content in launch.files.items():
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
@@ -94,8 +96,8 @@ def _supervise(run: Run, account: Account, outside: Outside) -> None:
         env=launch.env,
         cwd=run.layout.workspace,
         stdin=launch.stdin,
-        stdout=run.layout.out / "stdout",
-        stderr=run.layout.out / "stderr",
+        stdout=account.stdout,
+        stderr=account.stderr,
         stops=account.cli.stops,
         mark=run.mark,
         piped=launch.piped,
@@ -105,6 +107,7 @@ def _supervise(run: Run, account: Account, outside: Outside) -> None:
         patience=run.deadline.patience,
         cancelled=outside.cancelled,
         alone=outside.alone,
+        sole=outside.sole,
     )
     try:
         account.ending = supervise(command, limits, account.listener.on_line, outside.clock)
@@ -116,11 +119,12 @@ def _supervise(run: Run, account: Account, outside: Outside) -> None:
 def _verdict(run: Run, account: Account) -> Verdict:
     assert account.cli
     assert account.listener
+    assert account.stderr
     listener, ending = account.listener, account.ending
     if ending is None:
         assert listener.abort
         return listener.abort
-    stderr = run.layout.out / "stderr"
+    stderr = account.stderr
     if listener.ended is None:
         listener.hear(account.cli.diagnose(tail(stderr, DIAGNOSED)))
     ended = listener.ended

@@ -193,6 +193,33 @@ def test_without_a_container_it_says_what_does_not_hold(project: Program) -> Non
     assert "not set in the environment" in refused.stderr
 
 
+COMETS = """\
+import os, signal
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print("begun", flush=True)
+for _ in range(20):
+    if os.fork() == 0:
+        os.setsid()
+        os.execve("/bin/sh", ["sh", "-c", "trap '' TERM; while :; do (sleep 0.01) & done"], {})
+signal.pause()
+"""
+
+
+def test_a_fork_bomb_is_stopped_in_time(project: Program) -> None:
+    """Up to the limit of processes, in sessions of their own, without a mark, and deaf."""
+    command = ["/opt/lambdactl/python/bin/python", "-c", COMETS]
+    manifest = {
+        "agent": {"type": "command", "command": command},
+        "prefix": "hello/",
+        "timeout": "30s",
+        "memory": 512,
+    }
+    (project.root / "jobs" / "hello.yaml").write_text(json.dumps(manifest))
+    done = project("run-local", "hello", code=1)
+    assert result(done.stdout)["outcome"] == "timed_out"
+    assert (folder(done.stdout) / "stdout" / "000001.log").read_text() == "begun\n"
+
+
 FORGER = """\
 dir=$(tr '\\0' '\\n' < /proc/$PPID/environ | sed -n 's/^LAMBDACTL_RUN_DIR=//p')
 id=${AGENT_RUN##*:}
