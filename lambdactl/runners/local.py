@@ -182,6 +182,7 @@ def _run(
             sandbox.api.close()  # a start that is under way gets no event any more
     finally:
         _kill(engine, sandbox.name, attached.ended)
+        attached.close()
     state = _state(engine, sandbox.name) if ending == "exited" else {}
     return answer(Ended(invocation, sandbox.api, ending, watch.started, ended, state, meter.peak), log)
 
@@ -209,6 +210,10 @@ class _Attached:
             start_new_session=True,
         )
         threading.Thread(target=self._copy, args=(log, changed), daemon=True).start()
+
+    def close(self) -> None:
+        """Also when the client hangs."""
+        self._process.kill()
 
     def _copy(self, log: Log, changed: threading.Event) -> None:
         assert self._process.stdout

@@ -9,9 +9,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from lambdactl.container import Engine
+from lambdactl.errors import LambdactlError
 
 PROC, CGROUP = Path("/proc"), Path("/sys/fs/cgroup")
 MB = 1 << 20
+PATIENCE = 5.0  # seconds for the engine to say where; the clock of the run is not watched meanwhile
 
 
 class Meter:
@@ -40,7 +42,10 @@ class Meter:
 
 
 def _stat_file(engine: Engine, container: str) -> Path | None:
-    done = engine.call("inspect", "--format", "{{.State.Pid}}", container, check=False, timeout=30)
+    try:
+        done = engine.call("inspect", "--format", "{{.State.Pid}}", container, check=False, timeout=PATIENCE)
+    except LambdactlError:
+        return None  # a run is worth more than its measure
     pid = done.stdout.decode().strip()
     try:
         groups = (PROC / pid / "cgroup").read_text(encoding="ascii").splitlines()
