@@ -6,6 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,12 +15,13 @@ from lambdactl.manifest import resolve, rules
 from lambdactl.manifest.check import check, without
 from lambdactl.manifest.document import MAX_BYTES, Document, parse
 from lambdactl.manifest.draft import Draft, with_defaults
-from lambdactl.manifest.finding import Finding
+from lambdactl.manifest.finding import Finding, masked
 from lambdactl.manifest.finding import Path as Where
 from lambdactl.manifest.job import Job, Settings
 from lambdactl.manifest.references import strings
 from lambdactl.manifest.rules.prefixes import fault, normal, overlapping
 from lambdactl.manifest.rules.project import project_findings
+from lambdactl.manifest.rules.secrets import literals
 
 PROJECT_FILE = "lambdactl.yaml"
 _ENVIRONMENT = re.compile(r"[a-z][a-z0-9]{1,31}")
@@ -51,11 +53,11 @@ class _Source:
 
     @property
     def broken(self) -> tuple[Where, ...]:
-        return tuple(finding.path for finding in self.findings if finding.place is None)
+        return _taken_out(self.findings)
 
     def problem(self, finding: Finding) -> Problem:
         line, column = finding.place or self.document.place(finding.path, key=finding.key)
-        return Problem(_shown(self.file), line, column, finding.what, finding.hint)
+        return Problem(_shown(self.file), line, column, masked(finding.what), masked(finding.hint))
 
 
 def find_root(start: Path) -> Path:
@@ -109,13 +111,20 @@ def _read(file: Path, schema: str) -> _Source:
         document = Document(findings=(reason,))
     if not document.usable:
         return _Source(file, document, document.findings, {})
-    findings = list(document.findings)
+    # Secrets first: what looks like one is taken out with all else that is broken, and no rule sees it.
+    findings = [*document.findings, *literals(document.value)]
     reported = {finding.path for finding in findings if finding.place is None}
     findings += [f for f in check(schema, document.value) if not _within(f.path, reported)]
-    broken = [finding.path for finding in findings if finding.place is None]
+    broken = _taken_out(findings)
     return _Source(
         file, document, tuple(findings), without(document.value, broken) if broken else document.value
     )
+
+
+def _taken_out(findings: Iterable[Finding]) -> tuple[Where, ...]:
+    """What the rules shall not see. A list goes whole: without an item it would mean something else."""
+    paths = (finding.path for finding in findings if finding.place is None)
+    return tuple(tuple(takewhile(lambda part: isinstance(part, str), path)) for path in paths)
 
 
 def _manifests(project: Settings, paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:

@@ -77,8 +77,8 @@ class Builder:
         elif isinstance(node, ScalarNode):
             kind = node.tag.removeprefix(_TAG)
             what, hint = (
-                f"the key {node.value!r} is not a text but {kind} to YAML",
-                f'quote it: "{node.value}"',
+                f"the key {shown(node.value)} is not a text but {kind} to YAML",
+                "put it in quotes",
             )
         else:
             what, hint = "a key must be a text, not a list or a map", "quote it if it begins with a bracket"
@@ -101,12 +101,8 @@ class Builder:
         if kind == "float" and _FLOAT.fullmatch(text):
             return float(text)
         if kind in _PLAIN_TYPES:
-            what = f"YAML versions disagree about what {text[:40]!r} means"
-            self._refuse(
-                path,
-                what,
-                f'quote it if it is a text: "{text[:40]}"; else write true, false or a plain number',
-            )
+            what = f"YAML versions disagree about what {shown(text)} means"
+            self._refuse(path, what, "quote it if it is a text; else write true, false or a plain number")
         else:
             self._refuse(path, f"the tag {shown(node.tag)} is not supported", "remove it")
         return text

@@ -30,7 +30,7 @@ RULES: tuple[Rule, ...] = (
     secrets.parameters,
     secrets.references,
     secrets.unused,
-    secrets.literals,
+    secrets.credentials,
     prefixes.prefix,
     limits.timeout,
     limits.event_age,

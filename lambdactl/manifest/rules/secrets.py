@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
+from typing import Any
 
 from lambdactl.manifest.draft import Draft
 from lambdactl.manifest.finding import Finding, Path, dotted, shown
-from lambdactl.manifest.references import LITERAL_SECRET, REFERENCE
+from lambdactl.manifest.references import LITERAL_SECRET, REFERENCE, keys, strings
 
 # The agent's CLI gets these by itself, from the supervisor; no reference is needed.
 MODEL_KEYS = {
@@ -27,11 +28,13 @@ def parameters(draft: Draft) -> Iterator[Finding]:
     for name, parameter in draft.secrets.items():
         path = ("secrets", name)
         what, hint = _fault(parameter)
+        if not what and not _allowed(parameter, draft.project.allow_parameters):
+            what = "is not allowed in this project"
+            hint = f"lambdactl.yaml allows: {', '.join(draft.project.allow_parameters)}"
         if what:
-            yield Finding(path, f"SSM parameter {shown(parameter)} {what}", hint)
-        elif not _allowed(parameter, draft.project.allow_parameters):
-            what = f"SSM parameter {parameter} is not allowed in this project"
-            yield Finding(path, what, f"lambdactl.yaml allows: {', '.join(draft.project.allow_parameters)}")
+            # A value without a leading slash may be a secret put where its parameter's name belongs.
+            named = f" {shown(parameter)}" if parameter.startswith("/") else f" of {dotted(path)}"
+            yield Finding(path, f"the SSM parameter{named} {what}", hint)
 
 
 def _fault(name: str) -> tuple[str, str]:
@@ -42,7 +45,7 @@ def _fault(name: str) -> tuple[str, str]:
     if not _PARAMETER.fullmatch(name) or "//" in name or name.endswith("/"):
         return "is not a name that SSM accepts", "use letters, digits and _ . - with / between the levels"
     if "/" in name and not name.startswith("/"):
-        return "has levels but no leading /", f"write /{name}"
+        return "has levels but no leading /", "begin it with /"
     if name.lstrip("/").lower().startswith(("aws", "ssm")):
         return "begins with aws or ssm, which SSM reserves", "choose another name"
     if name.count("/") > _PARAMETER_DEPTH or len(name) > _PARAMETER_MAX:
@@ -100,13 +103,22 @@ def unused(draft: Draft) -> Iterator[Finding]:
             yield Finding(("secrets", name), what, hint, key=True)
 
 
-def literals(draft: Draft) -> Iterator[Finding]:
-    for path, text in draft.texts:
+def literals(value: Mapping[str, Any]) -> Iterator[Finding]:
+    """Secrets pasted into a document, whatever else is wrong with it: a job's or lambdactl.yaml."""
+    hint = "store it with `lambdactl secrets set`, and revoke it if it was ever committed"
+    for path in keys(value):
+        if LITERAL_SECRET.search(str(path[-1])):
+            yield Finding(path, f"a name{_among(path[:-1])} looks like a secret written out", hint, key=True)
+    for path, text in strings(value):
         if LITERAL_SECRET.search(text):
-            what = f"{dotted(path)} looks like a secret written out"
-            yield Finding(
-                path, what, "store it with `lambdactl secrets set`, and revoke it if it was ever committed"
-            )
+            yield Finding(path, f"{dotted(path)} looks like a secret written out", hint)
+
+
+def _among(path: Path) -> str:
+    return f" in {dotted(path)}" if path else ""
+
+
+def credentials(draft: Draft) -> Iterator[Finding]:
     for name, server in draft.servers.items():
         for header, text in server.get("headers", {}).items():
             if header.lower() in _CREDENTIAL_HEADERS and not REFERENCE.search(text):

@@ -22,6 +22,8 @@ def type_of(server: Mapping[str, Any]) -> str:
 def transport(draft: Draft) -> Iterator[Finding]:
     for name, server in draft.servers.items():
         path, kind = ("mcpServers", name), type_of(server)
+        if {(*path, field) for field in ("type", "command", "url")} & set(draft.broken):
+            continue  # its transport cannot be told
         needed, unfit = ("command", _REMOTE) if kind == "stdio" else ("url", _STDIO)
         if needed not in server:
             both = " (or url, for a remote one)" if kind == "stdio" and "type" not in server else ""
