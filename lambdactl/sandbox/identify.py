@@ -8,6 +8,7 @@ a service nobody thought of here is recognised too.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -23,6 +24,10 @@ CLIENTS = {"monitoring": "cloudwatch", "states": "stepfunctions", "tagging": "re
 QUERY_VERSIONS = {"2011-06-15": "sts", "2010-05-08": "iam"}
 
 _SCOPE = re.compile(r"Credential=[^/]+/\d{8}/[^/]+/([^/,]+)/aws4_request")
+_SIGNED = re.compile(
+    r"AWS4-HMAC-SHA256 +Credential=[^/,\s]+/\d{8}/[^/,\s]+/([a-z0-9-]+)/aws4_request, *"
+    r"SignedHeaders=[^,\s]+, *Signature=[^,\s]+"
+)
 _SMITHY = re.compile(r"^/service/[^/]+/operation/([^/?]+)$")
 
 
@@ -31,6 +36,8 @@ def identify(request: Request) -> tuple[str, str]:
     if request.path.startswith("/_"):
         return UNKNOWN  # an emulator's own pages; no bucket's name starts so
     service = _service(request)
+    if service and routes(service):
+        return _rest(request, service)
     target = request.header("x-amz-target")
     if target:
         return service or "unknown", target.rpartition(".")[2]
@@ -42,6 +49,20 @@ def identify(request: Request) -> tuple[str, str]:
     if not service and request.header("authorization"):
         return UNKNOWN
     return _rest(request, service or "s3")  # only S3 answers who has no key at all
+
+
+def plain(request: Request) -> bool:
+    """Whether every reader takes it for the same call, in whatever order it looks at the signs.
+
+    So: one signature, in one header, and no sign of a protocol that the signed service does not speak.
+    """
+    times = Counter(name.lower() for name, _ in request.headers)
+    signed = _SIGNED.fullmatch(request.header("authorization"))
+    if not signed or any(times[name] > 1 for name in ("authorization", "x-amz-target", "content-type")):
+        return False
+    if routes(CLIENTS.get(signed[1], signed[1])):
+        return not times["x-amz-target"]
+    return request.target == "/"
 
 
 def _service(request: Request) -> str:
@@ -95,13 +116,15 @@ class Route:
 
 @lru_cache
 def routes(service: str) -> tuple[Route, ...]:
-    """Every REST operation of a service, the most demanding first; () for one that botocore lacks."""
+    """Every operation of a REST service, the most demanding first; () for another, or an unknown one."""
     from botocore.exceptions import UnknownServiceError
     from botocore.loaders import Loader
 
     try:
         model = Loader().load_service_model(service, "service-2")
     except UnknownServiceError:
+        return ()
+    if not model["metadata"]["protocol"].startswith("rest"):
         return ()
     found = [_route(name, operation, model["shapes"]) for name, operation in model["operations"].items()]
     return tuple(sorted(found, key=lambda route: route.rank))

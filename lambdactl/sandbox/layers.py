@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 
 from lambdactl.sandbox.answers import refusal, xml_refusal
-from lambdactl.sandbox.identify import identify
+from lambdactl.sandbox.identify import identify, plain
 from lambdactl.sandbox.messages import Layer, Next, Request, Response
 
 # What a run may call: what the role of a job can at most allow, and no more. Above all nothing that
@@ -105,11 +105,11 @@ def _is_address(name: str) -> bool:
 
 
 def narrow(allowed: Mapping[str, Collection[str]] = OF_A_RUN) -> Layer:
-    """Only these operations of these services pass."""
+    """Only these operations of these services pass, and nothing that could be read as another."""
 
     def layer(request: Request, following: Next) -> Response:
         service, operation = identify(request)
-        if operation in allowed.get(service, ()):
+        if operation in allowed.get(service, ()) and plain(request):
             return following(request)
         message = f"{service}:{operation} is not open to a run"
         if service == "s3" or request.header("content-type").startswith("application/x-www-form-urlencoded"):

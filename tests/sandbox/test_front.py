@@ -237,6 +237,60 @@ def test_a_run_reaches_its_data_and_nothing_else(upstream: str) -> None:
     assert set(record.calls) == {"sts.GetCallerIdentity", "ssm.GetParameters"}
 
 
+def signed(service: str, before: str = "") -> str:
+    scope = f"{before}Credential=made/20260101/us-east-1/{service}/aws4_request"
+    return f"AWS4-HMAC-SHA256 {scope}, SignedHeaders=host, Signature=00"
+
+
+S3 = ("Authorization", signed("s3"))
+FORM = ("Content-Type", "application/x-www-form-urlencoded")
+AMBIGUOUS = {
+    "a target beside a path": ("PUT", "/b?notification", [S3, ("X-Amz-Target", "x.GetObject")]),
+    "an action beside a path": ("PUT", "/b?notification&Action=GetObject", [S3]),
+    "a target of another service": ("POST", "/b/k?uploads", [S3, ("X-Amz-Target", "AmazonSNS.Subscribe")]),
+    "two scopes": (
+        "POST",
+        "/b/k?uploads",
+        [("Authorization", signed("s3", "Credential=x/2026/x/sns/aws4_request, "))],
+    ),
+    "two signatures": (
+        "POST",
+        "/b/k?uploads",
+        [("Authorization", signed("s3")), ("Authorization", signed("sns"))],
+    ),
+    "a path beside an action": (
+        "PUT",
+        "/b?notification&Action=AssumeRole",
+        [("Authorization", signed("sts")), ("X-Amz-Target", "x.AssumeRole")],
+    ),
+    "no signature": ("POST", "/2015-03-31/functions?uploads", []),
+    "no signature, an action": ("POST", "/?Action=AssumeRole&Version=2011-06-15", [FORM]),
+    "a signature in the query": (
+        "PUT",
+        "/b?notification&Action=AssumeRole&X-Amz-Credential=made/20260101/us-east-1/sts/aws4_request",
+        [],
+    ),
+}
+
+
+@pytest.mark.parametrize("request_", AMBIGUOUS.values(), ids=AMBIGUOUS)
+def test_a_run_cannot_pass_off_one_call_as_another(request_: tuple[str, str, list[tuple[str, str]]]) -> None:
+    """The emulator tells services apart by other signs, in another order: only what is plain passes."""
+    method, target, headers = request_
+    passed = []
+    with Front(
+        "http://127.0.0.1:9", [narrow(), lambda request, _: passed.append(request) or Response(status=200)]
+    ) as front:  # type: ignore[func-returns-value]
+        connection = http.client.HTTPConnection("127.0.0.1", front.port)
+        connection.putrequest(method, target)
+        for name, value in headers:
+            connection.putheader(name, value)
+        connection.endheaders()
+        assert connection.getresponse().status == 403
+        connection.close()
+    assert passed == []
+
+
 @pytest.mark.parametrize(
     ("headers", "passes"),
     [
