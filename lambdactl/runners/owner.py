@@ -85,8 +85,11 @@ def remove(engine: Engine, *removal: str) -> None:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        with contextlib.suppress(subprocess.TimeoutExpired):
+        try:
             process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()  # the engine hangs; what is left, the next run removes
+            process.wait()
 
 
 def run(engine: Engine, *args: str, env: Mapping[str, str] | None = None) -> str:
