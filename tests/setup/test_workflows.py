@@ -103,6 +103,8 @@ def test_what_may_write_a_comment_runs_nothing_of_the_pull_request() -> None:
     for step in jobs["comment"]["steps"]:
         assert "run" not in step
         assert re.match("actions/(download-artifact|github-script)@", step["uses"])
+        # Not into the runner's own folder, where the event lies that names the pull request.
+        assert step["with"].get("path") in (None, "${{ runner.temp }}/plan")
     assert "head.repo.full_name == github.repository" in jobs["comment"]["if"]
 
 
@@ -186,7 +188,8 @@ def commented(tmp_path: Path, plan: str, comments: list[dict[str, Any]]) -> tupl
     if node is None:
         missing("node", "apt-get install nodejs")
     (step,) = (each for each in steps(workflow("plan")) if "script" in each.get("with", {}))
-    (tmp_path / "plan.md").write_text(plan)
+    (tmp_path / "plan").mkdir()
+    (tmp_path / "plan" / "plan.md").write_text(plan)
     (tmp_path / "run.js").write_text(
         f"""
         const tell = (call) => async (sent) => console.log(JSON.stringify([call, sent]))
