@@ -15,6 +15,7 @@ from typing import Any
 from lambdactl.bundled import schema
 from lambdactl.manifest.accept import Accepts, acceptor, pattern
 from lambdactl.manifest.finding import Finding, Path, dotted, shown
+from lambdactl.manifest.homes import home_of
 from lambdactl.manifest.later import feature_of
 
 _TYPES = {
@@ -47,7 +48,7 @@ def _errors(name: str, value: dict[str, Any]) -> Iterator[Finding]:
             what = f"the name {shown(error.instance)} in {dotted(path)} {_expected(error)}"
             yield Finding((*path, error.instance), what, "rename it", key=True)
         elif error.validator == "additionalProperties":
-            yield from _unknown(path, error.instance, list(error.schema.get("properties", ())))
+            yield from _unknown(name, path, error.instance, list(error.schema.get("properties", ())))
         elif error.validator == "required":
             for key in error.validator_value:
                 if key not in error.instance:
@@ -91,7 +92,7 @@ def _mismatch(validator: Any, wanted: str, value: Any, schema: Any) -> Iterator[
         yield ValidationError(f"does not match {wanted}")
 
 
-def _unknown(path: Path, instance: dict[str, Any], known: Sequence[str]) -> Iterator[Finding]:
+def _unknown(name: str, path: Path, instance: dict[str, Any], known: Sequence[str]) -> Iterator[Finding]:
     for key in instance:
         if key in known:
             continue
@@ -101,9 +102,13 @@ def _unknown(path: Path, instance: dict[str, Any], known: Sequence[str]) -> Iter
             what = f"{dotted(here)} is not there yet: {feature} will come in a later version of lambdactl"
             yield Finding(here, what, "remove it for now", key=True)
             continue
-        near = difflib.get_close_matches(key.lower(), {name.lower(): name for name in known}, n=1, cutoff=0.6)
-        hint = f"did you mean `{_spelled(near[0], known)}`?" if near else f"known here: {', '.join(known)}"
+        hint = home_of(name, path, key) or _near(key, known)
         yield Finding(here, f"unknown field {shown(key)}{_inside(path)}", hint, key=True)
+
+
+def _near(key: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(key.lower(), {name.lower(): name for name in known}, n=1, cutoff=0.6)
+    return f"did you mean `{_spelled(near[0], known)}`?" if near else f"known here: {', '.join(known)}"
 
 
 def _spelled(lower: str, known: Sequence[str]) -> str:

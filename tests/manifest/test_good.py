@@ -124,9 +124,41 @@ def test_every_field(project: Write) -> None:
 
 
 def test_a_version_is_the_tested_pin_by_default(project: Write) -> None:
-    text = "agent: { type: %s, model: m, prompt: Hi }\nprefix: %s/\n"
-    root = project(one=text % ("claude-code", "one"), two=text % ("codex", "two"))
+    text = "agent: { type: %s, model: m, prompt: Hi }\nsecrets: { %s_API_KEY: /k }\nprefix: %s/\n"
+    root = project(
+        one=text % ("claude-code", "ANTHROPIC", "one"),
+        two=text % ("codex", "OPENAI", "two"),
+    )
     assert [job.agent.version for job in load(root).checked().jobs] == ["2.1.240", "0.169.0"]
+
+
+@pytest.mark.parametrize("key", ["OPENAI_API_KEY", "CODEX_API_KEY"])
+def test_either_key_of_codex_will_do_and_a_default_is_as_good(project: Write, key: str) -> None:
+    codex = "agent: { type: codex, model: m, prompt: Hi }\nprefix: a/\n"
+    root = project(f"project: demo\ndefaults: {{ secrets: {{ {key}: /k }} }}\n", a=codex)
+    assert [job.secrets for job in load(root).checked().jobs] == [{key: "/k"}]
+
+
+def test_behind_a_gateway_no_key_is_asked_for(project: Write) -> None:
+    agent = "{ type: claude-code, model: m, prompt: Hi, baseUrl: 'https://gateway.example.com' }"
+    assert load(project(a=f"agent: {agent}\nprefix: a/\n")).problems == ()
+
+
+@pytest.mark.parametrize(
+    ("settings", "hint"),
+    [
+        ("timeout: 5m", "it belongs to a job, or for all jobs under `defaults:`"),
+        ("prefix: a/", "it belongs to a job"),
+        ("model: m", "it belongs under `defaults: agent:`"),
+        ("defaults: { maxTurns: 4 }", "it belongs under `agent:`"),
+        ("defaults: { agent: { timeout: 5m } }", "it belongs beside `agent:`, not in it"),
+    ],
+)
+def test_a_field_in_the_wrong_place_of_lambdactl_yaml_is_sent_to_its_own(
+    project: Write, settings: str, hint: str
+) -> None:
+    (problem,) = load(project(f"project: demo\n{settings}\n")).problems
+    assert problem.hint == hint
 
 
 def test_defaults_merge_maps_replace_lists_and_fit_the_type(project: Write) -> None:
@@ -136,7 +168,7 @@ project: demo
 defaults:
   agent: { type: claude-code, model: claude-sonnet-4-6, maxTurns: 9, prompt: Default, env: { A: a, B: b } }
   mcpServers: { docs: { url: "https://mcp.example.com/mcp", headers: { X-Team: "${secrets.TEAM}" } } }
-  secrets: { ANTHROPIC_API_KEY: /k, TEAM: /t, SPARE: /s }
+  secrets: { ANTHROPIC_API_KEY: /k, OPENAI_API_KEY: /o, TEAM: /t, SPARE: /s }
   artifacts: [a, b]
   memory: 1024
   timeout: 2m
@@ -154,7 +186,11 @@ defaults:
         "0.169.0",
         None,
     )
-    assert (codex.secrets, codex.memory, codex.timeout) == ({"TEAM": "/t"}, 2048, 120)
+    assert (codex.secrets, codex.memory, codex.timeout) == (
+        {"OPENAI_API_KEY": "/o", "TEAM": "/t"},
+        2048,
+        120,
+    )
     assert (shell.agent.model, shell.agent.prompt, shell.mcp_servers, shell.secrets) == ("", "", (), {})
     assert shell.log_retention_days == 7
 

@@ -28,6 +28,7 @@ RULES: tuple[Rule, ...] = (
     servers.address,
     servers.command,
     secrets.parameters,
+    secrets.model_key,
     secrets.references,
     secrets.unused,
     secrets.credentials,

@@ -13,8 +13,8 @@ from lambdactl.manifest.references import LITERAL_SECRET, REFERENCE, keys, strin
 
 # The agent's CLI gets these by itself, from the supervisor; no reference is needed.
 MODEL_KEYS = {
-    "claude-code": frozenset({"ANTHROPIC_API_KEY"}),
-    "codex": frozenset({"OPENAI_API_KEY", "CODEX_API_KEY"}),
+    "claude-code": ("ANTHROPIC_API_KEY",),
+    "codex": ("OPENAI_API_KEY", "CODEX_API_KEY"),
 }
 _PARAMETER = re.compile(r"[A-Za-z0-9_./-]+")
 # SSM: 1,011 characters for the ARN, of which at most 60 or so precede the name.
@@ -35,6 +35,18 @@ def parameters(draft: Draft) -> Iterator[Finding]:
             # A value without a leading slash may be a secret put where its parameter's name belongs.
             named = f" {shown(parameter)}" if parameter.startswith("/") else f" of {dotted(path)}"
             yield Finding(path, f"the SSM parameter{named} {what}", hint)
+
+
+def model_key(draft: Draft) -> Iterator[Finding]:
+    """Without its key an agent cannot reach its model; whether a gateway asks for one, we cannot know."""
+    names = MODEL_KEYS.get(draft.agent_type, ())
+    gateway = "baseUrl" in draft.agent or ("agent", "baseUrl") in draft.broken
+    broken = any(path[0] == "secrets" for path in draft.broken)  # it may be what was taken out
+    if not names or gateway or broken or draft.secrets.keys() & names:
+        return
+    what = f"the model's key is missing: an agent of type {draft.agent_type} needs {' or '.join(names)}"
+    parameter = f"/{draft.project.name or 'agents'}/{names[0].lower().replace('_', '-')}"
+    yield Finding(("secrets", names[0]), what, f"add `{names[0]}: {parameter}` under secrets")
 
 
 def _fault(name: str) -> tuple[str, str]:
@@ -60,7 +72,7 @@ def _allowed(name: str, globs: tuple[str, ...]) -> bool:
 def used(draft: Draft) -> frozenset[str]:
     """Names of the secrets that this job takes, declared or not."""
     names = {name for _, text in _holders(draft) for name in REFERENCE.findall(text)}
-    return frozenset(names | (MODEL_KEYS.get(draft.agent_type, frozenset()) & draft.secrets.keys()))
+    return frozenset(names | (draft.secrets.keys() & MODEL_KEYS.get(draft.agent_type, ())))
 
 
 def _holders(draft: Draft) -> Iterator[tuple[Path, str]]:
