@@ -76,7 +76,7 @@ def runs(
 def show(
     run: Annotated[str, typer.Argument(help="A run's id.")],
     download: Annotated[
-        Path | None, typer.Option("--download", help="Fetch the run folder's files into this folder.")
+        Path | None, typer.Option("--download", help="Fetch the run folder's files into this new folder.")
     ] = None,
     root: Root = HERE,
     sandbox: Sandbox = None,

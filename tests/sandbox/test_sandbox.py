@@ -82,7 +82,7 @@ def test_from_nothing_to_nothing(root: Path) -> None:
     lines: list[str] = []
     first = sandbox.up(root, on_line=lines.append)
     assert first == sandbox.up(root) == sandbox.status(root)
-    assert lines[-1].endswith(first.url)
+    assert lines == ["starting the embedded AWS"]
     assert client("sts", root).get_caller_identity()["Account"] == sandbox.ACCOUNT
 
     fill(root)
