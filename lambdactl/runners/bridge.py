@@ -25,6 +25,7 @@ class BridgeServer(socketserver.ThreadingTCPServer):
     daemon_threads = True
     block_on_close = False
     request_queue_size = 64
+    most_open = 128  # connections: a job must not take this machine's threads and memory by opening more
 
     def __init__(
         self,
@@ -47,6 +48,8 @@ class BridgeServer(socketserver.ThreadingTCPServer):
         super().server_bind()
 
     def verify_request(self, request: Any, client_address: Any) -> bool:
+        if len(self._open) >= self.most_open:
+            return False
         if self._peers is None:
             return True
         peer = client_address[0]

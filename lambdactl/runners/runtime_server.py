@@ -19,6 +19,8 @@ PORT = 9001  # as in Lambda: 169.254.100.1:9001
 class RuntimeServer(BridgeServer):
     """The Runtime API on one address; loopback or the gateway of the run's own bridge."""
 
+    most_open = 16  # a runtime uses two; each may hold a response of 6 MB
+
     def __init__(
         self, api: RuntimeApi, address: tuple[str, int], peers: ipaddress.IPv4Network | None = None
     ) -> None:

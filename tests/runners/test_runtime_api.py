@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import time
@@ -208,6 +209,18 @@ def test_only_peers_of_the_bridge_are_served(api: RuntimeApi) -> None:
         with pytest.raises((ConnectionError, OSError)):
             ask(client, "GET", NEXT)
     assert api.ready_at is None
+
+
+def test_more_connections_than_a_runtime_needs_are_refused(
+    client: HTTPConnection, server: RuntimeServer
+) -> None:
+    assert ask(client, "GET", "/2018-06-01/ping").read() == b"pong"
+    with contextlib.ExitStack() as stack:
+        many = [socket.create_connection(("127.0.0.1", server.port), timeout=5) for _ in range(30)]
+        for each in many:
+            stack.enter_context(each)
+        assert many[-1].recv(1) == b""
+        assert ask(client, "GET", "/2018-06-01/ping").read() == b"pong"
 
 
 def test_a_relay_passes_both_directions_and_their_ends(server: RuntimeServer) -> None:
