@@ -13,8 +13,10 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+
+from lambdactl.errors import SandboxError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +61,15 @@ class Folder:
             text = (self.path / "state.json").read_text()
         except FileNotFoundError:
             return None
-        return State(**json.loads(text))
+        try:
+            document = json.loads(text)
+            return State(**{each.name: document[each.name] for each in fields(State)})
+        except (ValueError, TypeError, KeyError):
+            raise SandboxError(
+                "the sandbox is up, but this lambdactl cannot read what it says of itself",
+                where=str(self.path / "state.json"),
+                hint="`lambdactl sandbox down` with the version that started it, or end its process",
+            ) from None
 
     def write(self, state: State) -> None:
         self._replace("state.json", asdict(state))

@@ -97,7 +97,7 @@ def _write(path: Path, text: str) -> Path:
 
 def _ignore(path: Path) -> bool:
     """Append the lines that are missing; False when none is."""
-    before = path.read_text(encoding="utf-8") if path.exists() else ""
+    before = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
     present = {line.strip() for line in before.splitlines()}
     missing = [line for line in IGNORED if line not in present]
     if missing:

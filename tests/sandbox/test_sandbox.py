@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ import pytest
 
 from lambdactl import sandbox
 from lambdactl.errors import SandboxError
+from lambdactl.sandbox.state import Folder, State
 
 
 @pytest.fixture
@@ -228,3 +230,22 @@ def test_it_listens_on_loopback_only(root: Path) -> None:
                 listening.append(fields[1].split(":")[0])
     assert len(listening) == 3  # front, the door for containers, model; the emulator has a socket of ours
     assert set(listening) == {"0100007F"}
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"pid": 1}'])
+def test_a_daemon_of_another_version_is_an_error_and_not_a_riddle(tmp_path: Path, text: str) -> None:
+    folder = Folder.of(tmp_path)
+    folder.make()
+    assert folder.be_alive(0)
+    (folder.path / "state.json").write_text(text)
+    with pytest.raises(SandboxError, match="version that started it"):
+        sandbox.status(tmp_path)
+
+
+def test_what_a_newer_daemon_says_besides_is_no_matter(tmp_path: Path) -> None:
+    folder = Folder.of(tmp_path)
+    folder.make()
+    assert folder.be_alive(0)
+    state = State(pid=1, started="", url="http://127.0.0.1:9", door_url="", model_url="", engine="")
+    (folder.path / "state.json").write_text(json.dumps({**asdict(state), "newer": 1}))
+    assert folder.read() == state

@@ -144,3 +144,10 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert "wrote lambdactl.yaml" in capsys.readouterr().out
     assert run(["init", "--root", str(root)]) == 1
     assert "Nothing was written" in capsys.readouterr().err
+
+
+def test_a_gitignore_that_is_no_text_is_only_added_to_as_well(tmp_path: Path) -> None:
+    root = tmp_path
+    (root / ".gitignore").write_bytes(b"caf\xe9\n")
+    init(root, project="demo")
+    assert (root / ".gitignore").read_bytes() == b"caf\xe9\n.lambdactl/\n.env*\n"
