@@ -73,17 +73,19 @@ def context(job: Job, project: Settings, lock: Lock, agent_source: Path | None =
     for bundle in (*wanted.first, *wanted.bundles):
         for name, text in _bundle(bundle, lock.closure(bundle)).items():
             files[f"{_folder(bundle)}/{name}"] = File(text.encode())
+    files = dict(sorted(files.items()))
     return Context(
         base=lock.base(project.base_image),
         architecture=job.architecture,
         dockerfile=dockerfile(
             architecture=job.architecture,
+            files=files,
             first=first,
             apt=wanted.apt,
             bundles=bundles,
             node=wanted.needs_node,
         ),
-        files=dict(sorted(files.items())),
+        files=files,
         bundles=(*first, *bundles),
         node=wanted.needs_node,
         apt=wanted.apt,
@@ -105,7 +107,7 @@ def _folder(bundle: Bundle) -> str:
 
 def _bundle(bundle: Bundle, closure: Mapping[str, Any]) -> dict[str, str]:
     """The files of one bundle in the context."""
-    about = {"registry": bundle.registry, "prefix": bundle.prefix}
+    about = {"bundle": str(bundle), "registry": bundle.registry, "prefix": bundle.prefix}
     if bundle.registry == "pypi":
         about["python"] = closure["python"]
         return {"bundle.json": _json(about), "requirements.txt": pypi.requirements(closure)}

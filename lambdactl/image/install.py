@@ -21,6 +21,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -50,12 +51,14 @@ def tools(requirements: str, architecture: str = "") -> None:
     # An engine may call an image by the platform it was asked for, whatever the base holds.
     if architecture and architecture != this_machine():
         sys.exit(f"the base image is for {this_machine()}, the job asks for {architecture}")
+    say("uv and Node")
     run(sys.executable, "-m", "venv", str(TOOLS))
     pip = [str(TOOLS / "bin/python"), "-m", "pip", "install", "--require-hashes", "--only-binary", ":all:"]
     run(*pip, "--no-cache-dir", "--disable-pip-version-check", "--no-compile", "--quiet", "-r", requirements)
 
 
 def apt(*packages: str) -> None:
+    say(f"apt: {' '.join(packages)}")
     options = ["-q", "-y", "-o", "Dpkg::Use-Pty=0"]
     if CA.exists():
         options += ["-o", f"Acquire::https::CAInfo={CA}"]
@@ -70,6 +73,7 @@ def bundle(folder: str) -> None:
     source = Path(folder)
     wanted = json.loads((source / "bundle.json").read_text())
     prefix = HOME / wanted["prefix"]
+    say(wanted["bundle"])
     (npm if wanted["registry"] == "npm" else pypi)(source, prefix, wanted)
 
 
@@ -79,7 +83,13 @@ def npm(source: Path, prefix: Path, wanted: dict[str, Any]) -> None:
         shutil.copyfile(source / name, prefix / name)
     node_home = nodejs()
     cli = node_home / "lib/node_modules/npm/bin/npm-cli.js"
-    options = ["--no-audit", "--no-fund", "--no-update-notifier", f"--cache={CACHE / 'npm'}"]
+    options = [
+        "--no-audit",
+        "--no-fund",
+        "--no-update-notifier",
+        "--loglevel=error",
+        f"--cache={CACHE / 'npm'}",
+    ]
     if not wanted["scripts"]:
         options.append("--ignore-scripts")
     run(str(node_home / "bin/node"), str(cli), "ci", *options, cwd=prefix, path=node_home / "bin")
@@ -103,6 +113,7 @@ def pypi(source: Path, prefix: Path, wanted: dict[str, Any]) -> None:
 
 
 def node() -> None:
+    say("Node")
     (HOME / "bin").mkdir(parents=True, exist_ok=True)
     shutil.copy2(nodejs() / "bin/node", HOME / "bin/node")
 
@@ -184,18 +195,33 @@ def this_machine() -> str:
     return {"amd64": "x86_64", "aarch64": "arm64"}.get(platform.machine().lower(), platform.machine())
 
 
+def say(what: str) -> None:
+    print(f"installing {what}", flush=True)  # noqa: T201  to who watches the build
+
+
 def run(*argv: str, cwd: Path | None = None, path: Path | None = None) -> None:
-    """Run a program with an environment of our own making; leave with its exit code if it fails."""
-    inherited = ("PATH", "HOME", "TMPDIR", "LANG", *PROXIES, *(name.lower() for name in PROXIES))
+    """Run a program with an environment of our own making; leave with its exit code if it fails.
+
+    It has a temporary folder beside the caches, so that no layer of an image keeps what it leaves there.
+    """
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=CACHE, ignore_cleanup_errors=True) as temporary:
+        done = subprocess.run(argv, cwd=cwd, env=environment(temporary, path), stdin=subprocess.DEVNULL)
+    if done.returncode:
+        sys.exit(f"{Path(argv[0]).name} ended with {done.returncode}")
+
+
+def environment(temporary: str, path: Path | None) -> dict[str, str]:
+    inherited = ("PATH", "HOME", "LANG", *PROXIES, *(name.lower() for name in PROXIES))
     env = {name: os.environ[name] for name in inherited if name in os.environ}
-    env["DEBIAN_FRONTEND"] = "noninteractive"
+    env |= {"DEBIAN_FRONTEND": "noninteractive", "TMPDIR": temporary}
+    if env.get("HOME") == "/tmp":  # noqa: S108  an image's, where nobody lives
+        env["HOME"] = temporary
     if path:
         env["PATH"] = f"{path}:{env['PATH']}"
     if CA.exists():
         env |= dict.fromkeys(("PIP_CERT", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS"), str(CA))
-    done = subprocess.run(argv, cwd=cwd, env=env, stdin=subprocess.DEVNULL)
-    if done.returncode:
-        sys.exit(f"{Path(argv[0]).name} ended with {done.returncode}")
+    return env
 
 
 if __name__ == "__main__":
