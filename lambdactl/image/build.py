@@ -10,13 +10,14 @@ import os
 import re
 import subprocess
 import tempfile
+from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from lambdactl.container import Engine
 from lambdactl.errors import BuildError
-from lambdactl.image import oci
+from lambdactl.image import failure, oci
 from lambdactl.image.context import Context
 from lambdactl.image.files import write
 from lambdactl.image.programs import PROXIES
@@ -29,6 +30,7 @@ PLATFORMS: dict[Architecture, str] = {"x86_64": "linux/amd64", "arm64": "linux/a
 # Uncompressed, all layers together. (Lambda quotas, "Container image code package size")
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 SIZE_MAX = 10 * 1024**3
+LINES_KEPT = 5000  # of a build's output, to say why it failed
 
 
 def local_ref(project: Settings, fingerprint: str) -> str:
@@ -116,14 +118,14 @@ def _stream(engine: Engine, argv: list[str], on_line: Callable[[str], None]) -> 
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )
-    last: list[str] = []
+    lines: deque[str] = deque(maxlen=LINES_KEPT)
     with process:  # waits; an interrupt reaches the client too, it is of our process group
         for raw in process.stdout or ():
             if line := _readable(raw.decode(errors="replace").rstrip()):
                 on_line(line)
-                last = [*last[-7:], line]
+                lines.append(line)
     if process.returncode:
-        raise BuildError("the image could not be built", why=" | ".join(last))
+        raise BuildError("the image could not be built", why=failure.reason(lines), hint=failure.hint(lines))
 
 
 def _readable(line: str) -> str:

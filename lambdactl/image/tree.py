@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from lambdactl.errors import BuildError
+from lambdactl.image import failure
 from lambdactl.image.context import Context
 from lambdactl.image.files import File, write
 from lambdactl.image.programs import PROXIES
@@ -31,7 +32,7 @@ def install_tree(context: Context, target: Path, on_line: Callable[[str], None],
     """Make `target`, unless it is there whole; its fingerprint, written last, says so.
 
     Two at once wait for each other. uv and Node are put beside it, and shared by all trees of the
-    same folder. `ca_bundle` defaults to what SSL_CERT_FILE names.
+    same folder.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     with _alone(target.parent / "lock"):
@@ -101,11 +102,10 @@ class _Installer:
             "LAMBDACTL_HOME": str(home),
             "LAMBDACTL_TOOLS": str(tools),
             "LAMBDACTL_CACHE": str(home.parent / "cache"),
-            "LAMBDACTL_CA": ca_bundle or os.environ.get("SSL_CERT_FILE", "/nonexistent"),
+            "LAMBDACTL_CA": ca_bundle or "/nonexistent",
         }
 
     def step(self, name: str, *arguments: str) -> None:
-        self.on_line(" ".join((name, *arguments)))
         process = subprocess.Popen(
             [sys.executable, "install.py", name, *arguments],
             cwd=self.source,
@@ -116,11 +116,13 @@ class _Installer:
             text=True,
             errors="replace",
         )
-        last: list[str] = []
+        lines: list[str] = []
         assert process.stdout
         with process.stdout:
             for line in process.stdout:
-                self.on_line(line.rstrip("\n"))
-                last = [*last[-11:], line.strip()] if line.strip() else last
+                if line.strip():
+                    self.on_line(line.rstrip())
+                    lines.append(line.rstrip())
         if process.wait():
-            raise BuildError(f"installing {' '.join(arguments) or name} failed", why=" | ".join(last))
+            what = " ".join(arguments) or name
+            raise BuildError(f"installing {what} failed", why=failure.reason(lines), hint=failure.hint(lines))
