@@ -32,3 +32,14 @@ def test_a_machine_replaces_three_settings() -> None:
     )
     assert (found.base_image, found.ca_bundle) == ("127.0.0.1:5000/base", "/machine.pem")
     assert (found.build_network, found.name) == ("host", "demo")
+
+
+def test_the_certificates_of_the_whole_machine_serve_builds_too(tmp_path: Path) -> None:
+    system = tmp_path / "ca.pem"
+    system.touch()
+    plain = Settings(name="demo", root=Path())
+    assert on_machine(plain, {"SSL_CERT_FILE": str(system)}).ca_bundle == str(system)
+    assert on_machine(plain, {"SSL_CERT_FILE": str(tmp_path / "absent.pem")}).ca_bundle == ""
+    assert on_machine(PROJECT, {"SSL_CERT_FILE": str(system)}).ca_bundle == "/project.pem"
+    ours = {"SSL_CERT_FILE": str(system), "LAMBDACTL_CA_BUNDLE": "/machine.pem"}
+    assert on_machine(plain, ours).ca_bundle == "/machine.pem"
