@@ -188,6 +188,25 @@ def test_arguments_follow_the_schema() -> None:
 
 
 @pytest.mark.parametrize(
+    ("prompt", "zone"),
+    [
+        ("What time is it?", "UTC"),
+        ("The time in Europe/Lisbon, then in Asia/Tokyo.", "Europe/Lisbon"),
+        ("Is it late in America/Argentina/Buenos_Aires?", "America/Argentina/Buenos_Aires"),
+    ],
+)
+def test_a_time_zone_is_one(prompt: str, zone: str) -> None:
+    """mcp-server-time's schema of get_current_time."""
+    properties = {
+        "timezone": {"type": "string", "description": "IANA timezone name (e.g., 'America/New_York')."},
+        "where": {"type": "string", "description": "A time zone, else UTC"},
+    }
+    offered = tool("mcp__time__get_current_time", properties, tuple(properties))
+    found = unscripted.turn(Conversation(entries=(Prompt(text=prompt),), tools=(offered,)))
+    assert used(found) == (offered.name, {"timezone": zone, "where": zone})
+
+
+@pytest.mark.parametrize(
     ("prompt", "path"),
     [
         ("Write a summary to `out/summary.md`.", "out/summary.md"),

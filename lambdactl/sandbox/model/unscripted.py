@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from lambdactl.sandbox.model.conversation import Conversation, Text, Tool, Turn, Use
@@ -24,6 +24,10 @@ ASKS_FOR_FILE = re.compile(
     r"\b(?:write|save|create|put|store)\b[^\n]{0,120}?(?<![\w:/.@-])((?:[\w-]+/)*[\w-]+\.[A-Za-z]{2,5})\b",
     re.IGNORECASE,
 )
+ZONE = re.compile(
+    r"\b(?:Africa|America|Antarctica|Asia|Atlantic|Australia|Europe|Indian|Pacific|Etc)(?:/\w[\w+-]*)+"
+)
+SPEAKS_OF_ZONE = re.compile(r"time[ _-]?zone", re.IGNORECASE)
 QUOTED = 600  # characters of a tool's result that are repeated
 
 
@@ -34,7 +38,7 @@ def turn(conversation: Conversation) -> Turn:
     if tool is None and (looking := search(" ".join(LIKED), conversation)):
         return looking
     if tool and not any(call.startswith("mcp__") for call in called):
-        use = Use(tool=tool, input=arguments(tool.schema, numbers(conversation.prompt)))
+        use = Use(tool=tool, input=arguments(tool.schema, conversation.prompt))
         return Turn(parts=(Text(text=f"I will try {tool.name}."), use), stop="tool_use")
     path = wanted_file(conversation.prompt)
     if path and len(called) < (2 if tool else 1):
@@ -65,15 +69,24 @@ def numbers(prompt: str) -> list[int]:
     return [int(each) for each in re.findall(r"(?<![\w.:-])\d{1,9}(?![\w.:-]*\w)", prompt)]
 
 
-def arguments(schema: Mapping[str, Any], numbers: Sequence[int] = ()) -> dict[str, Any]:
-    """A value for each required property: its default, first choice or example, else one of its type."""
+def zone(prompt: str) -> str:
+    """The first time zone that the prompt names as the IANA does, else UTC."""
+    match = ZONE.search(prompt)
+    return match.group() if match else "UTC"
+
+
+def arguments(schema: Mapping[str, Any], prompt: str = "") -> dict[str, Any]:
+    """A value for each required property: a number or a time zone as the prompt names it, else its
+    default, first choice or example, else one of its type."""
     properties = schema.get("properties", {})
-    left = list(numbers)
-    found = {}
+    left = numbers(prompt)
+    found: dict[str, Any] = {}
     for place, name in enumerate(schema.get("required", ())):
         about = properties.get(name, {})
         if about.get("type") in ("number", "integer") and left:
             found[name] = left.pop(0)
+        elif about.get("type") == "string" and SPEAKS_OF_ZONE.search(f"{name} {about.get('description')}"):
+            found[name] = zone(prompt)
         else:
             found[name] = _value(about, place)
     return found
