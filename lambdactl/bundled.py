@@ -21,10 +21,15 @@ def agent_source() -> Path:
 @cache
 def schema(name: str) -> dict[str, Any]:
     """The JSON Schema `schemas/<name>.schema.json`. The same object each time: do not change it."""
-    document = json.loads((_folder("schemas") / f"{name}.schema.json").read_text("utf-8"))
+    document = json.loads(schema_text(name))
     if not isinstance(document, dict):
         raise TypeError(f"{name}.schema.json is not an object")
     return document
+
+
+def schema_text(name: str) -> str:
+    """The file itself, as it is given to editors."""
+    return (_folder("schemas") / f"{name}.schema.json").read_text("utf-8")
 
 
 def _folder(name: str) -> Path:

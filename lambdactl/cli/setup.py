@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,11 +10,18 @@ import typer
 
 from lambdactl.cli import output
 from lambdactl.cli.options import HERE, Exit, Root
-from lambdactl.errors import UsageError
+from lambdactl.errors import LambdactlError, UsageError
 
 if TYPE_CHECKING:
     from lambdactl.project import Project
     from lambdactl.site import Site
+
+
+class Schema(StrEnum):
+    """What editors can be helped with."""
+
+    job = "job"
+    project = "project"
 
 
 def init(
@@ -25,11 +33,18 @@ def init(
         typer.Option(help="First part of every name in AWS.", show_default="the repository's name"),
     ] = "",
     region: Annotated[str, typer.Option(help="Where the jobs live.", show_default="us-east-1")] = "",
+    install_from: Annotated[
+        str,
+        typer.Option(
+            help="Where the workflows get lambdactl: git+https://HOST/OWNER/lambdactl@COMMIT,"
+            " or the path of a wheel in the repository. Without it they fail and say so."
+        ),
+    ] = "",
 ) -> int:
-    """Write lambdactl.yaml, an example job and the workflows. Never overwrites a file."""
+    """Write lambdactl.yaml, an example job, workflows, and schemas for editors. Never overwrites a file."""
     from lambdactl import setup
 
-    setup.init(root, project=project, region=region, on_line=output.result)
+    setup.init(root, project=project, region=region, install_from=install_from, on_line=output.result)
     output.note("next: `lambdactl lock`, then `lambdactl validate` and `lambdactl plan --offline`")
     return Exit.OK
 
@@ -50,7 +65,10 @@ def bootstrap(
     ] = False,
     root: Root = HERE,
 ) -> int:
-    """Print the one-time set-up of AWS for the workflows: a CloudFormation template."""
+    """Print the one-time set-up of AWS for the workflows: a CloudFormation template.
+
+    With `account` and `region` in lambdactl.yaml AWS is not asked, and no credentials are needed.
+    """
     from lambdactl import setup
     from lambdactl.project import Project
     from lambdactl.setup import git
@@ -70,6 +88,16 @@ def bootstrap(
     return Exit.OK
 
 
+def schema(
+    name: Annotated[Schema, typer.Argument(help="job, or project: of lambdactl.yaml.")],
+) -> int:
+    """Print a JSON Schema: after an upgrade, `lambdactl schema job > schemas/job.schema.json`."""
+    from lambdactl.bundled import schema_text
+
+    output.raw(schema_text(name.value))
+    return Exit.OK
+
+
 def _site(project: Project) -> Site:
     """From lambdactl.yaml alone where it says account and region; else AWS is asked whose we are."""
     from lambdactl.site import aws_registry
@@ -77,4 +105,11 @@ def _site(project: Project) -> Site:
     account, region = project.settings.account, project.settings.region
     if account and region:
         return project.site_at(account, region, aws_registry(account, region))
-    return project.site
+    try:
+        return project.site
+    except LambdactlError as error:
+        absent = " and ".join(
+            f"`{name}:`" for name, value in (("account", account), ("region", region)) if not value
+        )
+        error.hint = f"set {absent} in lambdactl.yaml, and AWS is not asked; or {error.hint}"
+        raise

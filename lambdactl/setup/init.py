@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 
+from lambdactl.bundled import schema_text
 from lambdactl.errors import Refused, UsageError
 from lambdactl.manifest.pins import TESTED
 from lambdactl.setup import git
+from lambdactl.setup.source import install
 from lambdactl.setup.template import render
 
 DEFAULT_REGION = "us-east-1"
@@ -23,16 +24,26 @@ FILES = {
     ".github/workflows/lambdactl-apply.yml": "apply.yml",
     ".github/workflows/lambdactl-drift.yml": "drift.yml",
 }
+# For editors: the first lines of lambdactl.yaml and of the job point at them.
+SCHEMAS = {"schemas/job.schema.json": "job", "schemas/project.schema.json": "project"}
 _PROJECT = re.compile(r"[a-z][a-z0-9]{1,31}")
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]+")
 
 Line = Callable[[str], None]
 
 
-def init(root: Path, *, project: str = "", region: str = "", on_line: Line = lambda line: None) -> list[Path]:
+def init(
+    root: Path,
+    *,
+    project: str = "",
+    region: str = "",
+    install_from: str = "",
+    on_line: Line = lambda line: None,
+) -> list[Path]:
     """Write the files of a new project below `root`; returns the paths written.
 
-    Refused, with nothing written, when any of them exists; only .gitignore is added to.
+    Refused, with nothing written, when any of them exists; only .gitignore is added to. Without
+    `install_from` (see `source`) the workflows fail where they would install lambdactl.
     """
     if not root.is_dir():
         raise UsageError("there is no such folder", where=str(root))
@@ -45,31 +56,30 @@ def init(root: Path, *, project: str = "", region: str = "", on_line: Line = lam
         )
     if region and not _REGION.fullmatch(region):
         raise UsageError(f"{region!r} is not an AWS region", hint="one such as eu-central-1")
+    values = _values(name, region, install(install_from, root))
     _refuse_existing(root)
-    texts = {path: render(template, _values(name, region)) for path, template in FILES.items()}
+    texts = {path: render(template, values) for path, template in FILES.items()}
+    texts |= {path: schema_text(kind) for path, kind in SCHEMAS.items()}
     written = [_write(root / path, text) for path, text in texts.items()]
     if _ignore(root / ".gitignore"):
         written.append(root / ".gitignore")
     for path in written:
         on_line(f"wrote {path.relative_to(root)}")
+    if not install_from:
+        on_line("note: the workflows fail until they say where lambdactl comes from: see --install-from")
     top = git.top(root)
     if top and top != root.resolve():
         on_line(f"note: GitHub reads workflows only in {top}: move .github there and set working-directory")
     return written
 
 
-def install(release: str) -> str:
-    """How a workflow gets lambdactl: the very version that wrote the workflow."""
-    return f"uv tool install lambdactl=={release}"
-
-
-def _values(project: str, region: str) -> dict[str, str]:
+def _values(project: str, region: str, command: str) -> dict[str, str]:
     return {
         "PROJECT": project,
         "REGION": region or DEFAULT_REGION,
         "ENVIRONMENT": GITHUB_ENVIRONMENT,
         "CLAUDE_CODE": TESTED["claude-code"],
-        "INSTALL": install(version("lambdactl")),
+        "INSTALL": command,
     }
 
 
@@ -80,7 +90,7 @@ def _derived(root: Path) -> str:
 
 
 def _refuse_existing(root: Path) -> None:
-    if there := [path for path in FILES if os.path.lexists(root / path)]:
+    if there := [path for path in (*FILES, *SCHEMAS) if os.path.lexists(root / path)]:
         raise Refused(
             f"already there: {', '.join(there)}",
             where=str(root),

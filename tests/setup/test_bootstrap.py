@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from fnmatch import fnmatchcase
@@ -205,6 +206,21 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert run(arguments) == 64
     assert run(["bootstrap", "--print", "--root", str(tmp_path)]) == 64
     assert "--repo OWNER/NAME" in capsys.readouterr().err
+
+
+def test_without_credentials_it_says_that_it_needs_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "jobs").mkdir()
+    (tmp_path / "lambdactl.yaml").write_text(f"project: demo\nregion: {REGION}\n")
+    assert run(["bootstrap", "--print", "--root", str(tmp_path), "--repo", "acme/agents"]) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "set `account:` in lambdactl.yaml, and AWS is not asked" in said.err
 
 
 def linted(text: str) -> list[str]:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from lambdactl import manifest
+from lambdactl.bundled import schema
 from lambdactl.cli import run
 from lambdactl.errors import LambdactlError, Refused, UsageError
 from lambdactl.setup import init
-from lambdactl.setup.init import FILES, IGNORED
+from lambdactl.setup.init import FILES, IGNORED, SCHEMAS
+from tests.setup.sources import COMMIT
+
+ALL = {*FILES, *SCHEMAS}
 
 
 def folder(parent: Path, name: str = "demo") -> Path:
@@ -28,8 +33,9 @@ def test_an_empty_folder_becomes_a_valid_project(tmp_path: Path) -> None:
     root = folder(tmp_path)
     lines: list[str] = []
     written = init(root, region="eu-central-1", on_line=lines.append)
-    assert {str(path.relative_to(root)) for path in written} == set(contents(root)) == {*FILES, ".gitignore"}
-    assert lines == [f"wrote {path.relative_to(root)}" for path in written]
+    assert {str(path.relative_to(root)) for path in written} == set(contents(root)) == {*ALL, ".gitignore"}
+    assert lines[:-1] == [f"wrote {path.relative_to(root)}" for path in written]
+    assert "--install-from" in lines[-1]
     loaded = manifest.load(root)
     assert loaded.problems == ()
     assert (loaded.project.name, loaded.project.region) == ("demo", "eu-central-1")
@@ -51,11 +57,13 @@ def test_a_second_init_is_refused_and_changes_nothing(tmp_path: Path) -> None:
     before = contents(root)
     with pytest.raises(Refused) as refused:
         init(root, project="another")
-    assert all(path in str(refused.value) for path in FILES)
+    assert all(path in str(refused.value) for path in ALL)
     assert contents(root) == before
 
 
-@pytest.mark.parametrize("existing", ["lambdactl.yaml", ".github/workflows/lambdactl-drift.yml"])
+@pytest.mark.parametrize(
+    "existing", ["lambdactl.yaml", ".github/workflows/lambdactl-drift.yml", "schemas/job.schema.json"]
+)
 def test_one_existing_file_is_enough_to_write_nothing(tmp_path: Path, existing: str) -> None:
     root = folder(tmp_path)
     (root / existing).parent.mkdir(parents=True, exist_ok=True)
@@ -110,7 +118,7 @@ def test_the_project_is_called_as_the_remote(tmp_path: Path, remote: str, name: 
 def test_workflows_below_the_top_of_a_repository_are_pointed_out(tmp_path: Path) -> None:
     subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
     lines: list[str] = []
-    init(folder(tmp_path), on_line=lines.append)
+    init(folder(tmp_path), install_from=COMMIT, on_line=lines.append)
     assert str(tmp_path) in lines[-1]
 
 
@@ -133,6 +141,21 @@ def test_names_that_aws_or_yaml_would_not_take_are_refused(
     assert contents(root) == {}
 
 
+def test_editors_find_the_schemas_by_the_first_line_of_each_file(tmp_path: Path) -> None:
+    root = folder(tmp_path)
+    init(root)
+    for name, kind in (("lambdactl.yaml", "project"), ("jobs/hello.yaml", "job")):
+        first = (root / name).read_text().splitlines()[0]
+        target = first.removeprefix("# yaml-language-server: $schema=")
+        assert json.loads(((root / name).parent / target).read_text()) == schema(kind)
+
+
+def test_a_newer_schema_is_printed_to_be_put_over_the_old_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["schema", "job"]) == 0
+    assert json.loads(capsys.readouterr().out) == schema("job")
+    assert run(["schema", "definition"]) == 64
+
+
 def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(LambdactlError, match="no such folder"):
         init(tmp_path / "nowhere")
@@ -141,7 +164,9 @@ def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = folder(tmp_path)
     assert run(["init", "--root", str(root)]) == 0
-    assert "wrote lambdactl.yaml" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "wrote lambdactl.yaml" in said
+    assert "--install-from" in said
     assert run(["init", "--root", str(root)]) == 1
     assert "Nothing was written" in capsys.readouterr().err
 

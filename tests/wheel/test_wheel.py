@@ -48,12 +48,16 @@ def test_it_works_in_a_foreign_folder(installed: Path, tmp_path: Path) -> None:
     assert "1 job is valid" in lambdactl(installed, tmp_path, "validate")
     plan = lambdactl(installed, tmp_path, "plan", "--offline")
     assert "+ function.hello" in plan
-    assert 'bucket: "elsewhere-main-000000000000-eu-west-1"' in plan
+    assert "+ bucket.elsewhere-main-000000000000-eu-west-1" in plan
 
 
 def test_init_makes_a_project_that_is_valid(installed: Path, tmp_path: Path) -> None:
     lambdactl(installed, tmp_path, "init", "--project", "fresh")
     assert "1 job is valid" in lambdactl(installed, tmp_path, "validate")
+    for name in ("job", "project"):
+        ours = (REPOSITORY / "schemas" / f"{name}.schema.json").read_text()
+        assert (tmp_path / "schemas" / f"{name}.schema.json").read_text() == ours
+        assert lambdactl(installed, tmp_path, "schema", name) == ours
 
 
 def test_the_same_fingerprints_as_from_the_source_tree(installed: Path, tmp_path: Path) -> None:
