@@ -65,7 +65,8 @@ def up(
     """
     if find_spec("ministack") is None:
         raise MissingTool(
-            "the sandbox needs ministack, which is not installed", hint="pip install 'lambdactl[sandbox]'"
+            "the sandbox needs ministack, which is not installed",
+            hint="install lambdactl with its extra `sandbox`",
         )
     folder = Folder.of(root)
     with folder.changing():

@@ -30,7 +30,8 @@ class Emulator:
     def __init__(self, folder: Path, *, account: str, region: str, log: BinaryIO) -> None:
         if importlib.util.find_spec("ministack") is None:
             raise MissingTool(
-                "the sandbox needs ministack, which is not installed", hint="pip install 'lambdactl[sandbox]'"
+                "the sandbox needs ministack, which is not installed",
+                hint="install lambdactl with its extra `sandbox`",
             )
         self._folder, self._account, self._region, self._log = folder, account, region, log
         self._process: subprocess.Popen[bytes] | None = None
