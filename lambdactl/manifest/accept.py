@@ -15,7 +15,7 @@ from typing import Any
 Accepts = Callable[[Any], bool]
 
 _TYPES: Mapping[str, type] = {"string": str, "boolean": bool, "object": dict, "array": list, "integer": int}
-_ANNOTATIONS = {"$schema", "title", "description", "examples", "errorMessage"}
+_ANNOTATIONS = {"$schema", "title", "description", "default", "examples", "errorMessage"}
 _OF_OBJECTS = {"properties", "additionalProperties", "propertyNames", "required"}
 
 

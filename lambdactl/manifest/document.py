@@ -20,6 +20,7 @@ from lambdactl.manifest.values import MAX_DEPTH, Builder, TooMuch
 Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 MAX_BYTES = 1_000_000
+SEE = "lambdactl's docs/manifest.md has every field and examples"
 # PyYAML's C composer recurses without a limit and overflows the stack at some ten thousand
 # levels; a text with this many openings has its depth counted from the (flat) events first.
 _OPENINGS_UNCHECKED = 1_000
@@ -89,11 +90,11 @@ def _compose(text: str) -> Document:
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         return _unusable(f"not valid YAML: {type(error).__name__}", "check the file with a YAML editor")
     if root is None:
-        return _unusable("the file is empty", "see the examples in the documentation")
+        return _unusable("the file is empty", SEE)
     if not isinstance(root, MappingNode):
         return _unusable(
             "the file must be a map of `field: value` lines",
-            "see the examples in the documentation",
+            SEE,
             (root.start_mark.line + 1, root.start_mark.column + 1),
         )
     builder = Builder()

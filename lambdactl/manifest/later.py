@@ -5,7 +5,7 @@ When a feature lands, its line goes from here and its field goes into `schemas/j
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 # "*" stands for any name.
@@ -26,6 +26,11 @@ _LATER: Mapping[tuple[str, ...], str] = MappingProxyType(
         ("localDev",): "the job's role on developers' machines",
     }
 )
+
+
+def planned() -> Iterator[tuple[str, str]]:
+    """Every such field as it would be written, and what it is for."""
+    return ((".".join(path).replace("*", "NAME"), feature) for path, feature in _LATER.items())
 
 
 def feature_of(path: Sequence[str | int]) -> str:

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from lambdactl import manifest
+from lambdactl.manifest.later import planned
+from tests import manifest_reference
 from tests.reference import PATH, reference
 
 ROOT = Path(__file__).parents[2]
@@ -16,6 +18,27 @@ PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 
 def test_the_command_reference_is_what_help_says() -> None:
     assert PATH.read_text(encoding="utf-8") == reference(), "run: python -m tests.reference"
+
+
+def test_the_manifest_reference_is_what_the_schemas_say() -> None:
+    page = manifest_reference.PATH.read_text(encoding="utf-8")
+    assert page == manifest_reference.reference(), "run: python -m tests.manifest_reference"
+
+
+def test_the_manifest_reference_has_every_field_and_each_row_its_columns() -> None:
+    page = manifest_reference.reference()
+    for name in (
+        "agent.maxTurns",
+        "mcpServers.NAME.headers",
+        "packages.pip",
+        "logs.retentionDays",
+        "image.base",
+    ):
+        assert f"\n| `{name}` | " in page
+    for field, _ in planned():
+        assert f"\n| `{field}` | " in page
+    rows = [line for line in page.splitlines() if line.startswith("| `")]
+    assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} == {3, 5}
 
 
 def test_the_readmes_manifest_is_valid(tmp_path: Path) -> None:

@@ -6,11 +6,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import yaml
 from jsonschema import Draft202012Validator
 
 from lambdactl.bundled import schema
+from lambdactl.manifest import load
 from lambdactl.manifest.check import check
 from lambdactl.manifest.later import _LATER
+from tests.manifest.conftest import Write
 
 
 def _fields(part: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
@@ -45,6 +48,30 @@ def test_every_field_is_described_with_examples_that_pass(path: str, field: dict
             assert validator.is_valid(example), example
     if field["type"] == "object":
         assert "additionalProperties" in field
+
+
+def _defaults(part: dict[str, Any]) -> dict[str, Any]:
+    """A value with every default that a schema names, written out."""
+    fields = part.get("properties", {}).items()
+    found = {name: field["default"] if "default" in field else _defaults(field) for name, field in fields}
+    return {name: value for name, value in found.items() if value != {}}
+
+
+def test_the_defaults_that_editors_show_are_those_that_hold(project: Write) -> None:
+    least: dict[str, Any] = {
+        "agent": {"type": "claude-code", "model": "m", "prompt": "p"},
+        "secrets": {"ANTHROPIC_API_KEY": "/k"},
+        "prefix": "a/",
+    }
+    said = _defaults(schema("job"))
+    assert (said["memory"], said["logs"]) == (3072, {"retentionDays": 30})
+    full = {**least, **said, "agent": {**least["agent"], **said["agent"]}}
+    short = load(project(a=yaml.safe_dump(least))).checked()
+    long = load(
+        project(yaml.safe_dump({"project": "demo", **_defaults(schema("project"))}), a=yaml.safe_dump(full))
+    )
+    assert long.checked().jobs == short.jobs
+    assert long.project == short.project
 
 
 def test_defaults_know_every_field_of_a_job_but_its_own() -> None:
