@@ -14,9 +14,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from lambdactl.errors import LockError
+from lambdactl.errors import BuildError, LockError
 from lambdactl.image import npm, oci, pypi
 from lambdactl.image.contents import Bundle, contents
+from lambdactl.image.machine import BASE_IMAGE
 from lambdactl.manifest.job import Job, Settings
 
 VERSION = 1
@@ -51,8 +52,8 @@ class Lock:
         return found
 
     def base(self, reference: str) -> str:
-        """The base image by digest. A reference that names its digest is its own lock."""
-        if oci.parse(reference).digest:
+        """The base image by digest. A reference that names its digest is its own lock; "" is no base."""
+        if not reference or oci.parse(reference).digest:
             return reference
         try:
             return f"{reference}@{self.images[reference]}"
@@ -127,7 +128,7 @@ def _bundles(jobs: Iterable[Job]) -> dict[str, Bundle]:
 
 
 def _is_locked(lock: Lock, reference: str) -> bool:
-    return bool(oci.parse(reference).digest) or reference in lock.images
+    return not reference or bool(oci.parse(reference).digest) or reference in lock.images
 
 
 def _closure(bundle: Bundle, ca_bundle: str) -> Closure:
@@ -137,7 +138,16 @@ def _closure(bundle: Bundle, ca_bundle: str) -> Closure:
 
 
 def _digest(project: Settings) -> str:
-    digest = oci.digest_of(project.base_image, ca_bundle=project.ca_bundle)
+    try:
+        digest = oci.digest_of(project.base_image, ca_bundle=project.ca_bundle)
+    except BuildError as unreachable:
+        raise LockError(
+            unreachable.what,
+            where=unreachable.where,
+            why=unreachable.why,
+            hint=f"name a base image that can be reached: {BASE_IMAGE}, or image.base in lambdactl.yaml;"
+            " docs/images.md says how to make one where there is none",
+        ) from None
     if digest is None:
-        raise LockError(f"there is no image {project.base_image}", hint="see baseImage in lambdactl.yaml")
+        raise LockError(f"there is no image {project.base_image}", hint="see image.base in lambdactl.yaml")
     return digest

@@ -15,7 +15,7 @@ Every method raises `lambdactl.errors.LambdactlError` or one of its kinds, and n
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -33,6 +33,7 @@ if TYPE_CHECKING:  # what costs an import of boto3 or of the image code comes in
     from lambdactl.deployment import Deployments
     from lambdactl.engine import Event, Plan
     from lambdactl.image.context import Context
+    from lambdactl.lock import Lock
     from lambdactl.runs import Place, Run, Runs
     from lambdactl.sandbox import Status
 
@@ -48,11 +49,20 @@ def _silent(line: str) -> None:
 class Project:
     """One project: its settings, its jobs, and the AWS (or sandbox) that they go to."""
 
-    def __init__(self, settings: Settings, jobs: Sequence[Job], *, sandbox: bool | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        jobs: Sequence[Job],
+        *,
+        sandbox: bool | None = None,
+        containers: bool | None = None,
+    ) -> None:
         self.settings = settings
         self.root = settings.root
         self.sandbox = settings.sandbox if sandbox is None else sandbox
         self.jobs = {job.name: job for job in jobs}
+        self._containers = containers
+        self._contexts: dict[str, Context] = {}
 
     @classmethod
     def open(cls, path: str | Path = ".", *, environment: str = "", sandbox: bool | None = None) -> Project:
@@ -141,30 +151,54 @@ class Project:
 
     # -- what ---------------------------------------------------------------------------------------
 
-    @cached_property
-    def contexts(self) -> dict[str, Context]:
-        """Every job's build context, by job. Needs lambdactl.lock; LockError says what it lacks."""
-        from lambdactl import lock
-        from lambdactl.bundled import agent_source
-        from lambdactl.image.context import context
+    def within(self, *, containers: bool) -> Project:
+        """The same project for jobs in containers, or for jobs as plain processes."""
+        jobs = tuple(self.jobs.values())
+        return Project(self.settings, jobs, sandbox=self.sandbox, containers=containers)
 
-        locked = lock.load(self.root / "lambdactl.lock")
-        lock.check(locked, self.settings, self.jobs.values())
-        return {job.name: context(job, self.settings, locked, agent_source()) for job in self.jobs.values()}
+    @property
+    def containers(self) -> bool:
+        """Whether jobs are images; without an engine, in the sandbox, they are folders."""
+        if self._containers is None:
+            return not (self.sandbox and self.sandbox_status.engine == "process")
+        return self._containers
+
+    def context(self, name: str) -> Context:
+        """A job's build context. LockError says what lambdactl.lock lacks for this job."""
+        if name not in self._contexts:
+            from lambdactl.bundled import agent_source
+            from lambdactl.image.context import context
+
+            lock = self._locked([self.jobs[name]])
+            self._contexts[name] = context(self.jobs[name], self._built_with, lock, agent_source())
+        return self._contexts[name]
+
+    def _locked(self, jobs: Collection[Job]) -> Lock:
+        from lambdactl import lock
+
+        found = lock.load(self.root / "lambdactl.lock")
+        lock.check(found, self._built_with, jobs)
+        return found
+
+    @property
+    def _built_with(self) -> Settings:
+        """A folder has no base image: none has to be locked, and none is in its fingerprint."""
+        return self.settings if self.containers else replace(self.settings, base_image="")
 
     def definition(self, job: Job, site: Site) -> dict[str, Any]:
         """The document that the job's function reads (schemas/definition.schema.json)."""
         from lambdactl.definition import definition
 
-        return definition(job, site, self.contexts[job.name].fingerprint)
+        return definition(job, site, self.context(job.name).fingerprint)
 
     def deployments(self, site: Site) -> Deployments:
         from lambdactl.deployment import Deployment, Deployments
 
         def one(job: Job) -> Deployment:
-            image = self.contexts[job.name].fingerprint
+            image = self.context(job.name).fingerprint
             return Deployment(job=job, image=image, definition=self.definition(job, site))
 
+        self._locked(self.jobs.values())  # all that is missing at once
         jobs = tuple(one(self.jobs[name]) for name in sorted(self.jobs))
         return Deployments(site=site, jobs=jobs, bucket_named=bool(self.settings.bucket))
 
@@ -205,16 +239,16 @@ class Project:
         from lambdactl import reconcile
 
         builds = any(step.address.kind == "image" and step.action == "create" for step in plan.steps)
-        build = self._publisher(engine, on_line) if builds else _no_build
+        build = self._publisher(self.jobs, engine, on_line) if builds else _no_build
         yield from reconcile.carry_out(self.aws, self.site, plan, build, stop=stop)
 
     def push(self, names: Sequence[str], *, engine: str = "", on_line: Line = _silent) -> dict[str, str]:
         """Bring these jobs' images into the registry; job -> digest. Builds only what is not there."""
-        publish = self._publisher(engine, on_line)
+        publish = self._publisher(names, engine, on_line)
         there = self._registered()
         digests = {}
         for name in names:
-            image = self.contexts[name].fingerprint
+            image = self.context(name).fingerprint
             if image not in there:
                 there[image] = publish(image)
             digests[name] = there[image]
@@ -228,11 +262,11 @@ class Project:
             raise Refused(f"there is no repository {self.site.repository}", hint="`lambdactl apply` makes it")
         return found
 
-    def _publisher(self, engine: str, on_line: Line) -> Callable[[str], str]:
+    def _publisher(self, names: Iterable[str], engine: str, on_line: Line) -> Callable[[str], str]:
         from lambdactl.publish import Local, Publisher, SandboxPublisher, Trees
 
-        contexts = {context.fingerprint: context for context in self.contexts.values()}
-        if self.sandbox and self.sandbox_status.engine == "process":
+        contexts = {context.fingerprint: context for context in map(self.context, names)}
+        if not self.containers:
             trees = Trees(settings=self.settings, on_line=on_line)
             return SandboxPublisher(aws=self.aws, site=self.site, contexts=contexts, local=trees)
         local = Local(engine=self.engine(engine), settings=self.settings, on_line=on_line)

@@ -73,6 +73,7 @@ def run_local(
     project: Project, job: Job, options: Options, *, on_line: Line, note: Line, stop: threading.Event
 ) -> Ended:
     """Run one job here. `on_line` gets the run's own lines, `note` ours. Setting `stop` ends it softly."""
+    project = project.within(containers=options.engine != PROCESS)
     run_id = runs.new_run_id()
     folder = project.root / ".lambdactl" / "runs" / run_id
     site = project.site if options.creds is not Creds.none else project.offline_site
@@ -260,7 +261,7 @@ def _runner(project: Project, job: Job, options: Options, note: Line) -> tuple[I
     from lambdactl.runners import local
 
     engine = project.engine(options.engine)
-    context = project.contexts[job.name]
+    context = project.context(job.name)
     image = ""
     if options.creds is not Creds.none and not project.sandbox:
         image = project.pulled(engine, context.fingerprint)
@@ -283,5 +284,5 @@ def _process(project: Project, job: Job, options: Options, note: Line) -> tuple[
         )
     if options.creds is Creds.own:
         raise RunError("--engine process never gets your AWS credentials", hint="use --creds none")
-    tree = Trees(settings=project.settings, on_line=note).tree(project.contexts[job.name])
+    tree = Trees(settings=project.settings, on_line=note).tree(project.context(job.name))
     return process.invoke, str(tree)

@@ -20,6 +20,7 @@ from pathlib import Path
 from lambdactl import container
 from lambdactl.errors import LambdactlError, MissingTool
 from lambdactl.image import oci
+from lambdactl.image.machine import on_machine
 from lambdactl.manifest.job import Settings
 
 ROOT = Path(__file__).parents[1]
@@ -130,17 +131,16 @@ def _option(name: str, value: str) -> list[str]:
 @contextlib.contextmanager
 def _base_image() -> Iterator[tuple[str, dict[str, str]]]:
     """The engine's name ("" as found, "process" without one) and the settings of this machine."""
-    environment = _certificates()
+    environment = _network()
     try:
         engine = container.find()
     except MissingTool as absent:
         print(
             f"{absent}\nuntil then the jobs run as plain processes: nothing of Lambda's sandbox is enforced"
         )
-        # No image is built, so its base decides nothing; a digest keeps the lock out of it.
-        yield "process", {"LAMBDACTL_BASE_IMAGE": f"none.invalid/base@sha256:{'0' * 64}"}
+        yield "process", {}
         return
-    if os.environ.get("LAMBDACTL_BASE_IMAGE") or _public_base_is_reachable(environment):
+    if os.environ.get("LAMBDACTL_BASE_IMAGE") or _public_base_is_reachable():
         yield "", environment
         return
     from tests.support.engine import BASE_TAG, SCRIPT, serve_registry
@@ -161,19 +161,18 @@ def _base_image() -> Iterator[tuple[str, dict[str, str]]]:
         yield "", {**environment, "LAMBDACTL_BASE_IMAGE": made.stdout.strip()}
 
 
-def _certificates() -> dict[str, str]:
-    """Behind a TLS-inspecting proxy builds need this machine's certificates; no layer keeps them."""
-    bundle = os.environ.get("LAMBDACTL_CA_BUNDLE") or os.environ.get("SSL_CERT_FILE", "")
-    if not bundle:
+def _network() -> dict[str, str]:
+    """Behind a proxy of this machine its own network reaches more than an engine's bridge."""
+    behind_proxy = os.environ.get("LAMBDACTL_CA_BUNDLE") or os.environ.get("SSL_CERT_FILE")
+    if not behind_proxy or os.environ.get("LAMBDACTL_BUILD_NETWORK"):
         return {}
-    network = os.environ.get("LAMBDACTL_BUILD_NETWORK", "host")
-    return {"LAMBDACTL_CA_BUNDLE": bundle, "LAMBDACTL_BUILD_NETWORK": network}
+    return {"LAMBDACTL_BUILD_NETWORK": "host"}
 
 
-def _public_base_is_reachable(environment: Mapping[str, str]) -> bool:
-    reference = Settings(name="demo", root=ROOT).base_image
+def _public_base_is_reachable() -> bool:
+    settings = on_machine(Settings(name="demo", root=ROOT), os.environ)
     try:
-        return oci.digest_of(reference, ca_bundle=environment.get("LAMBDACTL_CA_BUNDLE", "")) is not None
+        return oci.digest_of(settings.base_image, ca_bundle=settings.ca_bundle) is not None
     except (LambdactlError, OSError):
         return False
 

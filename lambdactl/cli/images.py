@@ -53,7 +53,8 @@ def build(
         made = project.push(names, engine=engine, on_line=output.line)
     else:
         local = Local(engine=project.engine(engine), settings=project.settings, on_line=output.line)
-        made = {name: local.image(project.contexts[name]) for name in names}
+        images = project.within(containers=True)
+        made = {name: local.image(images.context(name)) for name in names}
     for name in names:
         output.result(f"{name}: {made[name]}")
     return Exit.OK

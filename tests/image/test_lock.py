@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lambdactl.errors import BuildError, LockError, MissingTool
+from lambdactl.errors import LockError, MissingTool
 from lambdactl.image import npm, pypi
 from lambdactl.lock import Lock, check, load, missing, resolve
 from lambdactl.manifest.job import Agent, Job, Package, Packages, Settings
@@ -104,8 +104,10 @@ def test_base_image_digest_comes_from_its_registry(
 
 def test_a_registry_that_does_not_answer_is_named(tmp_path: Path) -> None:
     project = Settings(name="demo", root=tmp_path, base_image="127.0.0.1:1/base:1")
-    with pytest.raises(BuildError, match=r"registry 127\.0\.0\.1:1 cannot be reached"):
-        resolve(project, [job()], made_up(*OURS))
+    said: list[str] = []
+    with pytest.raises(LockError, match=r"registry 127\.0\.0\.1:1 cannot be reached.*LAMBDACTL_BASE_IMAGE"):
+        resolve(project, [job()], Lock(), on_line=said.append)
+    assert said == ["locking 127.0.0.1:1/base:1"], "before anything that takes long"
 
 
 def test_real_closures_are_the_same_twice_and_hold_nothing_of_this_machine(pinned: Settings) -> None:
