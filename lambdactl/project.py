@@ -331,16 +331,32 @@ class Project:
         return sorted(found, key=lambda run: run.id, reverse=True)[:count]
 
     def run(self, run_id: str) -> Run:
+        """A run of this machine (`run-local`), or else one in the bucket."""
+        from lambdactl.runs import local
+
+        if here := local(self.local_runs, run_id):
+            return here
         return self._runs.find([self._place(job) for job in self.jobs.values()], run_id)
 
     def run_of(self, job: str, run_id: str) -> Run:
         return self._runs.one(self._place(self.job(job)), run_id)
 
     def files(self, run: Run) -> list[tuple[str, int]]:
-        return self._runs.files(run)
+        """(path in the run folder, size in bytes) of all that is stored."""
+        from lambdactl.runs import local_files
+
+        return self._runs.files(run) if run.folder.startswith("s3://") else local_files(run)
 
     def download(self, run: Run, target: Path) -> Iterator[Path]:
+        """Every file of a run in the bucket, written below `target`; yields each."""
+        if not run.folder.startswith("s3://"):
+            raise UsageError("the run's folder is on this machine already", where=run.folder)
         return self._runs.download(run, target)
+
+    @property
+    def local_runs(self) -> Path:
+        """Where `run-local` leaves run folders."""
+        return self.root / ".lambdactl" / "runs"
 
     @cached_property
     def _runs(self) -> Runs:

@@ -12,19 +12,17 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from lambdactl import credentials, runs, secret_values
 from lambdactl.credentials import Creds
-from lambdactl.definition import canonical, digest
-from lambdactl.errors import NotFound, Refused, RunError
+from lambdactl.errors import RunError
 from lambdactl.kinds.function import OWNER
 from lambdactl.manifest.job import Job
+from lambdactl.outlets import Bucket, Outlet, volume
 from lambdactl.ports import address_of
 from lambdactl.project import Line, Project
-from lambdactl.runners.folders import sweep_folders, throwaway
-from lambdactl.runners.owner import Owner
-from lambdactl.runners.protocol import RUN_VOLUME, Invocation, Relay, Response
+from lambdactl.runners.protocol import Invocation, Relay, Response
 from lambdactl.runs import Run
 from lambdactl.site import Site
 
@@ -54,35 +52,20 @@ class Ended:
     response: Response
 
 
-class Outlet(Protocol):
-    """Where a run reads its definition and leaves its folder: the bucket, or a volume.
-
-    The job's own processes can write to a volume (all in a container are one user), not to the bucket.
-    """
-
-    volume: Path | None
-
-    def prepare(self, document: Mapping[str, Any]) -> dict[str, str]:
-        """Store the definition; the environment that points to it."""
-
-    def fetch(self, folder: Path) -> None:
-        """Bring the run folder to `folder`."""
-
-
 def run_local(
     project: Project, job: Job, options: Options, *, on_line: Line, note: Line, stop: threading.Event
 ) -> Ended:
     """Run one job here. `on_line` gets the run's own lines, `note` ours. Setting `stop` ends it softly."""
     project = project.within(containers=options.engine != PROCESS)
     run_id = runs.new_run_id()
-    folder = project.root / ".lambdactl" / "runs" / run_id
+    folder = project.local_runs / run_id
     site = project.site if options.creds is not Creds.none else project.offline_site
     with ExitStack() as stack:
         outlet: Outlet
         if options.creds is Creds.none:
-            outlet = stack.enter_context(_volume(folder, note))
+            outlet = stack.enter_context(volume(folder, note))
         else:
-            outlet = _Bucket(project, job, run_id, note)
+            outlet = Bucket(project, job, run_id, note)
         environment = {
             **_environment(project, job, site, options, note),
             **outlet.prepare(project.definition(job, site)),
@@ -113,14 +96,16 @@ def run_local(
 
 def _outcome(folder: Path, run_id: str, job: Job, response: Response, outlet: Outlet) -> Run:
     file = folder / "result.json"
-    result, answer = _object(file.read_bytes() if file.is_file() else b""), _object(response.payload)
-    if result and (outlet.volume is None or _vouches(response, answer, result, run_id)):
-        return runs.ended(result, str(folder))
+    run = Run(id=run_id, job=job.name, folder=str(folder), state="lost")
+    content = file.read_bytes() if file.is_file() else b""
+    answer = _object(response.payload)
+    if content and (outlet.volume is None or _vouches(response, answer, _object(content), run_id)):
+        return runs.read_result(content, replace(run, state="unreadable"))
     reason = str(answer.get("errorMessage") or "no result was written")
     if outlet.volume and (file.exists() or file.is_symlink()):
         file.rename(folder / UNCONFIRMED)
         reason += f"; its result.json is not the supervisor's, see {UNCONFIRMED}"
-    return Run(id=run_id, job=job.name, folder=str(folder), state="lost", reason=reason)
+    return replace(run, reason=reason)
 
 
 def _vouches(response: Response, answer: Mapping[str, Any], result: Mapping[str, Any], run_id: str) -> bool:
@@ -180,72 +165,6 @@ def _relays(project: Project, options: Options, outlet: Outlet) -> Iterator[tupl
     with ScriptedModel() as model:
         found.append(Relay(name="LAMBDACTL_MODEL_URL", target=address_of(model.url)))
         yield tuple(found)
-
-
-# -- where the run leaves its folder ------------------------------------------------------------------
-
-
-@contextmanager
-def _volume(folder: Path, note: Line) -> Iterator[_Volume]:
-    """What came home is the run's folder, however the run ended; what a dead lambdactl left goes."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    sweep_folders(folder.parent)
-    with throwaway(Owner.this().new_name(), folder.parent) as place:
-        outlet = _Volume(place)
-        try:
-            yield outlet
-        finally:
-            if any(outlet.out.iterdir() if outlet.out.is_dir() else ()):
-                outlet.fetch(folder)
-                note(f"what it left: {folder}")
-
-
-class _Volume:
-    """Without AWS: a folder that becomes the volume at /mnt/run and comes back from it."""
-
-    def __init__(self, place: Path) -> None:
-        self.volume: Path | None = place
-        self.out = place / "out"
-
-    def prepare(self, document: Mapping[str, Any]) -> dict[str, str]:
-        assert self.volume is not None
-        self.out.mkdir()
-        name = f"{digest(document)}.json"
-        (self.volume / name).write_bytes(canonical(document))
-        return {"LAMBDACTL_RUN_DIR": RUN_VOLUME, "LAMBDACTL_DEFINITION": f"{RUN_VOLUME}/{name}"}
-
-    def fetch(self, folder: Path) -> None:
-        """The job may have removed it, or put something else in its place."""
-        if self.out.is_dir() and not self.out.is_symlink():
-            self.out.rename(folder)
-        else:
-            folder.mkdir()
-
-
-class _Bucket:
-    """With AWS: the project's bucket, exactly as in Lambda."""
-
-    volume: Path | None = None
-
-    def __init__(self, project: Project, job: Job, run_id: str, note: Line) -> None:
-        self._project, self._job, self._run_id, self._note = project, job, run_id, note
-
-    def prepare(self, document: Mapping[str, Any]) -> dict[str, str]:
-        site, aws = self._project.site, self._project.aws
-        key = site.definition_key(self._job.name, digest(document))
-        where = {"Bucket": site.bucket, "Key": key}
-        try:
-            if aws.maybe_call("s3", "HeadObject", where) is None:
-                self._note("this definition is not deployed yet: stored beside the deployed one")
-                aws.call("s3", "PutObject", {**where, "Body": canonical(document)})
-        except NotFound:
-            raise Refused(f"there is no bucket {site.bucket}", hint="`lambdactl apply` makes it") from None
-        return {"LAMBDACTL_BUCKET": site.bucket, "LAMBDACTL_DEFINITION": key}
-
-    def fetch(self, folder: Path) -> None:
-        folder.mkdir(parents=True)
-        for _ in self._project.download(self._project.run_of(self._job.name, self._run_id), folder):
-            pass
 
 
 # -- what runs it -------------------------------------------------------------------------------------

@@ -105,7 +105,10 @@ class Runs:
         for run in self._aws.each(lambda place: self.one(place, run_id), places):
             if run.state != "queued":
                 return run
-        raise RunError(f"there is no run {run_id}", hint="`lambdactl runs` lists them")
+        raise RunError(
+            f"there is no run {run_id} of this project's jobs",
+            hint=f"`lambdactl runs` lists them; folders of jobs that left git stay in s3://{self._bucket}",
+        )
 
     def one(self, place: Place, run_id: str) -> Run:
         if not is_run_id(run_id):
@@ -114,7 +117,9 @@ class Runs:
         where = f"s3://{self._bucket}/{key}"
         result = self._aws.stored(self._bucket, f"{key}result.json", LARGEST + 1)
         if result is not None:
-            return _read(result.content, Run(id=run_id, job=place.job, folder=where, state="unreadable"))
+            return read_result(
+                result.content, Run(id=run_id, job=place.job, folder=where, state="unreadable")
+            )
         request = self._aws.stored(self._bucket, f"{key}request.json", 1)
         if request is None:
             return Run(id=run_id, job=place.job, folder=where, state="queued")
@@ -192,7 +197,7 @@ def _is_file_name(name: str) -> bool:
     )
 
 
-def _read(content: bytes, run: Run) -> Run:
+def read_result(content: bytes, run: Run) -> Run:
     """`run` as its result.json tells it; whose run it is, the folder has told."""
     try:
         if len(content) > LARGEST:
@@ -204,6 +209,27 @@ def _read(content: bytes, run: Run) -> Run:
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
         why = f"lacks {error}" if isinstance(error, KeyError) else str(error)
         return replace(run, reason=f"its result.json is not one of ours: {why}")
+
+
+def local(home: Path, run_id: str) -> Run | None:
+    """A run that `run-local` brought home; None when it did not."""
+    folder = home / run_id
+    if not is_run_id(run_id) or not folder.is_dir():
+        return None
+    run = Run(id=run_id, job="", folder=str(folder), state="unreadable")
+    try:
+        content = (folder / "result.json").read_bytes()
+    except OSError:
+        return replace(run, state="lost", reason="no result was written")
+    found = read_result(content, run)
+    return replace(found, job=str(found.result.get("job", "")))
+
+
+def local_files(run: Run) -> list[tuple[str, int]]:
+    """(path in the run folder, size in bytes) of what lies on this machine."""
+    folder = Path(run.folder)
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file() and not path.is_symlink())
+    return [(path.relative_to(folder).as_posix(), path.stat().st_size) for path in files]
 
 
 def ended(result: Mapping[str, Any], folder: str) -> Run:

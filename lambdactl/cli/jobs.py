@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from lambdactl.cli import output
-from lambdactl.cli.options import HERE, Exit, Root, Sandbox, open_project
+from lambdactl.cli.options import HERE, Exit, Root, Sandbox, open_project, say_where
 from lambdactl.errors import UsageError
 
 
@@ -85,8 +85,10 @@ def show(
     """Show one run: outcome, usage, output, and the files in its folder."""
     from lambdactl.report import runs as report
 
-    project = open_project(root, sandbox)
+    project = open_project(root, sandbox, talks=False)
     found = project.run(run)
+    if found.folder.startswith("s3://"):
+        say_where(project)
     if format is RunFormat.json:
         output.raw(report.json_([found]))
     else:

@@ -50,13 +50,19 @@ def open_project(root: Path, sandbox: bool | None, *, talks: bool = True) -> Pro
     from lambdactl.project import Project
 
     project = Project.open(root, sandbox=sandbox)
-    if project.sandbox and talks:
+    if talks:
+        say_where(project)
+    return project
+
+
+def say_where(project: Project) -> None:
+    """Nobody is to take the embedded AWS for AWS."""
+    if project.sandbox:
         from lambdactl.sandbox import status
 
         found = status(project.root)
         where = f"the embedded AWS at {found.url}" if found.up else "the embedded AWS, which is not up"
         output.note(f"sandbox: {where}; this is not AWS", style="magenta")
-    return project
 
 
 def confirmed(question: str, yes: bool) -> None:

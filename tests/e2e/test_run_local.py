@@ -67,6 +67,9 @@ def test_a_command_with_input_and_nothing_is_left_behind(project: Program, engin
     assert "Hello from" in printed
     assert json.loads(printed.splitlines()[-1]) == {"issue": 7}
     assert json.loads((folder(done.stdout) / "input.json").read_text()) == {"issue": 7}
+    shown = project("show", folder(done.stdout).name)
+    assert "stdout/000001.log" in shown.stdout
+    assert "sandbox:" not in shown.stderr  # it is here: nobody was asked
     assert "REPORT RequestId:" in done.stderr
     assert set(leftovers(engine)) <= set(before)
 
@@ -176,11 +179,12 @@ def test_with_the_jobs_own_credentials_the_run_is_in_s3(project: Program) -> Non
         project("apply", "--yes")
         done = project("run-local", "report", "--creds", "job")
         assert result(done.stdout)["outcome"] == "succeeded"
-        run_id = folder(done.stdout).name
-        shown = project("show", run_id).stdout
+        place = folder(done.stdout)
+        assert b"made-up-token-of-the-report" not in everything_in(place)
+        shutil.rmtree(place)  # `show` would find it here
+        shown = project("show", place.name).stdout
         assert "s3://demo-main-000000000000-us-east-1/report/" in shown
         assert "artifacts/out/" in shown
-        assert b"made-up-token-of-the-report" not in everything_in(folder(done.stdout))
     finally:
         project("sandbox", "down", "--purge")
 
