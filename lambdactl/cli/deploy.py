@@ -22,9 +22,7 @@ def plan(
     root: Root = HERE,
     sandbox: Sandbox = None,
     prune: Prune = False,
-    format: Annotated[
-        Format, typer.Option(help="text, json, or markdown for a pull request.")
-    ] = Format.text,
+    format: Annotated[Format, typer.Option(help="text, json, or markdown for a pull request.")] = Format.text,
     detailed_exitcode: Annotated[
         bool, typer.Option("--detailed-exitcode", help="Exit with 2 when there are changes.")
     ] = False,
