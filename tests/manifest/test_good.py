@@ -139,9 +139,19 @@ def test_either_key_of_codex_will_do_and_a_default_is_as_good(project: Write, ke
     assert [job.secrets for job in load(root).checked().jobs] == [{key: "/k"}]
 
 
-def test_behind_a_gateway_no_key_is_asked_for(project: Write) -> None:
-    agent = "{ type: claude-code, model: m, prompt: Hi, baseUrl: 'https://gateway.example.com' }"
-    assert load(project(a=f"agent: {agent}\nprefix: a/\n")).problems == ()
+@pytest.mark.parametrize("kind", ["claude-code", "codex"])
+def test_a_gateway_is_no_reason_to_have_no_key(project: Write, kind: str) -> None:
+    agent = f"{{ type: {kind}, model: m, prompt: Hi, baseUrl: 'https://gateway.example.com' }}"
+    (problem,) = load(project(a=f"agent: {agent}\nprefix: a/\n")).problems
+    assert "the model's key is missing" in problem.what
+    assert problem.hint.endswith("a gateway that asks for none takes any value")
+
+
+@pytest.mark.parametrize("name", ["ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"])
+def test_claude_code_has_other_logins(project: Write, name: str) -> None:
+    agent = f"{{ type: claude-code, model: m, prompt: Hi, env: {{ {name}: '${{secrets.TOKEN}}' }} }}"
+    root = project(a=f"agent: {agent}\nsecrets: {{ TOKEN: /t }}\nprefix: a/\n")
+    assert load(root).problems == ()
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,8 @@ MODEL_KEYS = {
     "claude-code": ("ANTHROPIC_API_KEY",),
     "codex": ("OPENAI_API_KEY", "CODEX_API_KEY"),
 }
+# In agent.env these stand for the key. Codex takes nothing else.
+OTHER_LOGINS = {"claude-code": ("ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN")}
 _PARAMETER = re.compile(r"[A-Za-z0-9_./-]+")
 # SSM: 1,011 characters for the ARN, of which at most 60 or so precede the name.
 _PARAMETER_MAX = 950
@@ -38,15 +40,17 @@ def parameters(draft: Draft) -> Iterator[Finding]:
 
 
 def model_key(draft: Draft) -> Iterator[Finding]:
-    """Without its key an agent cannot reach its model; whether a gateway asks for one, we cannot know."""
+    """No CLI starts without a key, also when a gateway stands before its model: tests/agent/test_no_key.py."""
     names = MODEL_KEYS.get(draft.agent_type, ())
-    gateway = "baseUrl" in draft.agent or ("agent", "baseUrl") in draft.broken
-    broken = any(path[0] == "secrets" for path in draft.broken)  # it may be what was taken out
-    if not names or gateway or broken or draft.secrets.keys() & names:
+    broken = any(path[0] == "secrets" or path[:2] == ("agent", "env") for path in draft.broken)
+    logins = OTHER_LOGINS.get(draft.agent_type, ())
+    given = draft.secrets.keys() & names or draft.agent.get("env", {}).keys() & logins
+    if not names or broken or given:
         return
     what = f"the model's key is missing: an agent of type {draft.agent_type} needs {' or '.join(names)}"
     parameter = f"/{draft.project.name or 'agents'}/{names[0].lower().replace('_', '-')}"
-    yield Finding(("secrets", names[0]), what, f"add `{names[0]}: {parameter}` under secrets")
+    gateway = "; a gateway that asks for none takes any value" if "baseUrl" in draft.agent else ""
+    yield Finding(("secrets", names[0]), what, f"add `{names[0]}: {parameter}` under secrets{gateway}")
 
 
 def _fault(name: str) -> tuple[str, str]:
