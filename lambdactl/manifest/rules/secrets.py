@@ -40,7 +40,7 @@ def parameters(draft: Draft) -> Iterator[Finding]:
 
 
 def model_key(draft: Draft) -> Iterator[Finding]:
-    """No CLI starts without a key, also when a gateway stands before its model: tests/agent/test_no_key.py."""
+    """No CLI starts without a key, also behind a gateway: tests/agent/test_no_key.py."""
     names = MODEL_KEYS.get(draft.agent_type, ())
     broken = any(path[0] == "secrets" or path[:2] == ("agent", "env") for path in draft.broken)
     logins = OTHER_LOGINS.get(draft.agent_type, ())
