@@ -111,9 +111,7 @@ class SandboxPublisher:
         if isinstance(self.local, Trees):
             self.local.tree(context)
             return stand_in_manifest(f"sha256:{context.fingerprint}")
-        ref = self.local.image(context)
-        self.local.engine.call("tag", ref, f"{self.site.repository_uri}:{context.fingerprint}")
-        return manifest_of(self.local.engine, ref)
+        return manifest_of(self.local.engine, self.local.image(context))
 
 
 def ecr_credentials(aws: Aws) -> Credentials:

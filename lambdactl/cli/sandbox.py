@@ -46,7 +46,7 @@ def down(
     from lambdactl import sandbox
 
     sandbox.down(_root(root), purge=purge)
-    output.result("down" + (", all it held is deleted" if purge else ""))
+    output.result("down" + (", all it held is deleted; images stay in the container engine" if purge else ""))
     return Exit.OK
 
 

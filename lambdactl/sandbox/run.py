@@ -32,7 +32,7 @@ def runner(engine: str, *, root: Path, relays: Mapping[str, int], environment: M
         from lambdactl.runners.protocol import Invocation, Relay
 
         invocation = Invocation(
-            image=tree(root, function) if engine == PROCESS else function.image,
+            image=tree(root, function) if engine == PROCESS else in_engine(function),
             function_name=function.name,
             function_arn=function.arn,
             memory=function.memory,
@@ -59,6 +59,13 @@ def runner(engine: str, *, root: Path, relays: Mapping[str, int], environment: M
         )
 
     return run
+
+
+def in_engine(function: Function) -> str:
+    """An image by the name that `build` gave it: the sandbox's registry holds no images of its own."""
+    repository, _, tag = function.image.partition("/")[2].rpartition(":")
+    project = repository.rpartition("/")[0]  # without the environment
+    return f"{project}:{tag}"
 
 
 def tree(root: Path, function: Function) -> str:

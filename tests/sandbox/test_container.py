@@ -16,6 +16,8 @@ import pytest
 
 from lambdactl import sandbox
 from lambdactl.container import Engine
+from lambdactl.image.build import local_ref
+from lambdactl.manifest.job import Settings
 
 # A runtime in a few lines: one event; what it can call of AWS is its answer.
 RUNTIME = r"""
@@ -30,7 +32,8 @@ def call(method, url, body=None, headers={}):
         return refused.code, refused.read().decode(), {}
 
 def scope(service):
-    return {"Authorization": f"AWS4-HMAC-SHA256 Credential=made/20260101/us-east-1/{service}/aws4_request"}
+    credential = f"Credential=made/20260101/us-east-1/{service}/aws4_request"
+    return {"Authorization": f"AWS4-HMAC-SHA256 {credential}, SignedHeaders=host, Signature={'0' * 64}"}
 
 api = f"http://{os.environ['AWS_LAMBDA_RUNTIME_API']}/2018-06-01/runtime/invocation"
 _, event, headers = call("GET", f"{api}/next")
@@ -45,8 +48,10 @@ answer = {
     "key": os.environ["AWS_ACCESS_KEY_ID"],
     "own": os.environ["OWN"],
 }
-request_id = {name.lower(): value for name, value in headers.items()}["lambda-runtime-aws-request-id"]
-call("POST", f"{api}/{request_id}/response", json.dumps(answer).encode())
+given = {name.lower(): value for name, value in headers.items()}
+proof = {"Lambda-Runtime-Invocation-Id": given["lambda-runtime-invocation-id"]}
+response = f"{api}/{given['lambda-runtime-aws-request-id']}/response"
+call("POST", response, json.dumps(answer).encode(), proof)
 """
 
 REPOSITORY = "lambdactl/demo/main"
@@ -60,9 +65,9 @@ def root(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def image(engine: Engine, base_tag: str) -> Iterator[str]:
-    """An image under the name that the sandbox gives it: made by hand, nothing is built or pulled."""
+    """An image under the name that a build gives it: made by hand, nothing is built or pulled."""
     tag = uuid.uuid4().hex
-    ref = f"{sandbox.REGISTRY}/{REPOSITORY}:{tag}"
+    ref = local_ref(Settings(name="demo", root=Path()), tag)
     name = f"lambdactl-test-{tag}"
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w") as tar:
