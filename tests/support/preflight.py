@@ -9,6 +9,8 @@ from lambdactl import container
 from lambdactl.errors import MissingTool
 
 TOOLS = {
+    "git": "apt-get install git",
+    "podman": "apt-get install podman   (the second of the two engines)",
     "node": "apt-get install nodejs npm   (or https://nodejs.org)",
     "npm": "apt-get install npm",
     "docker-registry": "apt-get install docker-registry   (the real OCI registry of the tests)",
