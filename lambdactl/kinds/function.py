@@ -218,7 +218,7 @@ class Function(Resource):
             yield self._call("DeleteFunctionConcurrency")
 
     def _settled(self) -> Wait:
-        # GetFunction has its own, generous rate; `Inactive` is fine to update (facts: A.3).
+        # GetFunction has its own, generous rate; `Inactive` is fine to update.
         return Wait(
             operation="GetFunction",
             parameters={"FunctionName": self.function_name},

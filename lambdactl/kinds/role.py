@@ -1,7 +1,7 @@
 """A job's IAM role with its one inline policy. Our roles' path is the index of what exists.
 
 The role may read just the job's parameters and its own definitions, and write just under the job's
-prefix and into its own log streams (design 5.5). A role is never replaced: grants of a function's
+prefix and into its own log streams (docs/design.md). A role is never replaced: grants of a function's
 encrypted environment are bound to the role's id.
 """
 
@@ -169,7 +169,7 @@ def _boundary(look: Look, detail: Mapping[str, Any]) -> str:
 
 
 def policy(job: Job, site: Site) -> dict[str, Any]:
-    """What the job may do; nothing else can (design 5.5)."""
+    """What the job may do; nothing else can (docs/design.md, Contracts)."""
     return {
         "Version": "2012-10-17",
         "Statement": [*_parameters(job, site), *_bucket(job, site), _logs(job, site)],

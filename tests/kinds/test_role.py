@@ -1,4 +1,4 @@
-"""What a job's role may do: exactly design 5.5, whatever the manifest says."""
+"""What a job's role may do: exactly docs/design.md, whatever the manifest says."""
 
 from __future__ import annotations
 
