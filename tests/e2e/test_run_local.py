@@ -150,10 +150,10 @@ def test_ctrl_c_once_stops_softly_and_gathers_what_there_is(project: Program, en
 
 @pytest.mark.parametrize("end", ["hang-up", "deaf"])
 def test_a_closed_terminal_loses_nothing(project: Program, engine: Engine, end: str) -> None:
-    agent = {
-        "type": "command",
-        "command": ["sh", "-c", "echo begun; sleep 3; for i in 1 2 3; do echo $i; done"],
-    }
+    # Long enough for a stop to come first on a busy machine; without one the job ends by itself.
+    pause = 20 if end == "hang-up" else 3
+    script = f"echo begun; sleep {pause}; for i in 1 2 3; do echo $i; done"
+    agent = {"type": "command", "command": ["sh", "-c", script]}
     manifest = {"agent": agent, "prefix": "hello/", "timeout": "30s"}
     (project.root / "jobs" / "hello.yaml").write_text(json.dumps(manifest))
     with project.start("run-local", "hello") as child:
