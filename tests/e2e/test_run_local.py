@@ -156,7 +156,9 @@ def test_a_closed_terminal_loses_nothing(project: Program, engine: Engine, end: 
     agent = {"type": "command", "command": ["sh", "-c", script]}
     manifest = {"agent": agent, "prefix": "hello/", "timeout": "30s"}
     (project.root / "jobs" / "hello.yaml").write_text(json.dumps(manifest))
-    with project.start("run-local", "hello") as child:
+    # Under nohup a child would inherit that SIGHUP is ignored, and rightly go on.
+    heard = {"preexec_fn": lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL)}
+    with project.start("run-local", "hello", **heard) as child:
         assert child.stderr is not None
         assert child.stdout is not None
         assert any("begun" in line for line in child.stderr)
