@@ -40,9 +40,8 @@ def of_job(aws: Aws, job: Job, site: Site) -> tuple[dict[str, str], str]:
     name = site.function(job.name)
     role = {"RoleArn": site.role_arn(job.name), "RoleSessionName": name, "DurationSeconds": SESSION_SECONDS}
     try:
-        return _triple(
-            aws.call("sts", "AssumeRole", role)["Credentials"]
-        ), f"the role {site.role_arn(job.name)}"
+        assumed = aws.call("sts", "AssumeRole", role)["Credentials"]
+        return _triple(assumed), f"the role {site.role_arn(job.name)}"
     except AwsError as refused:
         why = refused.what
     narrowed = {
@@ -51,9 +50,8 @@ def of_job(aws: Aws, job: Job, site: Site) -> tuple[dict[str, str], str]:
         "DurationSeconds": SESSION_SECONDS,
     }
     try:
-        return _triple(
-            aws.call("sts", "GetFederationToken", narrowed)["Credentials"]
-        ), "a session policy equal to the role's"
+        federated = aws.call("sts", "GetFederationToken", narrowed)["Credentials"]
+        return _triple(federated), "a session policy equal to the role's"
     except AwsError as refused:
         raise Refused(
             f"the job's role cannot be had on this machine: {why}",

@@ -173,12 +173,17 @@ class Project:
             self._contexts[name] = context(self.jobs[name], self._built_with, lock, agent_source())
         return self._contexts[name]
 
+    @cached_property
+    def _lock(self) -> Lock:
+        from lambdactl import lock
+
+        return lock.load(self.root / "lambdactl.lock")
+
     def _locked(self, jobs: Collection[Job]) -> Lock:
         from lambdactl import lock
 
-        found = lock.load(self.root / "lambdactl.lock")
-        lock.check(found, self._built_with, jobs)
-        return found
+        lock.check(self._lock, self._built_with, jobs)
+        return self._lock
 
     @property
     def _built_with(self) -> Settings:

@@ -10,8 +10,7 @@ from pathlib import Path
 
 from lambdactl.errors import Refused, UsageError
 from lambdactl.manifest.job import Job
-
-MODEL_KEYS = {"anthropic": ("ANTHROPIC_API_KEY",), "openai": ("OPENAI_API_KEY", "CODEX_API_KEY")}
+from lambdactl.manifest.rules.secrets import MODEL_KEYS
 
 
 def from_file(path: Path) -> dict[str, str]:
@@ -55,7 +54,7 @@ def check(job: Job, values: Mapping[str, str]) -> None:
 
 def model_key(job: Job) -> str:
     """The name under which a job declares its model's key, "" when it does not."""
-    names = MODEL_KEYS.get(job.agent.provider, ())
+    names = MODEL_KEYS.get(job.agent.type, ())
     return next((name for name in names if name in job.secrets), "")
 
 

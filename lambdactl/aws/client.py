@@ -63,7 +63,6 @@ class Aws:
         *,
         region: str = "",
         endpoint: Endpoint | None = None,
-        digests: Mapping[str, str] | None = None,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -74,7 +73,7 @@ class Aws:
         self._lock = threading.Lock()
         self._clients: dict[str, Any] = {}
         self._answers: dict[str, Future[Any]] = {}
-        self.images: dict[str, str] = dict(digests or {})  # tag -> "<repository>@<digest>"
+        self.images: dict[str, str] = {}  # tag -> "<repository>@<digest>"
 
     # -- where we are ---------------------------------------------------------------------------
 
