@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Self
 
 from lambdactl.deployment import Deployment, Deployments
 from lambdactl.engine import Address, Call, Effect, ImageRef, Resource, Wait, computed
+from lambdactl.grants import ACCOUNT, FUNCTIONS, REPOSITORY, ROLES, Permissions, Scope, role_arns
 from lambdactl.kinds import image as images
 from lambdactl.kinds import role as roles
 from lambdactl.kinds.look import Look
@@ -289,3 +290,42 @@ def _read_unlisted(look: Look, answer: Mapping[str, Any], wanted: Resource | Non
         "concurrency": whole.get("Concurrency", {}).get("ReservedConcurrentExecutions"),
         "broken": state.get("StateReason", "unknown") if state.get("State") == "Failed" else "",
     }
+
+
+def _passed(site: Site) -> Mapping[str, Any]:
+    """A job's role goes to Lambda and to nothing else."""
+    to = {"iam:PassedToService": "lambda.amazonaws.com"}
+    return {"Resource": role_arns(site), "Condition": {"StringEquals": to}}
+
+
+PASSED = Scope(sid="RolesForLambda", limits=_passed)
+# Lambda looks at the image with the caller's rights.
+_IMAGE = {"ecr:BatchGetImage": REPOSITORY, "ecr:GetDownloadUrlForLayer": REPOSITORY}
+PERMISSIONS = Permissions(
+    reads={
+        "lambda.ListFunctions": {"lambda:ListFunctions": ACCOUNT},
+        # Without ListTags the answer is the same, but has no tags: they would look gone.
+        "lambda.GetFunction": {"lambda:GetFunction": FUNCTIONS, "lambda:ListTags": FUNCTIONS},
+        "lambda.GetFunctionEventInvokeConfig": {"lambda:GetFunctionEventInvokeConfig": FUNCTIONS},
+    },
+    writes={
+        "lambda.CreateFunction": {
+            "lambda:CreateFunction": FUNCTIONS,
+            "lambda:TagResource": FUNCTIONS,
+            "iam:PassRole": PASSED,
+            **_IMAGE,
+        },
+        "lambda.UpdateFunctionCode": {"lambda:UpdateFunctionCode": FUNCTIONS, **_IMAGE},
+        "lambda.UpdateFunctionConfiguration": {
+            "lambda:UpdateFunctionConfiguration": FUNCTIONS,
+            "iam:PassRole": PASSED,
+        },
+        "lambda.TagResource": {"lambda:TagResource": FUNCTIONS},
+        "lambda.UntagResource": {"lambda:UntagResource": FUNCTIONS},
+        "lambda.PutFunctionEventInvokeConfig": {"lambda:PutFunctionEventInvokeConfig": FUNCTIONS},
+        "lambda.PutFunctionConcurrency": {"lambda:PutFunctionConcurrency": FUNCTIONS},
+        "lambda.DeleteFunctionConcurrency": {"lambda:DeleteFunctionConcurrency": FUNCTIONS},
+        "lambda.DeleteFunction": {"lambda:DeleteFunction": FUNCTIONS},
+        "iam.UntagRole": {"iam:UntagRole": ROLES},  # the stamp goes before what it vouches for changes
+    },
+)

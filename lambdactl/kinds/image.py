@@ -12,6 +12,7 @@ from typing import ClassVar, Self
 from lambdactl.aws import Aws
 from lambdactl.deployment import Deployments
 from lambdactl.engine import Address, Build, Call, Effect, Resource, computed
+from lambdactl.grants import ACCOUNT, REPOSITORY, Permissions
 from lambdactl.kinds.look import Look
 from lambdactl.site import Site
 
@@ -54,3 +55,25 @@ def digests(aws: Aws, site: Site) -> dict[str, str] | None:
     if ids is None:
         return None
     return {each["imageTag"]: each["imageDigest"] for each in ids if "imageTag" in each}
+
+
+PERMISSIONS = Permissions(
+    reads={"ecr.ListImages": {"ecr:ListImages": REPOSITORY}},
+    writes={
+        # `Build` is no call: the image is pushed through the registry's own protocol.
+        # https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-push-iam.html
+        "ecr.GetAuthorizationToken": {"ecr:GetAuthorizationToken": ACCOUNT},
+        "Build": dict.fromkeys(
+            (
+                "ecr:BatchCheckLayerAvailability",
+                "ecr:BatchGetImage",
+                "ecr:CompleteLayerUpload",
+                "ecr:InitiateLayerUpload",
+                "ecr:PutImage",
+                "ecr:UploadLayerPart",
+            ),
+            REPOSITORY,
+        ),
+    },
+    withheld={"ecr.BatchDeleteImage": {"ecr:BatchDeleteImage": REPOSITORY}},
+)

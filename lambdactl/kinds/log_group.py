@@ -12,6 +12,7 @@ from typing import ClassVar, Self
 
 from lambdactl.deployment import Deployments
 from lambdactl.engine import Call, Effect, Resource, computed
+from lambdactl.grants import ACCOUNT, Permissions, Scope
 from lambdactl.kinds.function import owned
 from lambdactl.kinds.look import Look
 
@@ -72,3 +73,14 @@ class LogGroup(Resource):
     def _retention(self) -> Iterator[Effect]:
         parameters = {"logGroupName": self.group, "retentionInDays": self.retention_days}
         yield Call(service="logs", operation="PutRetentionPolicy", parameters=parameters)
+
+
+GROUPS = Scope(sid="LogGroups", limits=lambda site: {"Resource": site.log_group_arn("*")})
+PERMISSIONS = Permissions(
+    reads={"logs.DescribeLogGroups": {"logs:DescribeLogGroups": ACCOUNT}},
+    writes={
+        "logs.CreateLogGroup": {"logs:CreateLogGroup": GROUPS},
+        "logs.PutRetentionPolicy": {"logs:PutRetentionPolicy": GROUPS},
+    },
+    withheld={"logs.DeleteLogGroup": {"logs:DeleteLogGroup": GROUPS}},
+)

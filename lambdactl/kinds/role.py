@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Self
 
 from lambdactl.deployment import Deployments
 from lambdactl.engine import Call, Effect, Resource, computed
+from lambdactl.grants import ACCOUNT, ROLES, Permissions, Scope, role_arns
 from lambdactl.kinds.look import Look
 from lambdactl.manifest.job import Job
 from lambdactl.policies import normal
@@ -240,3 +241,32 @@ def _logs(job: Job, site: Site) -> dict[str, Any]:
         "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
         "Resource": f"{site.log_group_arn(job.name)}:*",
     }
+
+
+def _bounded(site: Site) -> Mapping[str, Any]:
+    """A role made or changed here can never do more than the boundary; without one, none can be."""
+    bound = {"iam:PermissionsBoundary": site.permissions_boundary}
+    return {"Resource": role_arns(site), "Condition": {"ArnEquals": bound}}
+
+
+BOUNDED = Scope(sid="BoundedRoles", limits=_bounded)
+PERMISSIONS = Permissions(
+    reads={
+        "iam.ListRoles": {"iam:ListRoles": ACCOUNT},
+        "iam.GetAccountAuthorizationDetails": {"iam:GetAccountAuthorizationDetails": ACCOUNT},
+        "iam.GetRole": {"iam:GetRole": ROLES},
+    },
+    writes={
+        "iam.CreateRole": {"iam:CreateRole": BOUNDED, "iam:TagRole": ROLES},
+        "iam.UpdateAssumeRolePolicy": {"iam:UpdateAssumeRolePolicy": ROLES},
+        "iam.PutRolePermissionsBoundary": {"iam:PutRolePermissionsBoundary": BOUNDED},
+        "iam.PutRolePolicy": {"iam:PutRolePolicy": BOUNDED},
+        "iam.DeleteRolePolicy": {"iam:DeleteRolePolicy": ROLES},
+        "iam.DetachRolePolicy": {"iam:DetachRolePolicy": ROLES},
+        "iam.TagRole": {"iam:TagRole": ROLES},
+        "iam.UntagRole": {"iam:UntagRole": ROLES},
+        "iam.DeleteRole": {"iam:DeleteRole": ROLES},
+    },
+    # No workflow takes a boundary off a role.
+    withheld={"iam.DeleteRolePermissionsBoundary": {"iam:DeleteRolePermissionsBoundary": ROLES}},
+)

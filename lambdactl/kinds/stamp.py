@@ -11,6 +11,7 @@ from typing import ClassVar, Self
 
 from lambdactl.deployment import Deployments
 from lambdactl.engine import Address, Call, Effect, Resource, computed
+from lambdactl.grants import ROLES, Permissions
 from lambdactl.kinds import role as roles
 from lambdactl.kinds.function import Function
 from lambdactl.kinds.look import Look
@@ -52,3 +53,6 @@ class Stamp(Resource):
 
     def delete(self) -> Iterator[Effect]:
         yield from ()  # it goes with the role
+
+
+PERMISSIONS = Permissions(writes={"iam.TagRole": {"iam:TagRole": ROLES}})

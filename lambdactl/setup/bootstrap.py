@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from lambdactl import permissions
 from lambdactl.errors import UsageError
 from lambdactl.setup.boundary import boundary
-from lambdactl.setup.permissions import PUSH, READS, WRITES, statements
 from lambdactl.site import Site
 
 ISSUER = "token.actions.githubusercontent.com"
@@ -83,7 +83,8 @@ def bootstrap(site: Site, trust: Trust, *, allowed_parameters: Sequence[str] = (
 
 
 def template(site: Site, trust: Trust, allowed_parameters: Sequence[str]) -> dict[str, Any]:
-    """The template as a value."""
+    """The template as a value. Its boundary is the one of the apply role, whatever lambdactl.yaml says."""
+    bounded = replace(site, permissions_boundary=boundary_arn(site))
     return {
         "AWSTemplateFormatVersion": "2010-09-09",
         "Description": f"lambdactl: GitHub workflows of {trust.repository} plan and apply {_stem(site)}",
@@ -107,8 +108,8 @@ def template(site: Site, trust: Trust, allowed_parameters: Sequence[str]) -> dic
                     "PolicyDocument": boundary(site, allowed_parameters),
                 },
             },
-            "PlanRole": _role(site, "plan", trust.planners, _plan_statements(site)),
-            "ApplyRole": _role(site, "apply", trust.appliers, _apply_statements(site)),
+            "PlanRole": _role(site, "plan", trust.planners, permissions.plan(site)),
+            "ApplyRole": _role(site, "apply", trust.appliers, permissions.apply(bounded)),
         },
         "Outputs": {
             "PlanRole": {"Value": {"Fn::GetAtt": ["PlanRole", "Arn"]}},
@@ -116,20 +117,6 @@ def template(site: Site, trust: Trust, allowed_parameters: Sequence[str]) -> dic
             "Boundary": {"Value": {"Ref": "Boundary"}},
         },
     }
-
-
-def _plan_statements(site: Site) -> list[dict[str, Any]]:
-    return statements([READS], site, boundary_arn(site))
-
-
-def _apply_statements(site: Site) -> list[dict[str, Any]]:
-    made = statements([READS, WRITES, PUSH], site, boundary_arn(site))
-    if site.kms_key:
-        via = {"kms:ViaService": f"s3.{site.region}.amazonaws.com"}
-        actions = ["kms:Decrypt", "kms:GenerateDataKey"]
-        key = {"Sid": "BucketKey", "Effect": "Allow", "Action": actions, "Resource": site.kms_key}
-        made.append({**key, "Condition": {"StringEquals": via}})
-    return made
 
 
 def _provider() -> dict[str, Any]:
@@ -143,7 +130,7 @@ def _provider() -> dict[str, Any]:
     }
 
 
-def _role(site: Site, what: str, subjects: list[str], allowed: list[dict[str, Any]]) -> dict[str, Any]:
+def _role(site: Site, what: str, subjects: list[str], policy: dict[str, Any]) -> dict[str, Any]:
     existing = f"arn:{site.partition}:iam::{site.account}:oidc-provider/{ISSUER}"
     statement = {
         "Effect": "Allow",
@@ -161,12 +148,7 @@ def _role(site: Site, what: str, subjects: list[str], allowed: list[dict[str, An
             "Path": PATH,
             "Description": f"lambdactl {what} of {_stem(site)} in GitHub workflows",
             "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [statement]},
-            "Policies": [
-                {
-                    "PolicyName": what,
-                    "PolicyDocument": {"Version": "2012-10-17", "Statement": allowed},
-                }
-            ],
+            "Policies": [{"PolicyName": what, "PolicyDocument": policy}],
         },
     }
 

@@ -85,7 +85,7 @@ def test_the_apply_role_can_only_make_bounded_roles_on_the_jobs_path() -> None:
     assert {each["Resource"] for each in iam if each["Sid"] != "Account"} == {jobs}
     (bounded,) = (each for each in iam if "iam:CreateRole" in each["Action"])
     assert {"iam:PutRolePolicy", "iam:PutRolePermissionsBoundary"} <= set(bounded["Action"])
-    assert bounded["Condition"] == {"StringEquals": {"iam:PermissionsBoundary": boundary_arn(SITE)}}
+    assert bounded["Condition"] == {"ArnEquals": {"iam:PermissionsBoundary": boundary_arn(SITE)}}
     (passed,) = (each for each in iam if "iam:PassRole" in each["Action"])
     assert passed["Condition"] == {"StringEquals": {"iam:PassedToService": "lambda.amazonaws.com"}}
 

@@ -1,8 +1,9 @@
-"""The table of IAM actions against the calls that plan and apply really make, and those the kinds could."""
+"""The lists of IAM actions against the calls that plan and apply really make, and those the kinds could."""
 
 from __future__ import annotations
 
 import ast
+import sys
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -10,12 +11,12 @@ from pathlib import Path
 import pytest
 
 import lambdactl
+from lambdactl import permissions
 from lambdactl.deployment import Deployments
 from lambdactl.engine import Failed
 from lambdactl.manifest.job import Agent
 from lambdactl.reconcile import carry_out, plan
 from lambdactl.secrets import missing_notes
-from lambdactl.setup.permissions import PUSH, READS, WITHHELD, WRITES
 from lambdactl.site import Site
 from tests.support.cloud import ACCOUNT, SITE, Cloud, builder, deployments, job
 
@@ -24,6 +25,10 @@ PACKAGE = Path(lambdactl.__file__).parent
 CLIENT = PACKAGE / "aws" / "client.py"  # whose account it is, and what an object holds
 BOUNDED = replace(SITE, permissions_boundary=f"arn:aws:iam::{ACCOUNT}:policy/boundary")
 NOT_OURS = {"ecr.PutImage"}  # the tests' stand-in for a push
+PUSH = {"Build", "ecr.GetAuthorizationToken"}  # what that stands in for
+READS = set().union(*permissions.reads()) | {"sts.GetCallerIdentity"}  # which needs no permission
+WRITES = set().union(*permissions.writes()) - PUSH
+WITHHELD = set().union(*(each.withheld for each in permissions.listed()))
 
 
 def calls(cloud: Cloud) -> set[str]:
@@ -68,11 +73,11 @@ def lived(cloud: Cloud) -> set[str]:
 
 
 @pytest.mark.parametrize("cloud", ["moto"], indirect=True)
-def test_every_call_of_plan_and_apply_is_in_the_table(cloud: Cloud) -> None:
+def test_every_call_of_plan_and_apply_is_listed(cloud: Cloud) -> None:
     made = lived(cloud)
-    assert made <= READS.keys() | WRITES.keys()
-    # And all of the table is needed; a repository without our tags is refused, so none is tagged again.
-    assert WRITES.keys() - made == {"ecr.TagResource"}
+    assert made <= READS | WRITES
+    # And all that is listed is needed; a repository without our tags is refused, so none is tagged again.
+    assert WRITES - made == {"ecr.TagResource"}
 
 
 @pytest.mark.parametrize("cloud", ["moto"], indirect=True)
@@ -82,26 +87,35 @@ def test_a_plan_makes_only_the_calls_of_the_plan_role(cloud: Cloud) -> None:
     aws = cloud.aws()
     plan(aws, changed, prune=True)
     missing_notes(aws, [each.job for each in changed.jobs])
-    assert calls(cloud) <= READS.keys()
+    assert calls(cloud) <= READS
 
 
-def test_the_table_is_the_operations_that_the_kinds_name() -> None:
+def test_what_is_listed_is_the_operations_that_the_modules_name() -> None:
     """Also those that no test above happens to make: every operation named in their source, or for them."""
     named = set().union(*map(operations, [*PACKAGE.glob("kinds/*.py"), PACKAGE / "secrets.py", CLIENT]))
-    tabled = {name.partition(".")[2] for table in (READS, WRITES) for name in table}
+    tabled = {name.partition(".")[2] for name in READS | WRITES}
     withheld = {name.partition(".")[2] for name in WITHHELD}
     by_people = {"PutParameter"}  # `secrets set`: no value passes through a workflow
     assert named == tabled | withheld | by_people
     assert not withheld & tabled
 
 
+def test_each_kind_lists_only_what_its_own_module_calls() -> None:
+    shared = operations(CLIENT) | operations(PACKAGE / "kinds" / "look.py")
+    for kind in permissions.KINDS:
+        source = PACKAGE / "kinds" / f"{kind.kind}.py"
+        module = sys.modules[kind.__module__].PERMISSIONS
+        listed = set().union(module.reads, module.writes, module.withheld) - PUSH
+        assert {name.partition(".")[2] for name in listed} <= operations(source) | shared
+
+
 def test_the_image_is_pushed_with_the_rights_for_it() -> None:
     assert "GetAuthorizationToken" in operations(PACKAGE / "publish.py")
-    assert "ecr.GetAuthorizationToken" in PUSH
+    assert set().union(*permissions.writes()) >= PUSH
 
 
 def operations(source: Path) -> set[str]:
-    """Every string in a module that is the name of an AWS operation."""
+    """Every string in a module that is the name of an AWS operation; its own list says "service.Name"."""
     nodes = ast.walk(ast.parse(source.read_text(encoding="utf-8")))
     values = (node.value for node in nodes if isinstance(node, ast.Constant))
     return {value for value in values if isinstance(value, str)} & known()
