@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Self
 
 from lambdactl.deployment import Deployment, Deployments
 from lambdactl.engine import Address, Call, Effect, ImageRef, Resource, Wait, computed
-from lambdactl.grants import ACCOUNT, FUNCTIONS, REPOSITORY, ROLES, Permissions, Scope, role_arns
+from lambdactl.grants import ACCOUNT, FUNCTIONS, REPOSITORY, ROLES, Permissions, Scope
 from lambdactl.kinds import image as images
 from lambdactl.kinds import role as roles
 from lambdactl.kinds.look import Look
@@ -295,7 +295,7 @@ def _read_unlisted(look: Look, answer: Mapping[str, Any], wanted: Resource | Non
 def _passed(site: Site) -> Mapping[str, Any]:
     """A job's role goes to Lambda and to nothing else."""
     to = {"iam:PassedToService": "lambda.amazonaws.com"}
-    return {"Resource": role_arns(site), "Condition": {"StringEquals": to}}
+    return {"Resource": site.role_arn("*"), "Condition": {"StringEquals": to}}
 
 
 PASSED = Scope(sid="RolesForLambda", limits=_passed)

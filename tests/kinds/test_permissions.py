@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import sys
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -14,16 +13,14 @@ import lambdactl
 from lambdactl import permissions
 from lambdactl.deployment import Deployments
 from lambdactl.engine import Failed
-from lambdactl.manifest.job import Agent
 from lambdactl.reconcile import carry_out, plan
 from lambdactl.secrets import missing_notes
-from lambdactl.site import Site
-from tests.support.cloud import ACCOUNT, SITE, Cloud, builder, deployments, job
+from tests.support.cloud import Cloud, builder, deployments, job
+from tests.support.life import BOUNDED, stages
 
 SERVICES = ("ecr", "iam", "lambda", "logs", "s3", "ssm", "sts")
 PACKAGE = Path(lambdactl.__file__).parent
 CLIENT = PACKAGE / "aws" / "client.py"  # whose account it is, and what an object holds
-BOUNDED = replace(SITE, permissions_boundary=f"arn:aws:iam::{ACCOUNT}:policy/boundary")
 NOT_OURS = {"ecr.PutImage"}  # the tests' stand-in for a push
 PUSH = {"Build", "ecr.GetAuthorizationToken"}  # what that stands in for
 READS = set().union(*permissions.reads()) | {"sts.GetCallerIdentity"}  # which needs no permission
@@ -38,38 +35,23 @@ def calls(cloud: Cloud) -> set[str]:
     return made - NOT_OURS
 
 
-def applied(cloud: Cloud, wanted: Deployments, site: Site = SITE) -> set[str]:
+def applied(cloud: Cloud, wanted: Deployments) -> set[str]:
     """The calls that it took to make `wanted` true."""
     calls(cloud)
     aws = cloud.aws()
-    events = list(carry_out(aws, site, plan(aws, wanted, prune=True), builder(cloud)))
+    events = list(carry_out(aws, wanted.site, plan(aws, wanted, prune=True), builder(cloud)))
     assert [str(event.error) for event in events if isinstance(event, Failed)] == []
     missing_notes(aws, [each.job for each in wanted.jobs])
     return calls(cloud)
 
 
-def tamper(cloud: Cloud) -> None:
-    """Somebody changes by hand what plan must find and apply must mend."""
-    iam, ecr, name = cloud.client("iam"), cloud.client("ecr"), SITE.function("triage")
-    policy = '{"Version": "2012-10-17", "Statement": {"Effect": "Deny", "Action": "*", "Resource": "*"}}'
-    trust = policy.replace('"Resource": "*"', '"Principal": {"Service": "ec2.amazonaws.com"}').replace(
-        '"*"', '"sts:AssumeRole"'
-    )
-    arn = iam.create_policy(PolicyName="boundary", PolicyDocument=policy)["Policy"]["Arn"]
-    iam.update_assume_role_policy(RoleName=name, PolicyDocument=trust)
-    iam.put_role_policy(RoleName=name, PolicyName="more", PolicyDocument=policy)
-    iam.attach_role_policy(RoleName=name, PolicyArn=arn)
-    ecr.put_image_tag_mutability(repositoryName=SITE.repository, imageTagMutability="MUTABLE")
-    cloud.client("logs").delete_retention_policy(logGroupName=SITE.log_group("triage"))
-
-
 def lived(cloud: Cloud) -> set[str]:
     """The calls of a project's life: made, changed, tampered with, shrunk."""
-    agent = Agent(type="command", command=("true",), prompt="another")
-    made = applied(cloud, deployments(job(tags={"team": "a"}), job("gone")))
-    made |= applied(cloud, deployments(job(agent=agent, timeout=60, concurrency=5), image="b" * 32))
-    tamper(cloud)
-    return made | applied(cloud, deployments(job(retries=0), site=BOUNDED), BOUNDED)
+    made: set[str] = set()
+    for stage in stages():
+        stage.before(cloud, stage.wanted.site)
+        made |= applied(cloud, stage.wanted)
+    return made
 
 
 @pytest.mark.parametrize("cloud", ["moto"], indirect=True)

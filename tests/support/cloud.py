@@ -6,6 +6,7 @@ as AWS does where both do not, and records every call.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -129,6 +130,11 @@ def _post(url: str, document: Any = None) -> None:
     urllib.request.urlopen(urllib.request.Request(url, data=body, method="POST")).close()
 
 
+def emptied(upstream: str, emulator: str = "moto") -> None:
+    """Nothing is left in the account."""
+    _post(upstream + ("/moto-api/reset" if emulator == "moto" else "/_ministack/reset"))
+
+
 def put_replaces(request: Request, following: Next) -> Response:
     """moto appends a second event-invoke configuration and goes on answering with the first."""
     if identify(request) == ("lambda", "PutFunctionEventInvokeConfig"):
@@ -140,7 +146,7 @@ def put_replaces(request: Request, following: Next) -> Response:
 def cloud(request: pytest.FixtureRequest) -> Iterator[Cloud]:
     """An empty account on either emulator, behind the front that fills in what AWS would."""
     upstream = request.getfixturevalue(f"{request.param}_server")
-    _post(upstream + ("/moto-api/reset" if request.param == "moto" else "/_ministack/reset"))
+    emptied(upstream, request.param)
     record = Record()
     with Front(upstream, [record, Fill(), put_replaces]) as front:
         yield Cloud(name=request.param, url=front.url, record=record)
@@ -168,28 +174,39 @@ def deployments(*jobs: Job, image: str = "a" * 32, site: Site = SITE) -> Deploym
     return Deployments(site=site, jobs=each)
 
 
+def put_image(tag: str, site: Site = SITE) -> dict[str, Any]:
+    """The parameters of PutImage for an image of one layer."""
+    docker = "application/vnd.docker"
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": f"{docker}.distribution.manifest.v2+json",
+        "config": {
+            "mediaType": f"{docker}.container.image.v1+json",
+            "size": len(tag),
+            "digest": "sha256:" + "0" * 64,
+        },
+        # moto makes an image's digest of those of its layers.
+        "layers": [
+            {
+                "mediaType": f"{docker}.image.rootfs.diff.tar.gzip",
+                "size": len(tag),
+                "digest": "sha256:" + hashlib.sha256(tag.encode()).hexdigest(),
+            }
+        ],
+    }
+    return {
+        "repositoryName": site.repository,
+        "imageManifest": json.dumps(manifest),
+        "imageManifestMediaType": manifest["mediaType"],
+        "imageTag": tag,
+    }
+
+
 def builder(cloud: Cloud, site: Site = SITE):  # type: ignore[no-untyped-def]
     """Stands for build and push: records a manifest in the emulator's registry, as a push would."""
 
     def build(tag: str) -> str:
-        empty = "sha256:" + "0" * 64
-        manifest = {
-            "schemaVersion": 2,
-            "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
-            "config": {
-                "mediaType": "application/vnd.docker.container.image.v1+json",
-                "size": len(tag),
-                "digest": empty,
-            },
-            "layers": [],
-            "annotations": {"tag": tag},
-        }
-        answer = cloud.client("ecr").put_image(
-            repositoryName=site.repository,
-            imageManifest=json.dumps(manifest),
-            imageManifestMediaType=manifest["mediaType"],
-            imageTag=tag,
-        )
+        answer = cloud.client("ecr").put_image(**put_image(tag, site))
         return str(answer["image"]["imageId"]["imageDigest"])
 
     return build
