@@ -7,8 +7,9 @@ boundary off a role.
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lambdactl import runs, secrets
@@ -16,6 +17,10 @@ from lambdactl.errors import Refused
 from lambdactl.grants import Needs, Permissions, statements
 from lambdactl.kinds import KINDS
 from lambdactl.site import Site
+
+# Characters without white space: "IAM and AWS STS quotas" in IAM's user guide.
+MANAGED_MAX = 6_144
+INLINE_MAX = 10_240
 
 
 def listed() -> list[Permissions]:
@@ -52,6 +57,16 @@ def apply(site: Site) -> dict[str, Any]:
 def launch(site: Site, prefixes: Iterable[str]) -> dict[str, Any]:
     """Starts the project's jobs and reads their run folders, which lie under `prefixes`."""
     return _policy(statements([runs.needs(prefixes)], site))
+
+
+def oversize(policy: Mapping[str, Any]) -> str:
+    """Words about a policy that IAM would not take as a managed one; "" for one that it takes."""
+    size = len(json.dumps(policy, separators=(",", ":")))
+    if size <= MANAGED_MAX:
+        return ""
+    return (
+        f"{size:,} characters: IAM takes {MANAGED_MAX:,} in a managed policy, {INLINE_MAX:,} inline in a role"
+    )
 
 
 def _policy(allowed: list[dict[str, Any]]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`init` and `bootstrap`: the first day of a repository and of an account."""
+"""`init`, `bootstrap`, `permissions`: the first day of a repository and of an account."""
 
 from __future__ import annotations
 
@@ -22,6 +22,14 @@ class Schema(StrEnum):
 
     job = "job"
     project = "project"
+
+
+class Work(StrEnum):
+    """What somebody is to be allowed."""
+
+    plan = "plan"
+    apply = "apply"
+    launch = "launch"
 
 
 def init(
@@ -85,6 +93,34 @@ def bootstrap(
     trust = setup.Trust(repository=repository, environment=github_environment)
     allowed = project.settings.allow_parameters
     output.raw(setup.bootstrap(_site(project), trust, allowed_parameters=allowed))
+    return Exit.OK
+
+
+def permissions(
+    work: Annotated[
+        Work, typer.Argument(help="plan; apply (with plan and push); launch (and read the runs).")
+    ],
+    root: Root = HERE,
+) -> int:
+    """Print the least IAM policy for this project's plan, apply or launch, as JSON.
+
+    With `account` and `region` in lambdactl.yaml AWS is not asked, and no credentials are needed. For apply
+    the project must have a permissionsBoundary: without one, who may write roles may do anything.
+    """
+    import json
+
+    from lambdactl import permissions as policies
+    from lambdactl.project import Project
+
+    project = Project.open(root, sandbox=False)
+    site = _site(project)
+    if work is Work.launch:
+        policy = policies.launch(site, (job.prefix for job in project.jobs.values()))
+    else:
+        policy = policies.plan(site) if work is Work.plan else policies.apply(site)
+    output.raw(json.dumps(policy, indent=2))
+    if size := policies.oversize(policy):
+        output.note(f"note: {size}", style="yellow")
     return Exit.OK
 
 

@@ -1,11 +1,10 @@
-"""`plan` and `apply` under exactly the policies that `permissions` prints, with IAM enforced."""
+"""`apply` under exactly the policy that `permissions apply` prints, with IAM enforced."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -17,6 +16,7 @@ from lambdactl.kinds.role import STAMP_TAG
 from lambdactl.publish import ecr_credentials
 from lambdactl.reconcile import carry_out, plan
 from lambdactl.secrets import missing_notes
+from tests.iam.policies import actions, without
 from tests.support.cloud import ACCOUNT, REGION, put_image
 from tests.support.iam.gate import Enforced
 from tests.support.life import BOUNDED, Stage, stages
@@ -24,21 +24,9 @@ from tests.support.life import BOUNDED, Stage, stages
 SITE = replace(BOUNDED, kms_key=f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1234")
 LIFE = stages(SITE)
 APPLY = permissions.apply(SITE)
-PLAN = permissions.plan(SITE)
 ME = "AKIAAPPLY"
-# A plan does without these two, and shows less: not what changes within a definition.
+# Apply does without these two: its plan then does not show what changes within a definition.
 SHOWN = {"kms:Decrypt", "s3:GetObject"}
-
-
-def actions(policy: dict[str, Any]) -> list[str]:
-    return sorted(action for each in policy["Statement"] for action in each["Action"])
-
-
-def without(policy: dict[str, Any], action: str) -> dict[str, Any]:
-    kept = [
-        {**each, "Action": [one for one in each["Action"] if one != action]} for each in policy["Statement"]
-    ]
-    return {**policy, "Statement": [each for each in kept if each["Action"]]}
 
 
 def lived(cloud: Enforced, me: Aws) -> list[str]:

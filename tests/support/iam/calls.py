@@ -109,6 +109,7 @@ class Asks:
         context = tuple(self._context(keys, call, facts))
         if not forms:
             yield Ask(action=action, context=context)
+        assert call.names or not forms, f"{call.call}: on what? {call.parameters}"
         for names in call.names if forms else ():
             known = {"Partition": "aws", "Account": self.account, "Region": self.region, **names}
             if "RoleName" in names:
@@ -186,7 +187,7 @@ def _json(request: Request) -> Read:
     """ECR, Logs, SSM. One resource for each name that the call says."""
     parameters = json.loads(request.body or b"{}")
     names = [*parameters.get("repositoryNames", ()), *parameters.get("Names", ())]
-    one = (parameters.get(key) for key in ("repositoryName", "logGroupName", "Name"))
+    one = (parameters.get(key) for key in ("repositoryName", "logGroupName", "Name", "Path"))
     arn = parameters.get("resourceArn", "").partition(":repository/")[2]
     return parameters, tuple(_named(name) for name in [*names, *one, arn] if name)
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from lambdactl.aws import Aws
@@ -129,6 +130,11 @@ class Enforced(Cloud):
         """Somebody with just this policy, with `key` as access key."""
         self.gate.admit(key, policy, boundary)
         return Aws(endpoint=replace(self.endpoint, access_key=key), sleep=lambda seconds: None)
+
+    def client_of(self, key: str, service: str) -> Any:
+        """A boto3 client of somebody who was admitted."""
+        session = boto3.Session(key, "made-up", region_name=REGION)
+        return session.client(service, endpoint_url=self.url, config=Config(retries={"max_attempts": 0}))
 
     def denied(self, key: str) -> set[str]:
         """The actions that this caller was refused."""

@@ -1,0 +1,101 @@
+"""`plan` under exactly the policy that `permissions plan` prints, with IAM enforced: it reads no secret."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from lambdactl import permissions
+from lambdactl.aws import Aws
+from lambdactl.engine import Plan
+from lambdactl.errors import AwsError
+from lambdactl.manifest.job import Agent
+from lambdactl.reconcile import carry_out, plan
+from lambdactl.secrets import missing_notes
+from tests.iam.policies import actions, assert_denied, without
+from tests.support.cloud import builder, deployments, job
+from tests.support.iam.gate import Enforced
+from tests.support.life import BOUNDED, stages
+
+SITE = BOUNDED
+MADE, CHANGED, TAMPERED = stages(SITE)
+# With a prompt that is nowhere yet: the plan reads the one that it would replace.
+WANTED = deployments(job(retries=0, agent=Agent(type="command", command=("true",), prompt="new")), site=SITE)
+PLAN = permissions.plan(SITE)
+ME = "AKIAPLAN"
+# Without these a plan is made, and says less, or wrong things (tags look gone).
+SHOWN = {"s3:GetObject", "lambda:ListTags"}
+SECRET = "/agents/triage/token"
+
+
+@pytest.fixture(scope="module")
+def world(enforcing: Enforced) -> Iterator[Enforced]:
+    """A project that somebody else applied, and a third tampered with. No test here changes it."""
+    enforcing.empty()
+    for stage in (MADE, CHANGED):
+        aws = enforcing.aws()
+        list(carry_out(aws, SITE, plan(aws, stage.wanted, prune=True), builder(enforcing, SITE)))
+    TAMPERED.before(enforcing, SITE)
+    enforcing.client("ssm").put_parameter(Name=SECRET, Value="hidden", Type="SecureString")
+    enforcing.client("s3").put_object(Bucket=SITE.bucket, Key="triage/run/result.json", Body=b"{}")
+    yield enforcing
+    enforcing.empty()
+
+
+@pytest.fixture(scope="module")
+def me(world: Enforced) -> Aws:
+    return world.who(ME, PLAN)
+
+
+def planned(me: Aws) -> Plan:
+    me.forget()
+    missing_notes(me, [each.job for each in WANTED.jobs])
+    return plan(me, WANTED, prune=True)
+
+
+def test_plan_succeeds_under_exactly_the_printed_policy(world: Enforced, me: Aws) -> None:
+    world.gate.admit(ME, PLAN)
+    assert planned(me) == plan(world.aws(), WANTED, prune=True)
+    assert world.denied(ME) == set()
+    assert {ask.action for ask in world.gate.asked[ME]} == set(actions(PLAN))
+
+
+@pytest.mark.parametrize("action", actions(PLAN))
+def test_plan_fails_or_shows_less_with_any_one_action_taken_out(
+    world: Enforced, me: Aws, action: str
+) -> None:
+    world.gate.admit(ME, PLAN)
+    whole = planned(me)
+    world.gate.admit(ME, without(PLAN, action))
+    if action in SHOWN:
+        assert planned(me) != whole
+    else:
+        with pytest.raises(AwsError, match="AccessDenied"):
+            planned(me)
+    assert world.denied(ME) == {action}
+
+
+def test_whoever_plans_reads_no_secret_and_no_run_and_starts_nothing(world: Enforced, me: Aws) -> None:
+    world.gate.admit(ME, PLAN)
+    ssm, s3, lambda_ = (world.client_of(ME, service) for service in ("ssm", "s3", "lambda"))
+    assert_denied(ssm.get_parameter, Name=SECRET)
+    assert_denied(ssm.get_parameters, Names=[SECRET], WithDecryption=True)
+    assert_denied(ssm.get_parameter_history, Name=SECRET)
+    assert_denied(s3.get_object, Bucket=SITE.bucket, Key="triage/run/result.json")
+    assert_denied(lambda_.invoke, FunctionName=SITE.function("triage"))
+
+
+def test_whoever_plans_changes_nothing(world: Enforced, me: Aws) -> None:
+    world.gate.admit(ME, PLAN)
+    s3, iam, lambda_ = (world.client_of(ME, service) for service in ("s3", "iam", "lambda"))
+    name, own = SITE.function("triage"), f"{SITE.own_prefix}jobs/triage/x.json"
+    assert_denied(s3.put_object, Bucket=SITE.bucket, Key=own, Body=b"{}")
+    assert_denied(s3.delete_object, Bucket=SITE.bucket, Key=own)
+    assert_denied(iam.put_role_policy, RoleName=name, PolicyName="job", PolicyDocument="{}")
+    assert_denied(lambda_.update_function_configuration, FunctionName=name, Timeout=1)
+    assert_denied(lambda_.delete_function, FunctionName=name)
+
+
+def test_whoever_plans_decrypts_nothing_that_a_key_of_ours_encrypts() -> None:
+    assert not any(action.startswith("kms:") for action in actions(PLAN))
