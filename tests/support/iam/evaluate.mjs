@@ -1,11 +1,13 @@
-// Answers IAM questions, a JSON document on each line: may this caller do this? The one file that
-// touches the simulator (AGPL-3.0), in a process of its own; nothing of it is shipped.
+// Answers IAM questions, a JSON document on each line: may this caller do this, or, what is wrong with
+// this policy? The one file that touches the simulator (AGPL-3.0), in a process of its own; nothing of
+// it is shipped.
 import { createInterface } from 'node:readline'
 import { createRequire } from 'node:module'
 import { pathToFileURL } from 'node:url'
 
 // Its packages are installed elsewhere: argv[2] is that folder.
 const require = createRequire(pathToFileURL(`${process.argv[2]}/package.json`))
+const checks = require('@cloud-copilot/iam-policy')
 const { runSimulation } = require('@cloud-copilot/iam-simulate')
 
 // The simulator knows keys with a part of the user's after a slash, but not, as KMS has them, after a
@@ -31,10 +33,21 @@ async function verdict({ principal, account, policies, boundary, trust, action, 
   return { allowed: answer.overallResult === 'Allowed' }
 }
 
+const linters = {
+  identity: (policy) => [...checks.validateIdentityPolicy(policy), ...checks.lintPolicy(policy)],
+  resource: checks.lintResourcePolicy,
+  trust: checks.validateTrustPolicy,
+}
+
+async function answerTo(question) {
+  if (question.lint) return { findings: linters[question.lint](question.policy) }
+  return verdict(question)
+}
+
 for await (const line of createInterface({ input: process.stdin })) {
   let answer
   try {
-    answer = await verdict(JSON.parse(renamed(line)))
+    answer = await answerTo(JSON.parse(renamed(line)))
   } catch (error) {
     answer = { error: String(error) }
   }

@@ -22,7 +22,7 @@ from lambdactl.aws import Aws
 from lambdactl.sandbox.answers import refusal, xml_refusal
 from lambdactl.sandbox.fill import Fill
 from lambdactl.sandbox.front import Front, Next, Request, Response
-from lambdactl.sandbox.layers import Record
+from lambdactl.sandbox.layers import Record, invoke
 from tests.support.cloud import ACCOUNT, REGION, Cloud, emptied, put_replaces
 from tests.support.iam.calls import Asks, Facts, Said, said
 from tests.support.iam.simulator import Ask, Caller, Simulator
@@ -144,7 +144,7 @@ class Enforced(Cloud):
 @pytest.fixture(scope="session")
 def enforcing(moto_server: str, simulator: Simulator) -> Iterator[Enforced]:
     gate, record = Gate(simulator, moto_server), Record()
-    with Front(moto_server, [gate, record, Fill(), put_replaces]) as front:
+    with Front(moto_server, [gate, record, Fill(), put_replaces, invoke(_accepted)]) as front:
         yield Enforced(name="moto", url=front.url, record=record, gate=gate)
 
 
@@ -153,6 +153,11 @@ def enforced(enforcing: Enforced) -> Enforced:
     """An empty account with IAM enforced."""
     enforcing.empty()
     return enforcing
+
+
+def _accepted(request: Request) -> Response:
+    """As Lambda takes an asynchronous invocation; nothing runs."""
+    return Response(status=202, headers=(("x-amzn-RequestId", "00000000-0000-4000-8000-000000000000"),))
 
 
 def _access_key(request: Request) -> str:

@@ -71,17 +71,23 @@ class Simulator:
         line = json.dumps(question)
         with self._lock:
             if line not in self._known:
-                self._known[line] = self._ask(line)
+                answer = self._ask(line)
+                assert "allowed" in answer, f"{answer.get('error')}: {line}"
+                self._known[line] = answer["allowed"]
             return self._known[line]
 
-    def _ask(self, line: str) -> bool:
+    def findings(self, kind: str, policy: Mapping[str, Any]) -> list[Any]:
+        """What its linter says of an "identity", "resource" or "trust" policy."""
+        with self._lock:
+            found: list[Any] = self._ask(json.dumps({"lint": kind, "policy": policy}))["findings"]
+        return found
+
+    def _ask(self, line: str) -> dict[str, Any]:
         assert self._child.stdin is not None
         assert self._child.stdout is not None
         self._child.stdin.write(line + "\n")
         self._child.stdin.flush()
-        answer = json.loads(self._child.stdout.readline())
-        assert "allowed" in answer, f"{answer.get('error')}: {line}"
-        return bool(answer["allowed"])
+        return dict(json.loads(self._child.stdout.readline()))
 
 
 class Table:
