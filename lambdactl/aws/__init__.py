@@ -5,6 +5,6 @@ patience    what AWS answers before it is ready
 translate   botocore's errors become ours, masked
 """
 
-from lambdactl.aws.client import Aws, Endpoint
+from lambdactl.aws.client import Aws, Endpoint, Stored, answered
 
-__all__ = ["Aws", "Endpoint"]
+__all__ = ["Aws", "Endpoint", "Stored", "answered"]

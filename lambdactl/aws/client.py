@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
+from email.utils import parsedate_to_datetime
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -39,10 +40,12 @@ _DIRECT: Mapping[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """An object of S3, whole."""
+    """An object of S3, whole. Both times are S3's own: when it was written, and when it was read."""
 
     content: bytes
     modified: datetime
+    etag: str
+    answered: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,7 +176,8 @@ class Aws:
         if answer is None:
             return None
         with translated("s3.GetObject", parameters):
-            return Stored(answer["Body"].read(limit), answer["LastModified"])
+            modified = answer["LastModified"]
+            return Stored(answer["Body"].read(limit), modified, answer["ETag"], answered(answer) or modified)
 
     def chunks(self, bucket: str, key: str) -> Iterator[bytes]:
         """An object's content, piece by piece."""
@@ -288,6 +292,14 @@ class Aws:
                     call=name,
                 )
             self._sleep(POLL_SECONDS)
+
+
+def answered(answer: Mapping[str, Any]) -> datetime | None:
+    """When AWS gave this answer, by its own clock; None when the answer does not say."""
+    try:
+        return parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+    except (KeyError, ValueError):
+        return None
 
 
 def _isolated() -> Any:
