@@ -73,22 +73,22 @@ def merge(old: Applied | None, apply: str, plan: Plan, done: Collection[Address]
 
 def bases(applied: Applied | None, records: Iterable[Record]) -> Bases:
     """What each resource may have been made to be; `records` are those of the latest applies."""
-    known = (
-        {address: Base(frozenset({hash_}), True) for address, hash_ in applied.resources.items()}
-        if applied
-        else {}
-    )
+    resources = applied.resources if applied else {}
+    known = {address: Base(frozenset({hashed}), True) for address, hashed in resources.items()}
     otherwise = Base(frozenset({ABSENT}) if applied else frozenset())
     for record in records:
-        if applied and (
-            record.id < applied.apply or (record.id == applied.apply and record.status == "running")
-        ):
-            continue  # what became of it is in the snapshot
+        if applied and _settled(record, applied):
+            continue
         for step in record.steps:
             if step.result in ("unknown", "failed"):
                 before = known.get(step.address, otherwise)
                 known[step.address] = Base(before.hashes | {step.wanted})
     return Bases(known, otherwise)
+
+
+def _settled(record: Record, applied: Applied) -> bool:
+    """Whether the snapshot says all that became of it: it is older, or its own end could not be written."""
+    return record.id < applied.apply or (record.id == applied.apply and record.status == "running")
 
 
 def origin(address: str, bases: Bases, found: str, wanted: str) -> Origin:
