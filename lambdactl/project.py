@@ -32,6 +32,8 @@ if TYPE_CHECKING:  # what costs an import of boto3 or of the image code comes in
     from lambdactl.container import Engine
     from lambdactl.deployment import Deployments
     from lambdactl.engine import Event, Plan
+    from lambdactl.history import Record
+    from lambdactl.holder import Holder
     from lambdactl.image.context import Context
     from lambdactl.lock import Lock
     from lambdactl.runs import Place, Run, Runs
@@ -248,6 +250,24 @@ class Project:
         build = self._publisher(self.jobs, engine, on_line) if builds else _no_build
         where = Deployments(site=self.site, bucket_named=bool(self.settings.bucket))
         yield from reconcile.carry_out(self.aws, where, plan, build, stop=stop)
+
+    def history(self, id: str = "", *, count: int = 20) -> list[Record]:
+        """The latest applies, newest first; or the one with this id."""
+        from lambdactl import history
+
+        return [history.one(self.aws, self.site, id)] if id else history.latest(self.aws, self.site, count)
+
+    def lock_holder(self) -> Holder | None:
+        """Who holds the apply lock; None when nobody does."""
+        from lambdactl import lease
+
+        return lease.current(self.aws, self.site)
+
+    def unlock(self, nonce: str | None = None) -> Holder | None:
+        """Remove the apply lock by hand (only the one with this nonce); what that was."""
+        from lambdactl import lease
+
+        return lease.unlock(self.aws, self.site, nonce)
 
     def push(self, names: Sequence[str], *, engine: str = "", on_line: Line = _silent) -> dict[str, str]:
         """Bring these jobs' images into the registry; job -> digest. Builds only what is not there."""

@@ -74,8 +74,20 @@ class Site:
 
     @property
     def own_prefix(self) -> str:
-        """Ours in the bucket: definitions, later lock and history. No job may write here."""
+        """Ours in the bucket: definitions, lock, history. No job may write here."""
         return f".lambdactl/{self.project}/{self.environment}/"
+
+    @property
+    def apply_lock_key(self) -> str:
+        return f"{self.own_prefix}apply.lock"
+
+    @property
+    def applied_key(self) -> str:
+        return f"{self.own_prefix}applied.json"
+
+    @property
+    def history_prefix(self) -> str:
+        return f"{self.own_prefix}history/"
 
     def definitions_prefix(self, job: str) -> str:
         return f"{self.own_prefix}jobs/{job}/"

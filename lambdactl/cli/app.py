@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from lambdactl.cli import check, deploy, images, jobs, local, sandbox, secrets, setup
+from lambdactl.cli import check, deploy, history, images, jobs, local, sandbox, secrets, setup
 
 app = typer.Typer(
     name="lambdactl",
@@ -27,6 +27,8 @@ app.command(rich_help_panel="Images")(images.build)
 app.command(rich_help_panel="Project")(setup.schema)
 app.add_typer(secrets.app, name="secrets", rich_help_panel="Project")
 app.add_typer(sandbox.app, name="sandbox", rich_help_panel="Project")
+app.command(rich_help_panel="Project")(history.history)
+app.command(rich_help_panel="Project")(history.unlock)
 app.command(rich_help_panel="Project")(deploy.destroy)
 
 
