@@ -25,7 +25,7 @@ from lambdactl import manifest
 from lambdactl.errors import ManifestError, NotFound, Problem, Refused, RunError, UsageError
 from lambdactl.image.machine import on_machine
 from lambdactl.manifest.job import Job, Settings
-from lambdactl.site import Site, aws_registry
+from lambdactl.site import BUCKET_MAX, Site, aws_registry, bucket_name
 
 if TYPE_CHECKING:  # what costs an import of boto3 or of the image code comes in when it is used
     from lambdactl.aws import Aws
@@ -38,7 +38,6 @@ if TYPE_CHECKING:  # what costs an import of boto3 or of the image code comes in
     from lambdactl.sandbox import Status
 
 OFFLINE_ACCOUNT = "000000000000"
-BUCKET_MAX = 63  # S3: bucket naming rules
 Line = Callable[[str], None]
 
 
@@ -66,16 +65,48 @@ class Project:
 
     @classmethod
     def open(cls, path: str | Path = ".", *, environment: str = "", sandbox: bool | None = None) -> Project:
-        """The project that `path` lies in; ManifestError carries every problem of its files."""
-        loaded = manifest.load(manifest.find_root(Path(path)), environment)
-        if loaded.problems:
-            raise ManifestError(list(loaded.problems))
+        """The project that `path` lies in, in one environment; ManifestError carries every problem of
+        its files. Where several environments are declared, one must be named: UsageError."""
+        loaded = manifest.load(manifest.find_root(Path(path)), environment).checked()
+        return cls._of(loaded, sandbox=sandbox)
+
+    @classmethod
+    def open_all(cls, path: str | Path = ".") -> tuple[Project, ...]:
+        """The project in each of its environments."""
+        loaded = manifest.load_all(manifest.find_root(Path(path)))
+        if problems := manifest.problems(loaded):
+            raise ManifestError(list(problems))
+        return tuple(cls._of(each) for each in loaded)
+
+    @classmethod
+    def _of(cls, loaded: manifest.Loaded, *, sandbox: bool | None = None) -> Project:
         return cls(on_machine(loaded.project, os.environ), loaded.jobs, sandbox=sandbox)
 
-    @staticmethod
-    def validate(path: str | Path = ".", manifests: Sequence[Path] = ()) -> tuple[Problem, ...]:
-        """Every problem in the project's files; empty when all is well."""
-        return manifest.load(manifest.find_root(Path(path)), paths=manifests).problems
+    @classmethod
+    def validate(
+        cls, path: str | Path = ".", manifests: Sequence[Path] = (), *, environment: str = ""
+    ) -> tuple[Problem, ...]:
+        """Every problem in the project's files, in one environment or in all; empty when all is well."""
+        return manifest.problems(cls.examine(path, manifests, environment=environment))
+
+    @classmethod
+    def examine(
+        cls, path: str | Path = ".", manifests: Sequence[Path] = (), *, environment: str = ""
+    ) -> tuple[manifest.Loaded, ...]:
+        """What the project's files hold and have wrong, in one environment or in each. Asks AWS nothing."""
+        from lambdactl import role_limits
+
+        root = manifest.find_root(Path(path))
+        if environment:
+            found: tuple[manifest.Loaded, ...] = (manifest.load(root, environment, manifests),)
+        else:
+            found = manifest.load_all(root, manifests)
+
+        def whole(each: manifest.Loaded) -> manifest.Loaded:
+            more = role_limits.problems(each.jobs, cls._of(each).offline_site)
+            return replace(each, problems=(*each.problems, *more))
+
+        return tuple(whole(each) if each.jobs else each for each in found)
 
     def job(self, name: str) -> Job:
         """A job by name or by its manifest's path."""
@@ -90,7 +121,11 @@ class Project:
 
     @cached_property
     def aws(self) -> Aws:
-        """AWS as the settings and the standard configuration say; or the sandbox, and then nothing else."""
+        """AWS as the settings and the standard configuration say; or the sandbox, and then nothing else.
+
+        Where lambdactl.yaml names the account, AWS is asked first whose credentials these are, and
+        nothing else while it is another's.
+        """
         from lambdactl.aws import Aws, Endpoint
 
         if self.sandbox:
@@ -105,7 +140,13 @@ class Project:
                     secret_key=where.secret_key,
                 )
             )
-        return Aws(region=self.settings.region)
+        aws = Aws(region=self.settings.region)
+        if self.settings.account and self.settings.account != aws.account:
+            raise Refused(
+                f"the credentials belong to account {aws.account}, lambdactl.yaml says {self.settings.account}",
+                hint="log in to the right account; nothing was read or changed",
+            )
+        return aws
 
     @cached_property
     def site(self) -> Site:
@@ -115,11 +156,6 @@ class Project:
             where = endpoint(self.root)
             return self.site_at(where.account, where.region, where.registry)
         account = self.aws.account
-        if self.settings.account and self.settings.account != account:
-            raise Refused(
-                f"the credentials belong to account {account}, lambdactl.yaml says {self.settings.account}",
-                hint="log in to the right account; nothing was read or changed",
-            )
         return self.site_at(account, self.aws.region, aws_registry(account, self.aws.region))
 
     @property
@@ -132,7 +168,7 @@ class Project:
     def site_at(self, account: str, region: str, registry: str) -> Site:
         """The site as it would be in this account and region."""
         name, environment = self.settings.name, self.settings.environment
-        bucket = self.settings.bucket or f"{name}-{environment}-{account}-{region}"
+        bucket = self.settings.bucket or bucket_name(name, environment, account, region)
         if len(bucket) > BUCKET_MAX:
             raise UsageError(
                 f"the bucket's name would be {bucket}: {len(bucket)} characters, S3 takes {BUCKET_MAX}",
@@ -197,12 +233,15 @@ class Project:
         return definition(job, site, self.context(job.name).fingerprint)
 
     def deployments(self, site: Site) -> Deployments:
+        from lambdactl import role_limits
         from lambdactl.deployment import Deployment, Deployments
 
         def one(job: Job) -> Deployment:
             image = self.context(job.name).fingerprint
             return Deployment(job=job, image=image, definition=self.definition(job, site))
 
+        if problems := list(role_limits.problems(self.jobs.values(), site)):
+            raise ManifestError(problems)
         self._locked(self.jobs.values())  # all that is missing at once
         jobs = tuple(one(self.jobs[name]) for name in sorted(self.jobs))
         return Deployments(site=site, jobs=jobs, bucket_named=bool(self.settings.bucket))

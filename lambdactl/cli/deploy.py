@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lambdactl.cli import output
-from lambdactl.cli.options import HERE, Engine, Exit, Format, Root, Sandbox, Yes, confirmed, open_project
+from lambdactl.cli.options import HERE, Engine, Env, Exit, Format, Root, Sandbox, Yes, confirmed, open_project
 from lambdactl.cli.signals import stopping
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ Prune = Annotated[bool, typer.Option("--prune", help="Also remove jobs that are 
 
 def plan(
     root: Root = HERE,
+    env: Env = "",
     sandbox: Sandbox = None,
     prune: Prune = False,
     format: Annotated[Format, typer.Option(help="text, json, or markdown for a pull request.")] = Format.text,
@@ -31,7 +32,7 @@ def plan(
     ] = False,
 ) -> int:
     """Show what apply would change. Changes nothing, builds nothing."""
-    project = open_project(root, sandbox, talks=not offline)
+    project = open_project(root, env, sandbox, talks=not offline)
     made = project.plan_offline() if offline else project.plan(prune=prune)
     _show(made, format)
     if made.refused:
@@ -41,19 +42,21 @@ def plan(
 
 def apply(
     root: Root = HERE,
+    env: Env = "",
     sandbox: Sandbox = None,
     prune: Prune = False,
     yes: Yes = False,
     engine: Engine = "",
 ) -> int:
     """Make AWS as the manifests say. Shows the plan and asks first."""
-    project = open_project(root, sandbox)
+    project = open_project(root, env, sandbox)
     made = project.plan(prune=prune)
     return _carry_out(project, made, engine, f"Apply {len(made.steps)} steps?", yes)
 
 
 def destroy(
     root: Root = HERE,
+    env: Env = "",
     sandbox: Sandbox = None,
     data: Annotated[
         bool, typer.Option("--data", help="Also the log groups, images and the repository.")
@@ -61,7 +64,7 @@ def destroy(
     yes: Yes = False,
 ) -> int:
     """Remove all of the project's resources. The bucket and the runs in it always stay."""
-    project = open_project(root, sandbox)
+    project = open_project(root, env, sandbox)
     made = project.plan_destroy(data=data)
     return _carry_out(project, made, "", f"Remove {len(made.steps)} resources for good?", yes)
 

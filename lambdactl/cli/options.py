@@ -38,6 +38,16 @@ Sandbox = Annotated[
         "--sandbox/--aws", help="Talk to the embedded AWS, or to AWS, whatever lambdactl.yaml says."
     ),
 ]
+_ENV_HELP = "The environment, of those in lambdactl.yaml."
+_ENV_DEFAULT = "its defaultEnvironment, or the only one"
+Env = Annotated[
+    str,
+    typer.Option("--env", "--environment", envvar="LAMBDACTL_ENV", help=_ENV_HELP, show_default=_ENV_DEFAULT),
+]
+# For run-local, whose --env names a secret's variable.
+Environment = Annotated[
+    str, typer.Option("--environment", envvar="LAMBDACTL_ENV", help=_ENV_HELP, show_default=_ENV_DEFAULT)
+]
 Engine = Annotated[
     str, typer.Option(help="docker, podman, or a path to either.", show_default="the first that can build")
 ]
@@ -45,18 +55,21 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 HERE = Path()
 
 
-def open_project(root: Path, sandbox: bool | None, *, talks: bool = True) -> Project:
+def open_project(root: Path, env: str, sandbox: bool | None, *, talks: bool = True) -> Project:
     """The project, and, where it `talks` to one, plain words on standard error about which AWS."""
     from lambdactl.project import Project
 
-    project = Project.open(root, sandbox=sandbox)
+    project = Project.open(root, environment=env, sandbox=sandbox)
     if talks:
         say_where(project)
     return project
 
 
 def say_where(project: Project) -> None:
-    """Nobody is to take the embedded AWS for AWS."""
+    """Nobody is to take the embedded AWS for AWS, nor one environment for another."""
+    if project.settings.environments:
+        where = (project.settings.environment, project.settings.account, project.settings.region)
+        output.note(f"environment: {', '.join(filter(None, where))}", style="magenta")
     if project.sandbox:
         from lambdactl.sandbox import status
 
