@@ -141,9 +141,10 @@ class Project:
                 )
             )
         aws = Aws(region=self.settings.region)
-        if self.settings.account and self.settings.account != aws.account:
+        wanted = self.settings.account
+        if wanted and wanted != aws.account:
             raise Refused(
-                f"the credentials belong to account {aws.account}, lambdactl.yaml says {self.settings.account}",
+                f"the credentials belong to account {aws.account}, lambdactl.yaml says {wanted}",
                 hint="log in to the right account; nothing was read or changed",
             )
         return aws

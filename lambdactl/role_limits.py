@@ -1,4 +1,4 @@
-"""What IAM would refuse of a job's role, told at the manifest's line before AWS is asked. Pure but for that line.
+"""What IAM would refuse of a job's role, told at the manifest's line. Only reads, asks AWS nothing.
 
 Beside `manifest`, not in it: the policy is known to the kind `role` only, which manifests know nothing of.
 """

@@ -18,21 +18,24 @@ class ProblemFormat(StrEnum):
     github = "github"
 
 
+Env = Annotated[
+    str,
+    typer.Option(
+        "--env",
+        "--environment",
+        envvar="LAMBDACTL_ENV",
+        help="Only in this environment.",
+        show_default="all of them",
+    ),
+]
+
+
 def validate(
     manifests: Annotated[
         list[Path] | None, typer.Argument(help="Only these manifests.", show_default="all")
     ] = None,
     root: Root = HERE,
-    env: Annotated[
-        str,
-        typer.Option(
-            "--env",
-            "--environment",
-            envvar="LAMBDACTL_ENV",
-            help="Only this environment.",
-            show_default="all",
-        ),
-    ] = "",
+    env: Env = "",
     format: Annotated[
         ProblemFormat, typer.Option(help="text, json, or github: annotations for a workflow.")
     ] = ProblemFormat.text,

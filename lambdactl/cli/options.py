@@ -68,8 +68,8 @@ def open_project(root: Path, env: str, sandbox: bool | None, *, talks: bool = Tr
 def say_where(project: Project) -> None:
     """Nobody is to take the embedded AWS for AWS, nor one environment for another."""
     if project.settings.environments:
-        where = (project.settings.environment, project.settings.account, project.settings.region)
-        output.note(f"environment: {', '.join(filter(None, where))}", style="magenta")
+        place = (project.settings.environment, project.settings.account, project.settings.region)
+        output.note(f"environment: {', '.join(filter(None, place))}", style="magenta")
     if project.sandbox:
         from lambdactl.sandbox import status
 

@@ -30,9 +30,8 @@ def up(
     from lambdactl import sandbox
 
     environments = _environments(root)
-    status = sandbox.up(
-        environments[0].root, engine=engine, scripted_model=not real_model, on_line=output.line
-    )
+    home = environments[0].root
+    status = sandbox.up(home, engine=engine, scripted_model=not real_model, on_line=output.line)
     output.result(f"the embedded AWS is up at {status.url}")
     if not all(each.sandbox for each in environments):
         output.note("commands talk to it with --sandbox, or with `sandbox: true` in lambdactl.yaml")

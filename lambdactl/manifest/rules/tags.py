@@ -1,4 +1,7 @@
-"""Tags: AWS allows 50 on a resource, and few characters. Pure. Sources: botocore's models of IAM and Lambda."""
+"""Tags: AWS allows 50 on a resource, and not every character. Pure.
+
+Sources: botocore's models of IAM and Lambda; IAM User Guide, "Rules for tagging", for the case of keys.
+"""
 
 from __future__ import annotations
 
