@@ -26,13 +26,14 @@ def set_(
     from lambdactl import secrets
 
     project = open_project(root, env, sandbox)
+    aws = project.aws  # refused, if at all, before a value is typed
     parameter = secrets.resolve(name, project.jobs.values())
     if sys.stdin.isatty():
         value = getpass.getpass(f"value of {parameter}: ")
     else:
         # A shell's `echo` ends its line; a secret that really ends in one is not known to exist.
         value = _text(sys.stdin.buffer.read()).removesuffix("\n").removesuffix("\r")
-    secrets.put(project.aws, parameter, value)
+    secrets.put(aws, parameter, value)
     output.result(f"{parameter} is set")
     return Exit.OK
 
