@@ -26,8 +26,8 @@ def set_(
     from lambdactl import secrets
 
     project = open_project(root, env, sandbox)
-    aws = project.aws  # refused, if at all, before a value is typed
     parameter = secrets.resolve(name, project.jobs.values())
+    aws = project.aws  # refused, if at all, before a value is typed
     if sys.stdin.isatty():
         value = getpass.getpass(f"value of {parameter}: ")
     else:
