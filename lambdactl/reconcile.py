@@ -69,6 +69,7 @@ def plan(aws: Aws, deployments: Deployments, scope: Scope | None = None) -> Plan
     for resource in found.values():
         if isinstance(resource, Image):
             aws.images[resource.name] = f"{deployments.site.repository_uri}@{resource.digest}"
+    scope.check({each.name for each in (*wanted.values(), *found.values()) if not each.shared})
     made = make_plan(found, wanted, scope.choice(now()))
     mass = mass_removal(found, made, scope, len(deployments.jobs))
     return replace(made, problems=(*mass, *quota_problems(look.aws, made)), notes=_trusted(found))
