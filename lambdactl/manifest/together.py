@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from itertools import combinations
 from pathlib import Path
 
@@ -72,8 +73,8 @@ def _bucket(project: Settings) -> tuple[str, str, bool] | None:
 def _shared(home: Source, bucket: str, names: tuple[str, str], prefixes: Sequence[str]) -> Finding:
     places = [("environments", name, "bucket") for name in reversed(names)]
     path = next((place for place in places if home.at(place) is not None), ("bucket",))
-    shown_ = ", ".join(prefixes[:_SHOWN]) + (", ..." if len(prefixes) > _SHOWN else "")
-    what = f"{names[0]} and {names[1]} share the bucket {bucket}, and prefixes overlap there: {shown_}"
+    some = ", ".join(prefixes[:_SHOWN]) + (", ..." if len(prefixes) > _SHOWN else "")
+    what = f"{names[0]} and {names[1]} share the bucket {bucket}, and prefixes overlap there: {some}"
     return Finding(path, what, "give each environment a `bucket:` of its own, or its jobs another prefix")
 
 
@@ -82,5 +83,6 @@ def unknown_jobs(sources: Iterable[Source], home: Source, environment: str) -> I
     names = sorted({source.file.stem for source in sources})
     for name in home.at(("environments", environment, "jobs")) or ():
         if name not in names:
-            hint = f"jobs: {', '.join(names)}" if names else "there are no manifests yet"
+            near = get_close_matches(name, names, n=1)
+            hint = f"did you mean {near[0]}?" if near else "name it as its manifest's file is named"
             yield Finding(override(environment, name), f"there is no job {shown(name)}", hint, key=True)

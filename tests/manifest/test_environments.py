@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,16 @@ def test_a_name_that_looks_like_a_secret_is_not_among_those_offered(project: Wri
 
 
 # -- what holds in it -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["main", "other"])
+def test_an_environment_that_says_nothing_changes_nothing_but_names(project: Write, name: str) -> None:
+    plain = load(project("project: demo\ndefaults: { memory: 512 }\n", a=JOB)).checked()
+    text = f"project: demo\ndefaults: {{ memory: 512 }}\nenvironments: {{ {name}: {{}} }}\n"
+    declared = load(project(text, a=JOB)).checked()
+    assert declared.jobs == plain.jobs
+    assert declared.project == replace(plain.project, environment=name, environments=(name,))
+
 
 LAYERS = """\
 project: demo
@@ -203,7 +214,7 @@ def test_every_problem_of_lambdactl_yaml_has_its_place_and_cure(project: Write) 
         ("8:25", "environments.dev.defaults.memory is 1 but must be 128 to 10240 MB", "for example 3072"),
         ("8:28", "environments.dev.defaults.legs is not there yet", "remove it for now"),
         ("10:13", 'environments.prod.region is "nowhere" but must be a region', "for example"),
-        ("12:7", 'there is no job "trige" (in prod)', "jobs: a"),
+        ("12:7", 'there is no job "trige" (in prod)', "name it as its manifest's file is named"),
         ("13:12", 'unknown field "maxTurns" in environments.prod.jobs.a', "it belongs under `agent:`"),
         ("13:37", 'unknown field "name" in environments.prod.jobs.a', "known here: description, agent"),
         ("14:3", 'the name "Staging" in environments must be a lower-case letter', "rename it"),
@@ -244,6 +255,12 @@ def test_rules_look_at_each_environment_and_name_it_where_others_are_well(projec
 def test_a_problem_of_a_manifest_in_all_environments_is_told_once(project: Write) -> None:
     (line,) = told(project(TWO, a=COMMAND + "prefix: a/\ntimeout: 20m\n"))
     assert line.startswith("jobs/a.yaml:3:10: timeout 20m is over Lambda's limit of 15m; ")
+
+
+def test_an_override_of_a_job_that_is_spelled_otherwise(project: Write) -> None:
+    text = "project: demo\nenvironments: { dev: { jobs: { trige: { timeout: 1m } } } }\n"
+    root = project(text, triage=JOB, other=JOB.replace("a/", "b/"))
+    assert told(root) == ['lambdactl.yaml:2:32: there is no job "trige"; did you mean triage?']
 
 
 def test_a_name_may_be_too_long_in_one_environment(project: Write) -> None:
