@@ -1,7 +1,8 @@
 """What the way to AWS, and AWS itself, does now and then: lost answers, errors after the write, cut bodies.
 
-Source: AWS's guidance on retries ("a timeout says nothing about the call"), and what boto3 makes of it, seen
-with both emulators: a cut JSON body of a 200 parses to {} without an error, a cut XML one does not parse.
+Source: AWS's guidance on retries (a timeout says nothing about the call), and what boto3 makes of it, seen
+with both emulators: half a JSON body of a success parses to {} without an error, and so does one that ends
+before its Content-Length (botocore does not enforce it); half an XML one does not parse.
 """
 
 from __future__ import annotations

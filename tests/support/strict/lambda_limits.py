@@ -22,6 +22,7 @@ RANGES = {  # timeouts up to 5,400 s and memory up to 32,768 MB need Lambda's ma
 }
 ENVIRONMENT_MAX = 4096  # bytes of the map as JSON
 REQUEST_MAX = 5120
+KEY = "[a-zA-Z]([a-zA-Z0-9_])+"
 RESERVED = frozenset(
     {
         *("AWS_ACCESS_KEY", "AWS_ACCESS_KEY_ID", "AWS_DEFAULT_REGION", "AWS_EXECUTION_ENV", "AWS_REGION"),
@@ -71,10 +72,10 @@ def _out_of_range(parameters: Mapping[str, Any]) -> list[str]:
     if len(parameters.get("Description", "")) > 256:
         found.append(_breaks("description", parameters["Description"], "length less than or equal to 256"))
     keys = parameters.get("Environment", {}).get("Variables", {})
-    if any(not re.fullmatch(r"[a-zA-Z]([a-zA-Z0-9_])+", key) for key in keys if key not in RESERVED):
+    if any(not re.fullmatch(KEY, key) for key in keys if key not in RESERVED):
         found.append(
-            "Value at 'environment.variables' failed to satisfy constraint: "
-            "Map keys must satisfy constraint: [Member must satisfy regular expression pattern: [a-zA-Z]([a-zA-Z0-9_])+]"
+            "Value at 'environment.variables' failed to satisfy constraint: Map keys must satisfy "
+            f"constraint: [Member must satisfy regular expression pattern: {KEY}]"
         )
     return found
 

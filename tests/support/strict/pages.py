@@ -3,7 +3,7 @@
 Source: the API references of ListFunctions (50, whatever MaxItems says), ListRoles and
 GetAccountAuthorizationDetails (100, at most 1,000; ListRoles shows no Tags, PermissionsBoundary and
 RoleLastUsed), DescribeLogGroups (50). moto gives all functions in one page, ministack all roles.
-ListObjectsV2 has AWS's pages of 1,000 on both already.
+ListObjectsV2 has AWS's pages of 1,000 on both already (measured).
 """
 
 from __future__ import annotations

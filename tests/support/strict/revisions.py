@@ -1,8 +1,8 @@
 """RevisionId: in every configuration, new at each update and again when it settles; 412 for an old one.
 
 Source: Lambda's API reference (RevisionId of the Update* and PublishVersion calls); that it changes twice:
-aws/aws-sdk #377, where the text stands in short; whole: LocalStack's tests against AWS. moto has none, and both
-emulators ignore what a request says.
+aws/aws-sdk #377, where the text stands in short; whole: LocalStack, which is tested against AWS.
+moto has none, and both emulators ignore what a request says.
 """
 
 from __future__ import annotations
