@@ -49,7 +49,7 @@ class Seen:
         return self.function or next((str(self.parameters[n]) for n in names if n in self.parameters), "")
 
 
-@lru_cache(256)
+@lru_cache(64)  # every layer reads the same request
 def seen(request: Request) -> Seen:
     service, operation = identify(request)
     return Seen(service=service, operation=operation, parameters=_parameters(service, request))

@@ -50,7 +50,8 @@ class IamLimits:
         """Asked of the emulator once, kept up to date after."""
         with self._lock:
             if self._names is None:
-                self._names, marker = {}, {}
+                self._names = {}
+                marker: dict[str, str] = {}
                 while True:
                     page = ask(following, request, "iam", "ListRoles", MaxItems=1000, **marker) or {}
                     each = (role["RoleName"] for role in page.get("Roles", []))

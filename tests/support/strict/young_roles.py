@@ -49,15 +49,17 @@ class YoungRoles:
         return following(request)
 
     def _written(self, name: str, call: Seen, request: Request, following: Next) -> Response:
-        before = ask(following, request, "iam", "GetRole", RoleName=name)
+        trusted = call.operation != "CreateRole" and self._trusted_already(name, request, following)
         response = following(request)
-        if response.status < 300:
-            now = self.clock()
+        if response.status < 300 and not trusted:
+            self._trusted[name] = self.clock()
             if call.operation == "CreateRole":
-                self._born[name] = self._trusted[name] = now
-            elif before and not _trusts_lambda(before["Role"]):
-                self._trusted[name] = now
+                self._born[name] = self.clock()
         return response
+
+    def _trusted_already(self, name: str, request: Request, following: Next) -> bool:
+        there = ask(following, request, "iam", "GetRole", RoleName=name)
+        return there is not None and _trusts_lambda(there["Role"])
 
     def _overlooked(self, name: str, operation: str) -> bool:
         if self.clock() - self._born.get(name, float("-inf")) >= self.visible:
