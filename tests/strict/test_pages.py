@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.strict.conftest import Behind, Bench
+from lambdactl.sandbox.front import Request, Response
+from tests.strict.conftest import Behind, Bench, refused
+from tests.support.strict.call import refuse, seen
 from tests.support.strict.pages import Pages
 
 
@@ -109,3 +111,12 @@ def test_log_groups_come_by_fifty(behind: Behind) -> None:
     found = pages(bench, "logs", "describe_log_groups", logGroupNamePrefix="/ours/")
     assert [len(page["logGroups"]) for page in found] == [50, 5]
     assert sorted(each["logGroupName"] for page in found for each in page["logGroups"]) == names
+
+
+def test_a_listing_that_is_refused_is_no_empty_page(behind: Behind) -> None:
+    def denied(request: Request, following: Any) -> Response:
+        return refuse(seen(request).service, 403, "AccessDenied", "no")
+
+    bench = behind(Pages(), denied)
+    for call in (bench.client("lambda").list_functions, bench.client("iam").list_roles):
+        assert refused(call) == (403, "AccessDenied", "no")

@@ -11,7 +11,7 @@ from lambdactl.engine import Failed, Plan, Skipped
 from lambdactl.reconcile import carry_out, plan
 from tests.strict.conftest import TRUST, refused
 from tests.support.cloud import SITE, StrictCloud, builder, deployments, job, strict_front
-from tests.support.strict import KillAt, Options, Rates
+from tests.support.strict import KillAt, Options, Rates, VirtualClock
 from tests.support.strict.young_roles import NOT_ASSUMED
 
 
@@ -90,12 +90,13 @@ def test_options_faults_and_outer_layers_before_what_is_there(strict_cloud: Stri
     """How a property or kill test looks at the same account through other layers."""
     struck: list[int] = []
     kill_at = KillAt(2, lambda: struck.append(kill_at.calls))
-    options = Options(faults=Rates(dropped_before=1), faults_in_a_row=1, rates={"iam": 1})
+    options = Options(faults=Rates(dropped_before=1), faults_in_a_row=1, per_second={}, call_seconds=1)
     strict_cloud.client("ecr").create_repository(repositoryName=SITE.repository)
     with strict_front(strict_cloud.name, strict_cloud.upstream, options, outer=[kill_at]) as other:
         ecr = other.aws().client("ecr")  # tries again by itself
         assert len(ecr.describe_repositories()["repositories"]) == 1
         assert (other.strict.faults.struck.total(), struck) == (1, [2])
+        assert other.clock.now() == VirtualClock().now() + 2
 
 
 def test_time_is_virtual_and_passes_with_each_call(strict_cloud: StrictCloud) -> None:

@@ -33,7 +33,6 @@ from tests.support.strict import Options, Strict, VirtualClock, strict
 
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
-CALL_SECONDS = 0.05  # of virtual time, for each call to the strict cloud
 SITE = Site(
     project="demo",
     environment="main",
@@ -159,18 +158,18 @@ def reset(name: str, upstream: str) -> None:
 def strict_front(
     name: str,
     upstream: str,
-    options: Options | None = None,
+    options: Options = Options(),  # noqa: B008 - frozen
     *,
-    clock: VirtualClock | None = None,
     outer: Sequence[Layer] = (),
 ) -> Iterator[StrictCloud]:
     """What is in the emulator now, behind new strict layers; `outer` ones before all (such as KillAt).
 
     New layers know nothing of pending functions and young roles: to them, what is there is settled.
+    A process of its own does not move the virtual clock by sleeping, only by calling (`call_seconds`).
     """
-    clock = clock or VirtualClock()
-    record, layers = Record(), strict(clock.now, options)
-    network = latency(CALL_SECONDS, clock.sleep)  # calls take virtual time: throttles pass without a sleep
+    clock, record = VirtualClock(), Record()
+    layers = strict(clock.now, options)
+    network = latency(options.call_seconds, clock.sleep)
     with Front(upstream, [*outer, record, network, *layers.layers, put_replaces]) as front:
         yield StrictCloud(
             name=name, url=front.url, record=record, upstream=upstream, clock=clock, strict=layers

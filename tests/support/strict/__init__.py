@@ -1,7 +1,8 @@
 """The strict cloud: layers before an emulator that impose what AWS does and emulators forgive.
 
 One module for each behaviour; each says where the behaviour is known from. Only tests and benchmarks use
-them. They take time from a clock and chance from a seed, so that a run can be repeated.
+them. They take time from a clock and chance from a seed, so that a run can be repeated. One account, one
+region: layers know functions and roles by name.
 """
 
 from __future__ import annotations
@@ -40,7 +41,8 @@ class Options:
     roles: int = 1000
     concurrency: int = 1000
     concurrency_floor: int = 100
-    rates: Mapping[str, float] = field(default_factory=lambda: dict(AWS))  # {}: no throttling
+    call_seconds: float = 0.05  # of virtual time for each call: throttles pass without a sleep
+    per_second: Mapping[str, float] = field(default_factory=lambda: AWS)  # see Throttle; {}: no throttling
     faults: Rates = field(default_factory=Rates)  # none
     faults_in_a_row: int = 2
 
@@ -56,13 +58,12 @@ class Strict:
     layers: tuple[Layer, ...]
 
 
-def strict(clock: Clock, options: Options | None = None) -> Strict:
-    chosen = options or Options()
-    faults = Faults(seed=chosen.seed, rates=chosen.faults, in_a_row=chosen.faults_in_a_row)
-    throttle = Throttle(clock, chosen.rates)
-    states = States(clock=clock, creating=chosen.creating, updating=chosen.updating)
-    revisions = Revisions(states.settled, seed=chosen.seed)
-    iam = IamLimits(roles=chosen.roles)
+def strict(clock: Clock, options: Options) -> Strict:
+    faults = Faults(seed=options.seed, rates=options.faults, in_a_row=options.faults_in_a_row)
+    throttle = Throttle(clock, options.per_second)
+    states = States(clock=clock, creating=options.creating, updating=options.updating)
+    revisions = Revisions(states.settled, seed=options.seed)
+    iam = IamLimits(roles=options.roles)
     layers: tuple[Layer, ...] = (
         faults,
         throttle,
@@ -70,12 +71,12 @@ def strict(clock: Clock, options: Options | None = None) -> Strict:
         lambda_limits,
         iam,
         YoungRoles(
-            clock=clock, seed=chosen.seed, assumable=chosen.role_assumable, visible=chosen.role_visible
+            clock=clock, seed=options.seed, assumable=options.role_assumable, visible=options.role_visible
         ),
-        Images(clock=clock, visible=chosen.image_visible),
+        Images(clock=clock, visible=options.image_visible),
         revisions,
         states,
-        Account(iam=iam, concurrency=chosen.concurrency, floor=chosen.concurrency_floor),
+        Account(iam=iam, concurrency=options.concurrency, floor=options.concurrency_floor),
         Fill(),
     )
     return Strict(faults=faults, throttle=throttle, states=states, revisions=revisions, layers=layers)

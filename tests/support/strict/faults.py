@@ -23,7 +23,7 @@ class Rates:
 
     dropped_before: float = 0.0  # the call never arrives
     dropped_after: float = 0.0  # it was done, the answer is lost
-    error_before: float = 0.0  # 500 or 503, nothing was done
+    error_before: float = 0.0  # 503, and nothing was done
     error_after: float = 0.0  # 500, and it was done
     truncated: float = 0.0  # a success with half a body, its length consistent
     cut: float = 0.0  # the body ends before its Content-Length

@@ -32,6 +32,13 @@ JSON = {  # operation: its list, the token it takes, the one it gives, the page'
 Items = list[tuple[str, Any]]  # (name of its list, the item)
 
 
+class _Refused(Exception):
+    """The emulator's own refusal of a listing: passed on."""
+
+    def __init__(self, response: Response) -> None:
+        self.response = response
+
+
 class Pages:
     """The layer. A first page reads all from the emulator; the next ones come from what was read then."""
 
@@ -41,10 +48,13 @@ class Pages:
 
     def __call__(self, request: Request, following: Next) -> Response:
         call = seen(request)
-        if call.service in ("lambda", "logs") and call.operation in JSON:
-            return self._json(call, request, following)
-        if call.service == "iam" and call.operation in LISTS:
-            return self._xml(call, request, following)
+        try:
+            if call.service in ("lambda", "logs") and call.operation in JSON:
+                return self._json(call, request, following)
+            if call.service == "iam" and call.operation in LISTS:
+                return self._xml(call, request, following)
+        except _Refused as refused:
+            return refused.response
         return following(request)
 
     def _json(self, call: Seen, request: Request, following: Next) -> Response:
@@ -53,8 +63,7 @@ class Pages:
         def all_items() -> Iterator[tuple[str, Any]]:
             token = ""
             while True:
-                response = following(_with(request, {takes: token, size: most}))
-                answer = json.loads(response.body)
+                answer = json.loads(_read(following, _with(request, {takes: token, size: most})))
                 yield from ((name, each) for each in answer.get(name, []))
                 token = answer.get(gives) or ""
                 if not token:
@@ -69,9 +78,8 @@ class Pages:
         def all_items() -> Iterator[tuple[str, Any]]:
             marker = ""
             while True:
-                result = ET.fromstring(following(_with(request, {"Marker": marker, "MaxItems": 1000})).body)[
-                    0
-                ]
+                page = _with(request, {"Marker": marker, "MaxItems": 1000})
+                result = ET.fromstring(_read(following, page))[0]
                 for name in LISTS[call.operation]:
                     for each in result.findall(f"{IAM}{name}/{IAM}member"):
                         yield name, _narrowed(call, each)
@@ -84,8 +92,7 @@ class Pages:
         return _written(call, items, after)
 
     def _page(self, token: Any, size: int, read: Any) -> tuple[Items, str]:
-        with self._lock:
-            number, _, offset = str(token or "").partition(".")
+        number, _, offset = str(token or "").partition(".")
         start = int(offset or 0)
         items = self._read[number] if number else list(read())
         if start + size >= len(items):
@@ -94,6 +101,13 @@ class Pages:
             number = number or str(len(self._read))
             self._read[number] = items
         return items[start : start + size], f"{number}.{start + size}"
+
+
+def _read(following: Next, request: Request) -> bytes:
+    response = following(request)
+    if response.status >= 300:
+        raise _Refused(response)
+    return response.body
 
 
 def _with(request: Request, parameters: dict[str, Any]) -> Request:
