@@ -18,7 +18,7 @@ from tests.support.strict.young_roles import NOT_ASSUMED
 def applied(cloud: StrictCloud, wanted: Deployments) -> Plan:
     aws = cloud.aws()
     made = plan(aws, wanted)
-    events = list(carry_out(aws, SITE, made, builder(cloud)))
+    events = list(carry_out(aws, wanted, made, builder(cloud)))
     assert [str(event.error) for event in events if isinstance(event, Failed)] == []
     assert not [event for event in events if isinstance(event, Skipped)]
     return made
@@ -38,7 +38,8 @@ def test_a_new_project_is_created_whole_and_the_second_apply_changes_nothing(
 def test_a_change_of_code_and_settings_comes_true(strict_cloud: StrictCloud) -> None:
     applied(strict_cloud, deployments(job(), image="a" * 32))
     wanted = deployments(job(timeout=700), image="b" * 32)
-    assert [step.action for step in applied(strict_cloud, wanted).steps] == ["create", "update"]
+    steps = {f"{step.action} {step.address.kind}" for step in applied(strict_cloud, wanted).steps}
+    assert steps >= {"create image", "update function"}
     assert plan(strict_cloud.aws(), wanted).steps == ()
 
 
@@ -93,7 +94,7 @@ def test_options_faults_and_outer_layers_before_what_is_there(strict_cloud: Stri
     options = Options(faults=Rates(dropped_before=1), faults_in_a_row=1, per_second={}, call_seconds=1)
     strict_cloud.client("ecr").create_repository(repositoryName=SITE.repository)
     with strict_front(strict_cloud.name, strict_cloud.upstream, options, outer=[kill_at]) as other:
-        ecr = other.aws().client("ecr")  # tries again by itself
+        ecr = other.client("ecr")  # tries again by itself
         assert len(ecr.describe_repositories()["repositories"]) == 1
         assert (other.strict.faults.struck.total(), struck) == (1, [2])
         assert other.clock.now() == VirtualClock().now() + 2
@@ -102,4 +103,4 @@ def test_options_faults_and_outer_layers_before_what_is_there(strict_cloud: Stri
 def test_time_is_virtual_and_passes_with_each_call(strict_cloud: StrictCloud) -> None:
     before = strict_cloud.clock.now()
     strict_cloud.client("lambda").list_functions()
-    assert strict_cloud.clock.now() == pytest.approx(before + 0.05)
+    assert strict_cloud.clock.now() == pytest.approx(before + 0.01)

@@ -41,7 +41,7 @@ class Options:
     roles: int = 1000
     concurrency: int = 1000
     concurrency_floor: int = 100
-    call_seconds: float = 0.05  # of virtual time for each call: throttles pass without a sleep
+    call_seconds: float = 0.01  # of virtual time for each call: throttles pass without a sleep
     per_second: Mapping[str, float] = field(default_factory=lambda: AWS)  # see Throttle; {}: no throttling
     faults: Rates = field(default_factory=Rates)  # none
     faults_in_a_row: int = 2
