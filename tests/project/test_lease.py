@@ -473,6 +473,14 @@ def test_an_interruption_while_it_is_taken_leaves_none(bucket: Cloud, clock: Clo
     other.release()
     assert not there(bucket)
 
+    def just_written(keep: Callable[[], None]) -> None:
+        assert there(bucket)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        acquire(bucket, timing=replace(clock.timing(), start=just_written))
+    assert not there(bucket)
+
 
 def test_a_release_meets_a_renewal_that_is_under_way(bucket: Cloud) -> None:
     lease_box: list[Lease] = []
@@ -488,6 +496,26 @@ def test_a_release_meets_a_renewal_that_is_under_way(bucket: Cloud) -> None:
         lease.release()
     assert not lease_box
     assert not there(bucket)
+
+
+@pytest.mark.parametrize("by_hand", [True, False])
+def test_who_took_over_while_we_look_keeps_it(bucket: Cloud, by_hand: bool) -> None:
+    """Read as ours (or as the one to remove), and another's by the time of the delete."""
+    takeover = json.dumps({"owner": BOB.who, "nonce": "his"})
+
+    def taken_between(request: Request, following: Next) -> Response:
+        if identify(request) == ("s3", "DeleteObject"):
+            s3(bucket).put_object(Bucket=SITE.bucket, Key=KEY, Body=takeover.encode())
+        return following(request)
+
+    with behind(bucket, taken_between) as cut:
+        lease = acquire(cut)
+        if by_hand:
+            with pytest.raises(Refused, match="changed hands"):
+                unlock(aws_of(cut), SITE, lease.nonce)
+        else:
+            lease.release()
+    assert content(bucket)["owner"] == BOB.who
 
 
 HOLD = """
