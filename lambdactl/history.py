@@ -111,7 +111,7 @@ def latest(aws: Aws, site: Site, count: int) -> list[Record]:
     """The last `count` applies, newest first. Other files that lie there are left out."""
     where = {"Bucket": site.bucket, "Prefix": site.history_prefix}
     try:
-        objects = aws.fresh_pages("s3", "ListObjectsV2", "Contents", **where)
+        objects = aws.pages("s3", "ListObjectsV2", "Contents", **where)
     except NotFound:
         return []  # no bucket yet, so no apply either
     names = (each["Key"].removeprefix(site.history_prefix) for each in objects)

@@ -25,7 +25,7 @@ from lambdactl import holder
 from lambdactl.author import Author
 from lambdactl.aws import Aws, Stored
 from lambdactl.cell import TRIES, Cell, changed
-from lambdactl.errors import AwsError, NotFound, Refused
+from lambdactl.errors import AwsError, LambdactlError, NotFound, Refused
 from lambdactl.holder import EXPIRE_SECONDS, RENEW_SECONDS, Holder
 from lambdactl.site import Site
 
@@ -111,7 +111,7 @@ class Lease:
         sent = self._timing.clock()
         try:
             there = self._write(self._seen)
-        except AwsError:
+        except LambdactlError:  # also when the time limit of the whole is over
             return False
         if there is None or holder.read(there).nonce != self.nonce:
             self._lost.set()
@@ -125,7 +125,7 @@ class Lease:
     def release(self) -> None:
         """Remove the lock if it is ours. No error when that fails: it expires by itself."""
         self._ended.set()
-        with suppress(AwsError):
+        with suppress(LambdactlError):
             for _ in range(TRIES):  # a renewal that is under way may come between
                 there = self._cell.read()
                 if there is None or holder.read(there).nonce != self.nonce or self._cell.delete(there):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 # Lambda: FunctionName 64 characters; IAM: RoleName 64. (botocore models)
 NAME_MAX = 64
+BUCKET_MAX = 63  # S3: bucket naming rules
 
 
 def partition_of(region: str) -> str:
@@ -112,6 +113,11 @@ class Site:
     def owner_tags(self) -> dict[str, str]:
         """The ownership mark on everything that can carry tags."""
         return {"lambdactl:project": self.project, "lambdactl:environment": self.environment}
+
+
+def bucket_name(project: str, environment: str, account: str, region: str) -> str:
+    """The bucket of a project that names none."""
+    return f"{project}-{environment}-{account}-{region}"
 
 
 def aws_registry(account: str, region: str) -> str:

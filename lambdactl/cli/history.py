@@ -8,7 +8,7 @@ import typer
 
 from lambdactl.cli import output
 from lambdactl.cli.jobs import AsJson, RunFormat
-from lambdactl.cli.options import HERE, Exit, Root, Sandbox, Yes, confirmed, open_project
+from lambdactl.cli.options import HERE, Env, Exit, Root, Sandbox, Yes, confirmed, open_project
 
 
 def history(
@@ -19,13 +19,14 @@ def history(
         int, typer.Option("--count", "-n", min=1, max=1000, help="How many, newest first.")
     ] = 20,
     root: Root = HERE,
+    env: Env = "",
     sandbox: Sandbox = None,
     format: AsJson = RunFormat.text,
 ) -> int:
     """List the latest applies: who, which commit, and how they ended."""
     from lambdactl.report import history as report
 
-    found = open_project(root, sandbox).history(id, count=count)
+    found = open_project(root, env, sandbox).history(id, count=count)
     if format is RunFormat.json:
         output.raw(report.json_(found))
     else:
@@ -33,11 +34,11 @@ def history(
     return Exit.OK
 
 
-def unlock(root: Root = HERE, sandbox: Sandbox = None, yes: Yes = False) -> int:
+def unlock(root: Root = HERE, env: Env = "", sandbox: Sandbox = None, yes: Yes = False) -> int:
     """Remove the lock of an apply that is dead. Shows whose it is and asks first."""
     from lambdactl.report.escape import line
 
-    project = open_project(root, sandbox)
+    project = open_project(root, env, sandbox)
     holder = project.lock_holder()
     if holder is None:
         output.result("no apply holds the lock")
