@@ -147,4 +147,8 @@ def save(aws: Aws, site: Site, change: Callable[[Applied | None], Applied]) -> N
                 raise
         else:
             return
-    raise Refused(f"s3://{site.bucket}/{site.applied_key} changes faster than we can write it")
+    raise Refused(
+        "it changes faster than we can write it",
+        where=f"s3://{site.bucket}/{site.applied_key}",
+        hint="run the command again",
+    )

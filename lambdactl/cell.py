@@ -42,7 +42,7 @@ class Cell:
         """
         condition = {"IfNoneMatch": "*"} if over is None else {"IfMatch": over.etag}
         answer = self._call("PutObject", Body=body, ContentType="application/json", **condition)
-        now = answered(answer) or datetime.now(UTC)
+        now = answered(answer) or datetime.now(UTC)  # for showing; whoever decides by time reads it again
         return Stored(body, now, answer["ETag"], now)
 
     def delete(self, seen: Stored) -> bool:

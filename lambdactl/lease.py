@@ -100,11 +100,11 @@ class Lease:
             return
         try:
             self._take()
+            if not self.pending:
+                self._timing.start(self._keep)
         except KeyboardInterrupt:
             self.release()  # it may have been written just now
             raise
-        if not self.pending:
-            self._timing.start(self._keep)
 
     def renew(self) -> bool:
         """Renew it once, as the thread beside us does. False when that failed; `lost` says if for good."""

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cached_property
 from typing import Any, TypeVar
@@ -252,9 +252,10 @@ class Aws:
 def answered(answer: Mapping[str, Any]) -> datetime | None:
     """When AWS gave this answer, by its own clock; None when the answer does not say."""
     try:
-        return parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+        date = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
     except (KeyError, ValueError):
         return None
+    return date.replace(tzinfo=UTC)  # HTTP's dates are
 
 
 def _roles(parameters: Mapping[str, Any]) -> set[str]:
