@@ -16,7 +16,7 @@ from lambdactl.site import Site
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scope:
+class Reach:
     """Where an action applies: one statement of a policy. `limits` answers its Resource, and its
     Condition if it has one; None where a site has no such thing."""
 
@@ -35,16 +35,16 @@ def _bucket_key(site: Site) -> Mapping[str, Any] | None:
     return {"Resource": site.kms_key, "Condition": {"StringEquals": via}} if site.kms_key else None
 
 
-# What several modules need; a scope of one kind alone stands in that kind's module.
-ACCOUNT = Scope(sid="Account", limits=lambda site: {"Resource": "*"})  # actions that name no resource
-BUCKET = Scope(sid="Bucket", limits=lambda site: {"Resource": site.bucket_arn})
-BUCKET_KEY = Scope(sid="BucketKey", limits=_bucket_key)
-REPOSITORY = Scope(sid="Repository", limits=lambda site: {"Resource": site.repository_arn})
-ROLES = Scope(sid="Roles", limits=lambda site: {"Resource": role_arns(site)})
-FUNCTIONS = Scope(sid="Functions", limits=lambda site: {"Resource": site.function_arn("*")})
+# What several modules need; a reach of one kind alone stands in that kind's module.
+ACCOUNT = Reach(sid="Account", limits=lambda site: {"Resource": "*"})  # actions that name no resource
+BUCKET = Reach(sid="Bucket", limits=lambda site: {"Resource": site.bucket_arn})
+BUCKET_KEY = Reach(sid="BucketKey", limits=_bucket_key)
+REPOSITORY = Reach(sid="Repository", limits=lambda site: {"Resource": site.repository_arn})
+ROLES = Reach(sid="Roles", limits=lambda site: {"Resource": role_arns(site)})
+FUNCTIONS = Reach(sid="Functions", limits=lambda site: {"Resource": site.function_arn("*")})
 
 # "service.Operation" -> IAM action -> where.
-Needs = Mapping[str, Mapping[str, Scope]]
+Needs = Mapping[str, Mapping[str, Reach]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,12 +57,12 @@ class Permissions:
 
 
 def statements(needs: Iterable[Needs], site: Site) -> list[dict[str, Any]]:
-    """The least that allows all of these calls within `site`: one statement for each scope, by Sid."""
-    actions: dict[Scope, set[str]] = {}
-    for action, scope in (pair for each in needs for row in each.values() for pair in row.items()):
-        actions.setdefault(scope, set()).add(action)
+    """The least that allows all of these calls within `site`: one statement for each reach, by Sid."""
+    actions: dict[Reach, set[str]] = {}
+    for action, reach in (pair for each in needs for row in each.values() for pair in row.items()):
+        actions.setdefault(reach, set()).add(action)
     return [
-        {"Sid": scope.sid, "Effect": "Allow", "Action": sorted(actions[scope]), **limits}
-        for scope in sorted(actions, key=lambda each: each.sid)
-        if (limits := scope.limits(site)) is not None
+        {"Sid": reach.sid, "Effect": "Allow", "Action": sorted(actions[reach]), **limits}
+        for reach in sorted(actions, key=lambda each: each.sid)
+        if (limits := reach.limits(site)) is not None
     ]

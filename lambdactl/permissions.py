@@ -15,7 +15,7 @@ from typing import Any
 from lambdactl import runs, secrets
 from lambdactl.errors import Refused
 from lambdactl.grants import Needs, Permissions, statements
-from lambdactl.kinds import KINDS
+from lambdactl.kinds import KINDS, look
 from lambdactl.site import Site
 
 # Characters without white space: "IAM and AWS STS quotas" in IAM's user guide.
@@ -26,7 +26,7 @@ INLINE_MAX = 10_240
 def listed() -> list[Permissions]:
     """The lists of all modules that plan and apply call AWS from."""
     kinds = [getattr(sys.modules[kind.__module__], "PERMISSIONS") for kind in KINDS]  # noqa: B009
-    return [*kinds, secrets.PERMISSIONS]
+    return [*kinds, look.PERMISSIONS, secrets.PERMISSIONS]
 
 
 def reads() -> list[Needs]:

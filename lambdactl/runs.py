@@ -18,7 +18,7 @@ from typing import Any
 
 from lambdactl.aws import Aws
 from lambdactl.errors import NotFound, RunError, UsageError
-from lambdactl.grants import BUCKET, BUCKET_KEY, FUNCTIONS, Needs, Scope
+from lambdactl.grants import BUCKET, BUCKET_KEY, FUNCTIONS, Needs, Reach
 from lambdactl.site import Site
 
 LOST_AFTER = timedelta(minutes=2)  # after a run's time limit, for the upload
@@ -152,7 +152,7 @@ class Runs:
     def files(self, run: Run) -> list[tuple[str, int]]:
         """(path in the run folder, size in bytes) of all that is stored; never the checkpoint."""
         prefix = run.folder.removeprefix(f"s3://{self._bucket}/")
-        objects = self._aws.fresh_pages("s3", "ListObjectsV2", "Contents", Bucket=self._bucket, Prefix=prefix)
+        objects = self._aws.pages("s3", "ListObjectsV2", "Contents", Bucket=self._bucket, Prefix=prefix)
         names = ((each["Key"].removeprefix(prefix), each["Size"]) for each in objects)
         return [(name, size) for name, size in names if not name.startswith("checkpoint/")]
 
@@ -182,7 +182,7 @@ class Runs:
     def _ids(self, place: Place) -> Iterator[str]:
         where = {"Bucket": self._bucket, "Prefix": place.prefix, "Delimiter": "/"}
         try:
-            folders = self._aws.fresh_pages("s3", "ListObjectsV2", "CommonPrefixes", **where)
+            folders = self._aws.pages("s3", "ListObjectsV2", "CommonPrefixes", **where)
         except NotFound:
             return  # no bucket yet, so no run either
         for each in folders:
@@ -276,5 +276,5 @@ def needs(prefixes: Iterable[str]) -> Needs:
         # Of the whole bucket: to a caller that may list a part, S3 answers "denied" and not "absent" for a
         # result that is not there yet. It shows names of objects, no content.
         "s3.ListObjectsV2": {"s3:ListBucket": BUCKET},
-        "s3.GetObject": {"s3:GetObject": Scope(sid="Runs", limits=folders), "kms:Decrypt": BUCKET_KEY},
+        "s3.GetObject": {"s3:GetObject": Reach(sid="Runs", limits=folders), "kms:Decrypt": BUCKET_KEY},
     }

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 # Lambda: FunctionName 64 characters; IAM: RoleName 64. (botocore models)
 NAME_MAX = 64
+BUCKET_MAX = 63  # S3: bucket naming rules
 
 
 def partition_of(region: str) -> str:
@@ -74,8 +75,20 @@ class Site:
 
     @property
     def own_prefix(self) -> str:
-        """Ours in the bucket: definitions, later lock and history. No job may write here."""
+        """Ours in the bucket: definitions, lock, history. No job may write here."""
         return f".lambdactl/{self.project}/{self.environment}/"
+
+    @property
+    def apply_lock_key(self) -> str:
+        return f"{self.own_prefix}apply.lock"
+
+    @property
+    def applied_key(self) -> str:
+        return f"{self.own_prefix}applied.json"
+
+    @property
+    def history_prefix(self) -> str:
+        return f"{self.own_prefix}history/"
 
     def definitions_prefix(self, job: str) -> str:
         return f"{self.own_prefix}jobs/{job}/"
@@ -100,6 +113,11 @@ class Site:
     def owner_tags(self) -> dict[str, str]:
         """The ownership mark on everything that can carry tags."""
         return {"lambdactl:project": self.project, "lambdactl:environment": self.environment}
+
+
+def bucket_name(project: str, environment: str, account: str, region: str) -> str:
+    """The bucket of a project that names none."""
+    return f"{project}-{environment}-{account}-{region}"
 
 
 def aws_registry(account: str, region: str) -> str:

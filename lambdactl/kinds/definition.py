@@ -14,7 +14,7 @@ from lambdactl.definition import canonical, digest
 from lambdactl.deployment import Deployments
 from lambdactl.engine import Address, Call, Effect, Resource, computed
 from lambdactl.errors import AwsError
-from lambdactl.grants import BUCKET, BUCKET_KEY, Permissions, Scope
+from lambdactl.grants import BUCKET, BUCKET_KEY, Permissions, Reach
 from lambdactl.kinds.look import Look
 
 _LARGEST = 8 << 20  # bytes; ours are much smaller
@@ -75,7 +75,8 @@ class Definition(Resource):
 
 def _by_job(look: Look) -> dict[str, list[Mapping[str, Any]]]:
     prefix = f"{look.site.own_prefix}jobs/"
-    objects = look.aws.maybe_pages("s3", "ListObjectsV2", "Contents", Bucket=look.site.bucket, Prefix=prefix)
+    listed = look.site.definitions_prefix(look.only) if look.only else prefix
+    objects = look.aws.maybe_pages("s3", "ListObjectsV2", "Contents", Bucket=look.site.bucket, Prefix=listed)
     jobs: dict[str, list[Mapping[str, Any]]] = {}
     for each in objects or ():
         job, slash, _ = each["Key"].removeprefix(prefix).partition("/")
@@ -102,7 +103,7 @@ def _fetch(look: Look, key: str) -> Mapping[str, Any]:
 
 
 # Definitions, and what else is ours in the bucket (the lock, the history).
-OWN = Scope(sid="OwnPrefix", limits=lambda site: {"Resource": f"{site.bucket_arn}/{site.own_prefix}*"})
+OWN = Reach(sid="OwnPrefix", limits=lambda site: {"Resource": f"{site.bucket_arn}/{site.own_prefix}*"})
 PERMISSIONS = Permissions(
     reads={
         "s3.ListObjectsV2": {"s3:ListBucket": BUCKET},

@@ -83,7 +83,7 @@ def parse(content: bytes) -> Document:
 def _compose(text: str) -> Document:
     try:
         if _too_deep(text):
-            return _unusable("the document is nested too deeply", "no field needs more than 4 levels")
+            return _unusable("the document is nested too deeply", "no field needs more than 8 levels")
         root = yaml.compose(text, Loader=Loader)
     except yaml.MarkedYAMLError as error:
         return _broken(error)

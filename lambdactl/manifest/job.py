@@ -92,6 +92,8 @@ class Job:
     concurrency: int | None = None  # reserved concurrency
     log_retention_days: int = 30
     tags: Mapping[str, str] = field(default_factory=dict)
+    protect: bool = False  # not removed, even when the manifest is gone
+    role: str = ""  # ARN of an execution role made elsewhere; "" is the job's own
     source: Path = field(default=Path(), compare=False)  # the manifest's file
 
 
@@ -102,6 +104,7 @@ class Settings:
     name: str
     root: Path
     environment: str = "main"
+    environments: tuple[str, ...] = ()  # all that are declared; () is the one, main
     region: str = ""  # "" is the AWS configuration's own
     account: str = ""  # "" is whichever the credentials belong to
     bucket: str = ""  # "" is computed: <project>-<env>-<account>-<region>

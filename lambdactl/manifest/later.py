@@ -20,8 +20,6 @@ _LATER: Mapping[tuple[str, ...], str] = MappingProxyType(
         ("mcpServers", "*", "aws"): "AWS credentials for MCP servers",
         ("legs",): "runs over 15 minutes, in several legs",
         ("schedule",): "schedules",
-        ("role",): "roles made elsewhere",
-        ("protect",): "protection against destroy",
         ("permissionsBoundary",): "a permissions boundary for one job (the project's works: lambdactl.yaml)",
         ("localDev",): "the job's role on developers' machines",
     }

@@ -13,7 +13,7 @@ from yaml.nodes import MappingNode, Node, ScalarNode
 
 from lambdactl.manifest.finding import Finding, Path, shown
 
-MAX_DEPTH = 24  # the deepest field of ours is 4 levels down
+MAX_DEPTH = 24  # the deepest field of ours is 8 levels down, in an environment's jobs
 _MAX_VALUES = 20_000  # after expanding aliases: what stops a "billion laughs" document
 
 _TAG = "tag:yaml.org,2002:"

@@ -19,7 +19,11 @@ from typing import Any
 
 from lambdactl.sandbox.messages import HOP_BY_HOP, Layer, Next, Request, Response, Upstream
 
-__all__ = ["Front", "Layer", "Next", "Request", "Response", "chain"]
+__all__ = ["Front", "HangUp", "Layer", "Next", "Request", "Response", "chain"]
+
+
+class HangUp(Exception):
+    """A layer raises it to close the client's connection without an answer."""
 
 
 def chain(layers: Iterable[Layer], last: Next) -> Next:
@@ -86,6 +90,9 @@ class _Handler(BaseHTTPRequestHandler):
         request = Request(method=self.command, target=target, headers=headers, body=body)
         try:
             response = self.server.answer(request)
+        except HangUp:
+            self.close_connection = True
+            return
         except OSError as error:
             text = f"the emulator does not answer: {error}"
             response = Response(status=502, headers=(("Content-Type", "text/plain"),), body=text.encode())
@@ -129,6 +136,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(response.body)
+            # A layer may promise more than it sends (a body cut on its way): nothing follows it.
+            self.close_connection |= response.length not in (None, len(response.body))
         self.wfile.flush()
 
     def log_message(self, format: str, *args: object) -> None:

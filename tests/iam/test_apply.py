@@ -12,9 +12,10 @@ from lambdactl import permissions
 from lambdactl.aws import Aws
 from lambdactl.engine import Failed
 from lambdactl.errors import AwsError
-from lambdactl.kinds.role import STAMP_TAG
+from lambdactl.kinds.look import STAMP_TAG
 from lambdactl.publish import ecr_credentials
 from lambdactl.reconcile import carry_out, plan
+from lambdactl.scope import Scope
 from lambdactl.secrets import missing_notes
 from tests.iam.policies import actions, without
 from tests.support.cloud import ACCOUNT, REGION, put_image
@@ -39,13 +40,12 @@ def lived(cloud: Enforced, me: Aws) -> list[str]:
 
 
 def applied(cloud: Enforced, me: Aws, stage: Stage) -> list[str]:
-    me.forget()
     try:
-        made = plan(me, stage.wanted, prune=True)
+        made = plan(me, stage.wanted, Scope(prune=True))
         missing_notes(me, [each.job for each in stage.wanted.jobs])
     except AwsError as error:
         return [str(error)]
-    events = list(carry_out(me, SITE, made, pushing(cloud, me)))
+    events = list(carry_out(me, stage.wanted, made, pushing(cloud, me)))
     return [str(event.error) for event in events if isinstance(event, Failed)]
 
 
@@ -76,7 +76,7 @@ def unlike(cloud: Enforced, stage: Stage) -> list[str]:
     for each in stage.wanted.jobs:
         name = SITE.role(each.job.name)
         cloud.client("iam").untag_role(RoleName=name, TagKeys=[STAMP_TAG])
-    found = plan(cloud.aws(), stage.wanted, prune=True).steps
+    found = plan(cloud.aws(), stage.wanted, Scope(prune=True)).steps
     return [f"{step.address}: {step.deltas}" for step in found if step.address.kind != "stamp"]
 
 

@@ -107,7 +107,7 @@ def world(enforcing: Enforced) -> Iterator[Enforced]:
     enforcing.empty()
     aws = enforcing.aws()
     wanted = deployments(job(), job("other"), site=SITE)
-    list(carry_out(aws, SITE, plan(aws, wanted), builder(enforcing, SITE)))
+    list(carry_out(aws, wanted, plan(aws, wanted), builder(enforcing, SITE)))
     for name in (OWN, OTHER):
         enforcing.client("ssm").put_parameter(Name=name, Value=f"of {name}", Type="SecureString")
     for key in ("triage/run/input.json", "other/run/input.json"):

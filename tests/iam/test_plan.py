@@ -7,12 +7,15 @@ from collections.abc import Iterator
 import pytest
 
 from lambdactl import permissions
-from lambdactl.aws import Aws
-from lambdactl.engine import Plan
+from lambdactl.aws import Aws, Reader
+from lambdactl.engine import Plan, World
 from lambdactl.errors import AwsError
+from lambdactl.kinds import Look
 from lambdactl.manifest.job import Agent
-from lambdactl.reconcile import carry_out, plan
+from lambdactl.reconcile import carry_out, plan, read
+from lambdactl.scope import Scope
 from lambdactl.secrets import missing_notes
+from lambdactl.wanted import wanted as wanted_world
 from tests.iam.policies import actions, assert_denied, without
 from tests.support.cloud import builder, deployments, job
 from tests.support.iam.gate import Enforced
@@ -35,7 +38,9 @@ def world(enforcing: Enforced) -> Iterator[Enforced]:
     enforcing.empty()
     for stage in (MADE, CHANGED):
         aws = enforcing.aws()
-        list(carry_out(aws, SITE, plan(aws, stage.wanted, prune=True), builder(enforcing, SITE)))
+        list(
+            carry_out(aws, stage.wanted, plan(aws, stage.wanted, Scope(prune=True)), builder(enforcing, SITE))
+        )
     TAMPERED.before(enforcing, SITE)
     enforcing.client("ssm").put_parameter(Name=SECRET, Value="hidden", Type="SecureString")
     enforcing.client("s3").put_object(Bucket=SITE.bucket, Key="triage/run/result.json", Body=b"{}")
@@ -49,18 +54,21 @@ def me(world: Enforced) -> Aws:
 
 
 @pytest.fixture(scope="module")
-def whole(world: Enforced) -> Plan:
+def whole(world: Enforced) -> tuple[Plan, World]:
     """What somebody plans who may do everything."""
     return planned(world.aws())
 
 
-def planned(me: Aws) -> Plan:
-    me.forget()
+def planned(me: Aws) -> tuple[Plan, World]:
+    """The plan, and one job read by itself: so a plan reads roles where all in bulk would be more calls."""
     missing_notes(me, [each.job for each in WANTED.jobs])
-    return plan(me, WANTED, prune=True)
+    alone = Look(aws=Reader(me), deployments=WANTED, wanted=wanted_world(WANTED), only="triage")
+    return plan(me, WANTED, Scope(prune=True)), read(alone)
 
 
-def test_plan_succeeds_under_exactly_the_printed_policy(world: Enforced, me: Aws, whole: Plan) -> None:
+def test_plan_succeeds_under_exactly_the_printed_policy(
+    world: Enforced, me: Aws, whole: tuple[Plan, World]
+) -> None:
     world.gate.admit(ME, PLAN)
     assert planned(me) == whole
     assert world.denied(ME) == set()
@@ -69,7 +77,7 @@ def test_plan_succeeds_under_exactly_the_printed_policy(world: Enforced, me: Aws
 
 @pytest.mark.parametrize("action", actions(PLAN))
 def test_plan_fails_or_shows_less_with_any_one_action_taken_out(
-    world: Enforced, me: Aws, whole: Plan, action: str
+    world: Enforced, me: Aws, whole: tuple[Plan, World], action: str
 ) -> None:
     world.gate.admit(ME, without(PLAN, action))
     if action in SHOWN:

@@ -14,6 +14,7 @@ from lambdactl import permissions
 from lambdactl.deployment import Deployments
 from lambdactl.engine import Failed
 from lambdactl.reconcile import carry_out, plan
+from lambdactl.scope import Scope
 from lambdactl.secrets import missing_notes
 from tests.support.cloud import Cloud, builder, deployments, job
 from tests.support.life import BOUNDED, stages
@@ -39,7 +40,7 @@ def applied(cloud: Cloud, wanted: Deployments) -> set[str]:
     """The calls that it took to make `wanted` true."""
     calls(cloud)
     aws = cloud.aws()
-    events = list(carry_out(aws, wanted.site, plan(aws, wanted, prune=True), builder(cloud)))
+    events = list(carry_out(aws, wanted, plan(aws, wanted, Scope(prune=True)), builder(cloud)))
     assert [str(event.error) for event in events if isinstance(event, Failed)] == []
     missing_notes(aws, [each.job for each in wanted.jobs])
     return calls(cloud)
@@ -67,14 +68,15 @@ def test_a_plan_makes_only_the_calls_of_the_plan_role(cloud: Cloud) -> None:
     lived(cloud)
     changed = deployments(job(timeout=61, concurrency=9), job("new"), site=BOUNDED)
     aws = cloud.aws()
-    plan(aws, changed, prune=True)
+    plan(aws, changed, Scope(prune=True))
     missing_notes(aws, [each.job for each in changed.jobs])
     assert calls(cloud) <= READS
 
 
 def test_what_is_listed_is_the_operations_that_the_modules_name() -> None:
     """Also those that no test above happens to make: every operation named in their source, or for them."""
-    named = set().union(*map(operations, [*PACKAGE.glob("kinds/*.py"), PACKAGE / "secrets.py", CLIENT]))
+    beside = (PACKAGE / name for name in ("secrets.py", "cell.py", "history.py"))
+    named = set().union(*map(operations, [*PACKAGE.glob("kinds/*.py"), *beside, CLIENT]))
     tabled = {name.partition(".")[2] for name in READS | WRITES}
     withheld = {name.partition(".")[2] for name in WITHHELD}
     by_people = {"PutParameter"}  # `secrets set`: no value passes through a workflow

@@ -21,7 +21,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from lambdactl.sandbox.fill import Fill
-from lambdactl.sandbox.front import Front, Layer, Request, Response, chain
+from lambdactl.sandbox.front import Front, HangUp, Layer, Request, Response, chain
 from lambdactl.sandbox.layers import Record, invoke, latency, narrow, programs_only
 
 MB = 1 << 20
@@ -315,6 +315,34 @@ def test_no_web_page_passes(upstream: str, headers: dict[str, str], passes: bool
             connection.request(method, "/", headers=headers)
             assert (connection.getresponse().status == 200) is passes
             connection.close()
+
+
+def test_a_layer_may_hang_up_and_may_break_off(upstream: str) -> None:
+    def layer(request: Request, following: Any) -> Response:
+        if request.path == "/broken":
+            return Response(status=200, body=b"half", length=8)
+        if request.path == "/silent":
+            raise HangUp
+        return Response(status=200, body=b"whole")
+
+    with Front(upstream, [layer]) as front:
+        connection = http.client.HTTPConnection("127.0.0.1", front.port, timeout=10)
+        connection.request("GET", "/")
+        assert connection.getresponse().read() == b"whole"
+        connection.request("GET", "/broken")
+        with pytest.raises(http.client.IncompleteRead, match="4 bytes read, 4 more expected"):
+            connection.getresponse().read()
+        connection.close()
+        connection.request("GET", "/silent")
+        with pytest.raises(http.client.RemoteDisconnected):
+            connection.getresponse()
+        connection.close()
+        connection.request("HEAD", "/broken")
+        head = connection.getresponse()
+        assert (head.getheader("Content-Length"), head.read()) == ("8", b"")
+        connection.request("GET", "/")  # over the same connection: HEAD has no body to break off
+        assert connection.getresponse().read() == b"whole"
+        connection.close()
 
 
 def test_a_front_closes_while_clients_hold_connections(upstream: str) -> None:

@@ -10,9 +10,10 @@ import hashlib
 import json
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,10 +27,11 @@ from lambdactl.deployment import Deployment, Deployments
 from lambdactl.manifest.job import Agent, Job
 from lambdactl.ports import free_port
 from lambdactl.sandbox.fill import Fill
-from lambdactl.sandbox.front import Front, Next, Request, Response
+from lambdactl.sandbox.front import Front, Layer, Next, Request, Response
 from lambdactl.sandbox.identify import identify
-from lambdactl.sandbox.layers import Record
+from lambdactl.sandbox.layers import Record, latency
 from lambdactl.site import Site
+from tests.support.strict import Options, Strict, VirtualClock, strict
 
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
@@ -43,6 +45,23 @@ SITE = Site(
 )
 
 
+class Hurry:
+    """A clock that runs on by itself where somebody sleeps: what waits for a turn need not really wait."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._skipped = 0.0
+
+    def now(self) -> float:
+        return time.monotonic() + self._skipped
+
+    def sleep(self, seconds: float) -> None:
+        slept = min(seconds, 0.05)
+        time.sleep(slept)
+        with self._lock:
+            self._skipped += seconds - slept
+
+
 @dataclass(frozen=True)
 class Cloud:
     """An emulated account that is empty at the start of each test."""
@@ -50,6 +69,7 @@ class Cloud:
     name: str
     url: str
     record: Record
+    upstream: str = ""
 
     @property
     def endpoint(self) -> Endpoint:
@@ -57,7 +77,8 @@ class Cloud:
 
     def aws(self) -> Aws:
         """As a new command would have it: nothing is remembered."""
-        return Aws(endpoint=self.endpoint, sleep=lambda seconds: time.sleep(min(seconds, 0.1)))
+        hurry = Hurry()
+        return Aws(endpoint=self.endpoint, sleep=hurry.sleep, clock=hurry.now)
 
     def client(self, service: str) -> Any:
         session = boto3.Session(ACCOUNT, "made-up", region_name=REGION)
@@ -66,6 +87,17 @@ class Cloud:
     def writes(self) -> list[str]:
         reads = ("Get", "List", "Describe", "Head", "BatchGet")
         return [call for call in self.record.calls.elements() if not call.partition(".")[2].startswith(reads)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StrictCloud(Cloud):
+    """As `Cloud`, but as unforgiving as AWS, in virtual time: waiting takes none of ours."""
+
+    clock: VirtualClock
+    strict: Strict
+
+    def aws(self) -> Aws:
+        return Aws(endpoint=self.endpoint, sleep=self.clock.sleep, clock=self.clock.now)
 
 
 @contextmanager
@@ -130,11 +162,6 @@ def _post(url: str, document: Any = None) -> None:
     urllib.request.urlopen(urllib.request.Request(url, data=body, method="POST")).close()
 
 
-def emptied(upstream: str, emulator: str = "moto") -> None:
-    """Nothing is left in the account."""
-    _post(upstream + ("/moto-api/reset" if emulator == "moto" else "/_ministack/reset"))
-
-
 def put_replaces(request: Request, following: Next) -> Response:
     """moto appends a second event-invoke configuration and goes on answering with the first."""
     if identify(request) == ("lambda", "PutFunctionEventInvokeConfig"):
@@ -142,14 +169,50 @@ def put_replaces(request: Request, following: Next) -> Response:
     return following(request)
 
 
+def reset(name: str, upstream: str) -> None:
+    """The emulated account is empty again."""
+    _post(upstream + ("/moto-api/reset" if name == "moto" else "/_ministack/reset"))
+
+
+@contextmanager
+def strict_front(
+    name: str,
+    upstream: str,
+    options: Options = Options(),  # noqa: B008 - frozen
+    *,
+    outer: Sequence[Layer] = (),
+) -> Iterator[StrictCloud]:
+    """What is in the emulator now, behind new strict layers; `outer` ones before all (such as KillAt).
+
+    New layers know nothing of pending functions and young roles: to them, what is there is settled.
+    A process of its own does not move the virtual clock by sleeping, only by calling (`call_seconds`).
+    """
+    clock, record = VirtualClock(), Record()
+    layers = strict(clock.now, options)
+    network = latency(options.call_seconds, clock.sleep)
+    with Front(upstream, [*outer, record, network, *layers.layers, put_replaces]) as front:
+        yield StrictCloud(
+            name=name, url=front.url, record=record, upstream=upstream, clock=clock, strict=layers
+        )
+
+
+@pytest.fixture(params=["moto", "ministack"])
+def strict_cloud(request: pytest.FixtureRequest) -> Iterator[StrictCloud]:
+    """An empty account on either emulator, behind every layer of tests/support/strict; no faults yet."""
+    upstream = request.getfixturevalue(f"{request.param}_server")
+    reset(request.param, upstream)
+    with strict_front(request.param, upstream) as made:
+        yield made
+
+
 @pytest.fixture(params=["moto", "ministack"])
 def cloud(request: pytest.FixtureRequest) -> Iterator[Cloud]:
     """An empty account on either emulator, behind the front that fills in what AWS would."""
     upstream = request.getfixturevalue(f"{request.param}_server")
-    emptied(upstream, request.param)
+    reset(request.param, upstream)
     record = Record()
     with Front(upstream, [record, Fill(), put_replaces]) as front:
-        yield Cloud(name=request.param, url=front.url, record=record)
+        yield Cloud(name=request.param, url=front.url, record=record, upstream=upstream)
 
 
 def job(name: str = "triage", **changes: Any) -> Job:

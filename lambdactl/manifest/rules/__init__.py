@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 from lambdactl.manifest.draft import Draft
 from lambdactl.manifest.finding import Finding
-from lambdactl.manifest.rules import agents, files, limits, names, prefixes, secrets, servers
+from lambdactl.manifest.rules import agents, files, limits, names, prefixes, roles, secrets, servers, tags
 
 Rule = Callable[[Draft], Iterator[Finding]]
 
@@ -35,7 +35,8 @@ RULES: tuple[Rule, ...] = (
     prefixes.prefix,
     limits.timeout,
     limits.event_age,
-    limits.tags,
+    tags.tags,
+    roles.role,
     limits.sizes,
     files.prompt_file,
     files.include,

@@ -23,7 +23,7 @@ from lambdactl.sandbox.answers import refusal, xml_refusal
 from lambdactl.sandbox.fill import Fill
 from lambdactl.sandbox.front import Front, Next, Request, Response
 from lambdactl.sandbox.layers import Record, invoke
-from tests.support.cloud import ACCOUNT, REGION, Cloud, emptied, put_replaces
+from tests.support.cloud import ACCOUNT, REGION, Cloud, put_replaces, reset
 from tests.support.iam.calls import Asks, Facts, Said, said
 from tests.support.iam.simulator import Ask, Caller, Simulator
 
@@ -116,7 +116,7 @@ class Gate:
             return {}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Enforced(Cloud):
     """An account behind the gate; its own calls are the administrator's."""
 
@@ -124,7 +124,7 @@ class Enforced(Cloud):
 
     def empty(self) -> None:
         """Nothing is left in the account; who was admitted may stay."""
-        emptied(self.gate.upstream)
+        reset("moto", self.gate.upstream)
 
     def who(self, key: str, policy: Mapping[str, Any], boundary: Mapping[str, Any] | None = None) -> Aws:
         """Somebody with just this policy, with `key` as access key."""
@@ -145,7 +145,7 @@ class Enforced(Cloud):
 def enforcing(moto_server: str, simulator: Simulator) -> Iterator[Enforced]:
     gate, record = Gate(simulator, moto_server), Record()
     with Front(moto_server, [gate, record, Fill(), put_replaces, invoke(_accepted)]) as front:
-        yield Enforced(name="moto", url=front.url, record=record, gate=gate)
+        yield Enforced(name="moto", url=front.url, record=record, upstream=moto_server, gate=gate)
 
 
 @pytest.fixture
