@@ -111,3 +111,10 @@ def test_whoever_plans_changes_nothing(world: Enforced, me: Aws) -> None:
 
 def test_whoever_plans_decrypts_nothing_that_a_key_of_ours_encrypts() -> None:
     assert not any(action.startswith("kms:") for action in actions(PLAN))
+
+
+def test_a_role_that_is_not_there_is_absent_and_not_denied(world: Enforced, me: Aws) -> None:
+    """IAM knows no path of it, so the policy must allow to ask by name alone."""
+    world.gate.admit(ME, PLAN)
+    assert me.maybe_call("iam", "GetRole", {"RoleName": SITE.role("absent")}) is None
+    assert_denied(world.client_of(ME, "iam").get_role, RoleName="another")

@@ -58,7 +58,7 @@ def test_it_is_the_same_each_time_and_parses() -> None:
 
 
 def test_the_plan_role_reads_only() -> None:
-    reads = ("Get", "List", "Describe")
+    reads = ("Get", "List", "Describe", "BatchGet")
     assert {each for each in actions("PlanRole") if not each.partition(":")[2].startswith(reads)} == set()
     assert all("*" not in action for action in actions("PlanRole") | actions("ApplyRole"))
 
@@ -82,7 +82,10 @@ def test_a_bucket_with_its_own_key_lets_apply_write_but_never_plan() -> None:
 def test_the_apply_role_can_only_make_bounded_roles_on_the_jobs_path() -> None:
     iam = [each for each in statements("ApplyRole") if any(a.startswith("iam:") for a in each["Action"])]
     jobs = f"arn:aws:iam::{ACCOUNT}:role/lambdactl/demo/main/*"
-    assert {each["Resource"] for each in iam if each["Sid"] != "Account"} == {jobs, SITE.role_arn("*")}
+    (named,) = (each for each in iam if each["Sid"] == "RolesByName")  # also of other paths: read, no more
+    assert named["Action"] == ["iam:GetRole"]
+    others = [each for each in iam if each["Sid"] not in ("Account", "RolesByName")]
+    assert {each["Resource"] for each in others} == {jobs, SITE.role_arn("*")}
     (bounded,) = (each for each in iam if "iam:CreateRole" in each["Action"])
     assert {"iam:PutRolePolicy", "iam:PutRolePermissionsBoundary"} <= set(bounded["Action"])
     assert bounded["Condition"] == {"ArnEquals": {"iam:PermissionsBoundary": boundary_arn(SITE)}}
