@@ -61,7 +61,8 @@ def merge(old: Applied | None, apply: str, plan: Plan, done: Collection[Address]
     resources = dict(old.resources) if old else {}
     steps = {step.address for step in plan.steps}
     for address, resource in plan.wanted.items():
-        if address not in steps and plan.found.get(address) == resource:
+        ours = address not in steps and address not in plan.refused
+        if ours and plan.found.get(address) == resource:
             resources[str(address)] = hash_of(resource)
     for step in plan.steps:
         if step.address in done and step.wanted is not None:
