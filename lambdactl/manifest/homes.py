@@ -13,6 +13,8 @@ def home_of(name: str, path: Path, key: str) -> str:
     """How to mend `key` at `path` of a document of the schema `name`; "" when no place is known for it."""
     if name == "project" and not path:
         return _in_project(key)
+    if path == ("defaults",) and key in _fields("job"):
+        return "it belongs to each job itself"
     place = path[1:] if name == "project" and path[0] == "defaults" else path
     if not place:
         if feature_of(("agent", key)):

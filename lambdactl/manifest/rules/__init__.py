@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 from lambdactl.manifest.draft import Draft
 from lambdactl.manifest.finding import Finding
-from lambdactl.manifest.rules import agents, files, limits, names, prefixes, secrets, servers
+from lambdactl.manifest.rules import agents, files, limits, names, prefixes, schedules, secrets, servers
 
 Rule = Callable[[Draft], Iterator[Finding]]
 
@@ -37,6 +37,11 @@ RULES: tuple[Rule, ...] = (
     limits.event_age,
     limits.tags,
     limits.sizes,
+    schedules.expression,
+    schedules.timezone,
+    schedules.window,
+    schedules.input_size,
+    schedules.role_name,
     files.prompt_file,
     files.include,
     files.artifacts,
