@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from typing import Literal
@@ -66,16 +66,19 @@ def make_plan(
     """The plan that leads from `found` to `wanted`.
 
     What is found and not wanted goes away only with `remove`; where it holds data (`Resource.data`),
-    only with `remove_data` as well.
+    only with `remove_data` as well. A part (`Resource.part_of`) of what is wanted goes in any case,
+    unless something that stays needs it.
     """
     refused = tuple(sorted(a for a in wanted if a in found and not found[a].owned))
     gone = sorted(a for a in found if a not in wanted and found[a].owned)
     kept = tuple(a for a in gone if found[a].data and not (remove and remove_data))
-    leaving = [a for a in gone if remove and a not in kept]
-    orphans = tuple(a for a in gone if not remove and a not in kept)
+    leaving = {a for a in gone if a not in kept and (remove or found[a].part_of() in wanted)}
+    while not remove and (held := leaving & _needed(found, (a for a in gone if a not in leaving))):
+        leaving -= held
+    orphans = tuple(a for a in gone if a not in leaving and a not in kept)
 
     steps = {a: step for a in wanted if a not in refused and (step := _step(found.get(a), wanted[a]))}
-    for address in leaving:
+    for address in sorted(leaving):
         steps[address] = Step(address=address, action="delete", deltas=(), found=found[address], wanted=None)
     after = _after(found, wanted, leaving)
     return Plan(
@@ -100,6 +103,10 @@ def _step(found: Resource | None, wanted: Resource) -> Step | None:
         frozen = any(change.field.partition(".")[0] in wanted.frozen_fields for change in changes)
         action = "replace" if frozen else "update"
     return Step(address=wanted.address, action=action, deltas=changes, found=found, wanted=wanted)
+
+
+def _needed(found: World, addresses: Iterable[Address]) -> set[Address]:
+    return {need for address in addresses for need in found[address].needs()}
 
 
 def _after(found: World, wanted: World, leaving: Collection[Address]) -> dict[Address, tuple[Address, ...]]:

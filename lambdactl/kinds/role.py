@@ -75,19 +75,26 @@ class Role(Resource):
             if detail["RoleName"] in functions:
                 # Otherwise it stays a difference: a stamp must not outlive the function it vouches for.
                 tags.pop(STAMP_TAG, None)
-            yield cls(
-                name=job,
-                owned=detail["Path"] == look.site.role_path and look.site.owner_tags.items() <= tags.items(),
-                role_name=detail["RoleName"],
-                path=detail["Path"],
-                trust=normal(detail["AssumeRolePolicyDocument"]),
-                policies={
-                    each["PolicyName"]: normal(each["PolicyDocument"]) for each in detail["RolePolicyList"]
-                },
-                attached=tuple(sorted(each["PolicyArn"] for each in detail["AttachedManagedPolicies"])),
-                permissions_boundary=_boundary(look, detail),
-                tags=tags,
-            )
+            yield cls.found(look, job, detail, tags, path=look.site.role_path)
+
+    @classmethod
+    def found(
+        cls, look: Look, job: str, detail: Mapping[str, Any], tags: Mapping[str, str], *, path: str
+    ) -> Self:
+        """A role as IAM shows it; `path` is where ours lie."""
+        return cls(
+            name=job,
+            owned=detail["Path"] == path and look.site.owner_tags.items() <= tags.items(),
+            role_name=detail["RoleName"],
+            path=detail["Path"],
+            trust=normal(detail["AssumeRolePolicyDocument"]),
+            policies={
+                each["PolicyName"]: normal(each["PolicyDocument"]) for each in detail["RolePolicyList"]
+            },
+            attached=tuple(sorted(each["PolicyArn"] for each in detail["AttachedManagedPolicies"])),
+            permissions_boundary=_boundary(look, detail),
+            tags=tags,
+        )
 
     def create(self) -> Iterator[Effect]:
         boundary: dict[str, Any] = (
@@ -148,15 +155,18 @@ def details(look: Look) -> list[Mapping[str, Any]]:
         each["RoleName"]
         for each in look.aws.pages("iam", "ListRoles", "Roles", PathPrefix=look.site.role_path)
     }
-    names = ours | {look.site.role(name) for name in _wanted_jobs(look)}
+    names = ours | set(_wanted_names(look))
     everyone = look.aws.pages(
         "iam", "GetAccountAuthorizationDetails", "RoleDetailList", Filter=["Role"], MaxItems=1000
     )
     return [each for each in everyone if each["RoleName"] in names]
 
 
-def _wanted_jobs(look: Look) -> list[str]:
-    return [each.job.name for each in look.deployments.jobs]
+def _wanted_names(look: Look) -> Iterator[str]:
+    for each in look.deployments.jobs:
+        yield look.site.role(each.job.name)
+        if each.job.schedule is not None:
+            yield look.site.schedule_role(each.job.name)
 
 
 def _boundary(look: Look, detail: Mapping[str, Any]) -> str:

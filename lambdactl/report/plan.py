@@ -21,7 +21,7 @@ _SIGNS: Mapping[Action, tuple[str, str]] = {
     "replace": ("±", "magenta"),
     "delete": ("-", "red"),
 }
-_SHARED = ("bucket", "repository", "image")
+_SHARED = ("bucket", "repository", "image", "schedule_group")
 COMMENT_MAX = 65_000  # GitHub cuts at 65,535 characters; leave room for the marker
 _LONG = 80
 
