@@ -49,8 +49,6 @@ NOT_YET = (
         r"must allow AWS EventBridge Scheduler to assume the role",
         120,
     ),
-    # A group is DELETING for a while after DeleteScheduleGroup; the text is not verified.
-    NotYet(frozenset({"CreateScheduleGroup"}), "ConflictException", r"", 60),
     NotYet(frozenset({"PutRolePolicy", "TagRole"}), "NoSuchEntity", r"", 20),
     NotYet(frozenset({"DeleteRole"}), "DeleteConflict", r"", 20),
 )

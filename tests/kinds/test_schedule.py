@@ -13,6 +13,9 @@ from lambdactl.engine import Address, Failed, Plan, Skipped
 from lambdactl.manifest.job import Schedule
 from lambdactl.policies import normal
 from lambdactl.reconcile import carry_out, plan, plan_destroy
+from lambdactl.sandbox.front import Next, Request, Response
+from lambdactl.sandbox.identify import identify
+from tests.kinds.test_other_hands import LostAnswers, behind
 from tests.support.cloud import ACCOUNT, SITE, Cloud, builder, deployments, job
 
 HOURLY = Schedule(expression="rate(1 hour)")
@@ -232,3 +235,66 @@ def test_the_role_of_a_schedule_is_never_taken_for_that_of_a_job(cloud: Cloud) -
     gone = applied(cloud, one, prune=True)
     assert {step.partition(".")[2] for step in gone} == {"triage-schedule"}
     assert plan(cloud.aws(), one).steps == ()
+
+
+class YoungRole:
+    """A layer: Scheduler cannot assume the role at first, as AWS says it for seconds after CreateRole."""
+
+    def __init__(self, times: int) -> None:
+        self.left = times
+
+    def __call__(self, request: Request, following: Next) -> Response:
+        if identify(request)[1] != "CreateSchedule" or not self.left:
+            return following(request)
+        self.left -= 1
+        text = "The execution role you provide must allow AWS EventBridge Scheduler to assume the role."
+        headers = (("Content-Type", "application/json"), ("x-amzn-errortype", "ValidationException"))
+        return Response(status=400, headers=headers, body=json.dumps({"Message": text}).encode())
+
+
+def test_a_role_that_scheduler_cannot_assume_yet_is_waited_for(cloud: Cloud) -> None:
+    young = YoungRole(3)
+    with behind(cloud, young) as later:
+        applied(later, deployments(job(schedule=HOURLY)))
+    assert young.left == 0
+    assert plan(cloud.aws(), deployments(job(schedule=HOURLY))).steps == ()
+
+
+def test_answers_that_are_lost_after_the_write_are_healed_by_applying_again(cloud: Cloud) -> None:
+    wanted = deployments(job(schedule=HOURLY))
+    with behind(cloud, LostAnswers()) as flaky:
+        for _ in range(6):
+            aws = flaky.aws()
+            list(carry_out(aws, SITE, plan(aws, wanted), builder(flaky)))
+    assert plan(cloud.aws(), wanted).steps == ()
+
+
+class Deleting:
+    """A layer: the group is still there, but going: AWS takes its time over the schedules in it."""
+
+    def __call__(self, request: Request, following: Next) -> Response:
+        response = following(request)
+        if identify(request)[1] != "GetScheduleGroup" or response.status != 200:
+            return response
+        return response.with_body(json.dumps({**json.loads(response.body), "State": "DELETING"}).encode())
+
+
+def test_a_group_that_is_being_deleted_is_gone(cloud: Cloud) -> None:
+    wanted = deployments(job(schedule=HOURLY))
+    applied(cloud, wanted)
+    with behind(cloud, Deleting()) as later:
+        made = plan(later.aws(), wanted)
+    assert [f"{step.action} {step.address}" for step in made.steps] == [
+        "create schedule_group.demo-main",
+        "create schedule.triage",
+    ]
+
+
+def test_what_is_gone_already_when_it_is_to_be_deleted_is_no_failure(cloud: Cloud) -> None:
+    wanted = deployments(job(schedule=HOURLY))
+    applied(cloud, wanted)
+    late = plan_destroy(cloud.aws(), Deployments(site=SITE))
+    cloud.client("scheduler").delete_schedule(**IN_GROUP)
+    cloud.client("iam").delete_role_policy(RoleName=SITE.schedule_role("triage"), PolicyName="schedule")
+    cloud.client("iam").delete_role(RoleName=SITE.schedule_role("triage"))
+    applied(cloud, wanted, late)
