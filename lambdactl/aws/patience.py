@@ -49,6 +49,8 @@ NOT_YET = (
         r"must allow AWS EventBridge Scheduler to assume the role",
         120,
     ),
+    # botocore: "Updating or deleting the resource can cause an inconsistent state."
+    NotYet(frozenset({"UpdateSchedule", "DeleteSchedule"}), "ConflictException", r"", 20),
     NotYet(frozenset({"PutRolePolicy", "TagRole"}), "NoSuchEntity", r"", 20),
     NotYet(frozenset({"DeleteRole"}), "DeleteConflict", r"", 20),
 )

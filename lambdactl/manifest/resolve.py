@@ -118,11 +118,12 @@ def _server(name: str, value: Mapping[str, Any]) -> McpServer:
 
 def _schedule(value: str | Mapping[str, Any]) -> Schedule:
     if isinstance(value, str):
-        return Schedule(expression=value)
+        return _schedule({"expression": value})
     rest = {key: value[key] for key in ("timezone", "input", "enabled") if key in value}
     if "flexibleWindow" in value:
         rest["flexible_minutes"] = _seconds(value["flexibleWindow"]) // 60
-    return Schedule(expression=value["expression"], **rest)
+    # Single spaces: whether AWS keeps others is not known, and they would be a difference for ever.
+    return Schedule(expression=" ".join(value["expression"].split()), **rest)
 
 
 def _packages(value: Mapping[str, Any]) -> Packages:

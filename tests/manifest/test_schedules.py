@@ -48,6 +48,11 @@ def test_an_input_is_any_json(project: Write, value: object) -> None:
     assert json.loads(job.schedule.event) == {"version": 1, "input": value}
 
 
+def test_spaces_are_single(project: Write) -> None:
+    (job,) = load(project(a=f"{JOB}schedule: cron(0  6 * *   ? *)\n")).checked().jobs
+    assert job.schedule == Schedule(expression="cron(0 6 * * ? *)")
+
+
 def test_inputs_that_python_takes_for_equal_are_two() -> None:
     one, true = (Schedule(expression="rate(1 hour)", input=value).event for value in (1, True))
     assert one != true
