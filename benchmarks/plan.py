@@ -51,7 +51,7 @@ def _rows(upstream: str, count: int, delay: float) -> None:
 
 def _apply(cloud: Cloud, wanted: Deployments) -> None:
     aws = cloud.aws()
-    for _ in carry_out(aws, wanted.site, plan(aws, wanted), builder(cloud, wanted.site)):
+    for _ in carry_out(aws, wanted, plan(aws, wanted), builder(cloud, wanted.site)):
         pass
 
 

@@ -61,7 +61,7 @@ def of_job(aws: Aws, job: Job, site: Site) -> tuple[dict[str, str], str]:
 
 
 def caller(aws: Aws) -> str:
-    return str(aws.read("sts", "GetCallerIdentity")["Arn"])
+    return str(aws.identity["Arn"])
 
 
 def _triple(answer: Mapping[str, str]) -> dict[str, str]:

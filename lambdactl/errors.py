@@ -9,6 +9,7 @@
     ├── RunError            a job could not be started (its outcome is not an error)
     ├── Refused             we could, but will not: not ours, no terminal, too dangerous
     ├── SandboxError        the embedded AWS is not up or not usable
+    ├── TimeLimit           --timeout is over
     └── AwsError            a call to AWS failed; the only one made from a botocore error
         └── NotFound        what the call names does not exist
 
@@ -93,6 +94,10 @@ class SandboxError(LambdactlError):
     pass
 
 
+class TimeLimit(LambdactlError):
+    pass
+
+
 class AwsError(LambdactlError):
     """A call failed. `code` is AWS's error code, `call` is "service.Operation".
 
@@ -100,12 +105,15 @@ class AwsError(LambdactlError):
     one, echoes the whole environment.
     """
 
-    def __init__(self, what: str, *, code: str, call: str, request_id: str = "", hint: str = "") -> None:
+    def __init__(
+        self, what: str, *, code: str, call: str, request_id: str = "", hint: str = "", status: int = 0
+    ) -> None:
         where = f"{call} ({request_id})" if request_id else call
         super().__init__(what, where=where, hint=hint)
         self.code = code
         self.call = call
         self.request_id = request_id
+        self.status = status  # of HTTP; 0 when no answer came
 
 
 class NotFound(AwsError):

@@ -36,6 +36,7 @@ if TYPE_CHECKING:  # what costs an import of boto3 or of the image code comes in
     from lambdactl.lock import Lock
     from lambdactl.runs import Place, Run, Runs
     from lambdactl.sandbox import Status
+    from lambdactl.scope import Scope
 
 OFFLINE_ACCOUNT = "000000000000"
 BUCKET_MAX = 63  # S3: bucket naming rules
@@ -210,13 +211,12 @@ class Project:
 
     # -- plan and apply -----------------------------------------------------------------------------
 
-    def plan(self, *, prune: bool = False) -> Plan:
+    def plan(self, scope: Scope | None = None) -> Plan:
         """What apply would change. Reads AWS, changes nothing, builds nothing."""
         from lambdactl import reconcile
         from lambdactl.secrets import missing_notes
 
-        wanted = self.deployments(self.site)
-        made = reconcile.plan(self.aws, wanted, prune=prune)
+        made = reconcile.plan(self.aws, self.deployments(self.site), scope)
         notes = (*made.notes, *missing_notes(self.aws, self.jobs.values()))
         return replace(made, notes=(*notes, NO_SCHEDULES) if self._waits_in_vain else notes)
 
@@ -248,10 +248,12 @@ class Project:
     ) -> Iterator[Event]:
         """Carry out `plan`, yielding events. What a build needs is looked for before anything starts."""
         from lambdactl import reconcile
+        from lambdactl.deployment import Deployments
 
         builds = any(step.address.kind == "image" and step.action == "create" for step in plan.steps)
         build = self._publisher(self.jobs, engine, on_line) if builds else _no_build
-        yield from reconcile.carry_out(self.aws, self.site, plan, build, stop=stop)
+        where = Deployments(site=self.site, bucket_named=bool(self.settings.bucket))
+        yield from reconcile.carry_out(self.aws, where, plan, build, stop=stop)
 
     def push(self, names: Sequence[str], *, engine: str = "", on_line: Line = _silent) -> dict[str, str]:
         """Bring these jobs' images into the registry; job -> digest. Builds only what is not there."""
@@ -266,7 +268,7 @@ class Project:
         return digests
 
     def _registered(self) -> dict[str, str]:
-        from lambdactl.kinds.image import digests
+        from lambdactl.kinds.look import digests
 
         found = digests(self.aws, self.site)
         if found is None:

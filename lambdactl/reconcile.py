@@ -4,48 +4,86 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
-from lambdactl.aws import Aws
+from lambdactl.aws import Aws, Reader
 from lambdactl.deployment import Deployments
-from lambdactl.engine import Address, Build, Call, Effect, Event, Plan, Resource, World, apply, make_plan
-from lambdactl.errors import Refused
+from lambdactl.engine import (
+    Address,
+    Build,
+    Call,
+    Choice,
+    Effect,
+    Event,
+    Plan,
+    Resource,
+    Settle,
+    Step,
+    apply,
+    make_plan,
+    step_to,
+)
+from lambdactl.errors import AwsError, Refused
 from lambdactl.kinds import KINDS, Look
 from lambdactl.kinds.image import Image
-from lambdactl.site import Site
+from lambdactl.preflight import quota_problems
+from lambdactl.scope import Scope, mass_removal, now
 from lambdactl.wanted import wanted as wanted_world
 
 Builder = Callable[[str], str]  # fingerprint -> digest of the image now in the registry
+# What a call says that met its own work: its answer was lost, and it was made once more.
+_TWICE = frozenset(
+    {
+        "ConflictException",
+        "EntityAlreadyExists",
+        "PreconditionFailedException",
+        "RepositoryAlreadyExistsException",
+        "ResourceConflictException",
+    }
+)
 
 
-def read(aws: Aws, deployments: Deployments, wanted: World) -> dict[Address, Resource]:
+def read(look: Look) -> dict[Address, Resource]:
     """All of the project's resources in AWS as they are now, each kind read concurrently in bulk."""
-    aws.forget()
-    look = Look(aws=aws, deployments=deployments, wanted=wanted)
     with ThreadPoolExecutor(max_workers=len(KINDS), thread_name_prefix="kind") as pool:
         worlds = list(pool.map(lambda kind: list(kind.read(look)), KINDS))
     found = {resource.address: resource for world in worlds for resource in world}
+    leaving = {each.name for address, each in found.items() if not each.shared and address not in look.wanted}
+    guarded = {job for job in leaving if look.protected(job)}
+    return {a: replace(each, protected=each.name in guarded and not each.shared) for a, each in found.items()}
+
+
+def plan(aws: Aws, deployments: Deployments, scope: Scope | None = None) -> Plan:
+    """What would change. Reads AWS, changes nothing."""
+    scope, wanted = scope or Scope(), wanted_world(deployments)
+    look = Look(
+        aws=Reader(aws),
+        deployments=deployments,
+        wanted=wanted,
+        full=scope.full,
+        ages=scope.prune_images is not None,
+    )
+    found = read(look)
     for resource in found.values():
         if isinstance(resource, Image):
             aws.images[resource.name] = f"{deployments.site.repository_uri}@{resource.digest}"
-    return found
-
-
-def plan(aws: Aws, deployments: Deployments, *, prune: bool = False, notes: tuple[str, ...] = ()) -> Plan:
-    """What would change. `prune` also removes what is ours and no longer wanted."""
-    world = wanted_world(deployments)
-    return make_plan(read(aws, deployments, world), world, remove=prune, notes=notes)
+    made = make_plan(found, wanted, scope.choice(now()))
+    mass = mass_removal(found, made, scope, len(deployments.jobs))
+    return replace(made, problems=(*mass, *quota_problems(look.aws, made)))
 
 
 def plan_offline(deployments: Deployments) -> Plan:
     """The plan for an empty account; asks AWS nothing."""
-    return make_plan({}, wanted_world(deployments), notes=("offline: AWS was not asked",))
+    made = make_plan({}, wanted_world(deployments))
+    return replace(made, notes=("offline: AWS was not asked",))
 
 
 def plan_destroy(aws: Aws, deployments: Deployments, *, data: bool = False) -> Plan:
     """Remove all of the project's resources; with `data` its logs and images too, never the bucket."""
-    found = read(aws, deployments, {})
+    nothing = replace(deployments, jobs=())
+    found = read(Look(aws=Reader(aws), deployments=nothing, wanted={}))
     going = {address: resource for address, resource in found.items() if resource.kind != "bucket"}
-    return make_plan(going, {}, remove=True, remove_data=data)
+    return make_plan(going, {}, Choice(remove=True, remove_data=lambda resource: data))
 
 
 def guard(plan: Plan) -> None:
@@ -54,13 +92,16 @@ def guard(plan: Plan) -> None:
         names = ", ".join(map(str, plan.refused))
         raise Refused(
             f"found in AWS under our names, but without our ownership mark: {names}",
-            hint="rename the job or the project, or remove the foreign resource yourself",
+            hint="rename the job or the project, remove the foreign resource yourself, "
+            "or take over what carries nobody's mark with --adopt",
         )
+    if plan.problems:
+        raise Refused("; ".join(plan.problems))
 
 
 def carry_out(
     aws: Aws,
-    site: Site,
+    deployments: Deployments,
     plan: Plan,
     build: Builder,
     *,
@@ -70,9 +111,54 @@ def carry_out(
     guard(plan)
 
     def perform(effect: Effect) -> None:
-        if isinstance(effect, Call):
-            aws.perform(effect)
-        elif isinstance(effect, Build):
-            aws.images[effect.tag] = f"{site.repository_uri}@{build(effect.tag)}"
+        match effect:
+            case Call():
+                aws.perform(effect)
+            case Settle(service, wait):
+                aws.settle(service, wait)
+            case Build(tag):
+                aws.images[tag] = f"{deployments.site.repository_uri}@{build(tag)}"
 
-    yield from apply(plan, perform, stop=stop)
+    def recheck(step: Step, error: Exception | None) -> Step | None:
+        if error is not None and not (isinstance(error, AwsError) and error.code in _TWICE):
+            raise error
+        return _left(step, _found_now(aws, deployments, step), error)
+
+    yield from apply(plan, perform, recheck=recheck, stop=stop)
+
+
+def _found_now(aws: Aws, deployments: Deployments, step: Step) -> Resource | None:
+    """The resource of `step`, read anew and in full."""
+    kind = next(kind for kind in KINDS if kind.kind == step.address.kind)
+    look = Look(
+        aws=Reader(aws),
+        deployments=deployments,
+        wanted={step.address: step.wanted} if step.wanted else {},
+        full=True,
+        only="" if kind.shared else step.address.name,
+    )
+    found = next((each for each in kind.read(look) if each.address == step.address), None)
+    guarded = found is not None and not found.shared and look.protected(found.name)
+    return replace(found, protected=True) if found is not None and guarded else found
+
+
+def _left(step: Step, now: Resource | None, error: Exception | None) -> Step | None:
+    """What is left of `step` when its resource is found like this; None when nothing is."""
+    if now is None:
+        if error is not None:
+            raise error
+        return replace(step, action="create", found=None) if step.wanted else None
+    adopted = step.found is not None and step.found.mark == now.mark
+    if not (now.owned or adopted):
+        raise Refused(f"{step.address} is not ours any more: it was left alone") from error
+    if step.wanted is None:
+        if now.protected and not (step.found and step.found.protected):
+            raise Refused(f"{step.address} was protected since the plan was made: it was left alone")
+        return replace(step, found=now)
+    left = step_to(now, step.wanted)
+    if left is not None and isinstance(error, AwsError) and error.code == "PreconditionFailedException":
+        error.hint = "somebody changed it since the plan was made: plan again"
+        raise error
+    if left is not None and isinstance(error, AwsError) and left.deltas == step.deltas:
+        raise error
+    return left

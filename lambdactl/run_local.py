@@ -17,7 +17,7 @@ from typing import Any
 from lambdactl import credentials, runs, secret_values
 from lambdactl.credentials import Creds
 from lambdactl.errors import RunError
-from lambdactl.kinds.function import OWNER
+from lambdactl.kinds.answers import OWNER
 from lambdactl.manifest.job import Job
 from lambdactl.outlets import Bucket, Outlet, volume
 from lambdactl.ports import address_of

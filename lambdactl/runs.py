@@ -151,7 +151,7 @@ class Runs:
     def files(self, run: Run) -> list[tuple[str, int]]:
         """(path in the run folder, size in bytes) of all that is stored; never the checkpoint."""
         prefix = run.folder.removeprefix(f"s3://{self._bucket}/")
-        objects = self._aws.fresh_pages("s3", "ListObjectsV2", "Contents", Bucket=self._bucket, Prefix=prefix)
+        objects = self._aws.pages("s3", "ListObjectsV2", "Contents", Bucket=self._bucket, Prefix=prefix)
         names = ((each["Key"].removeprefix(prefix), each["Size"]) for each in objects)
         return [(name, size) for name, size in names if not name.startswith("checkpoint/")]
 
@@ -181,7 +181,7 @@ class Runs:
     def _ids(self, place: Place) -> Iterator[str]:
         where = {"Bucket": self._bucket, "Prefix": place.prefix, "Delimiter": "/"}
         try:
-            folders = self._aws.fresh_pages("s3", "ListObjectsV2", "CommonPrefixes", **where)
+            folders = self._aws.pages("s3", "ListObjectsV2", "CommonPrefixes", **where)
         except NotFound:
             return  # no bucket yet, so no run either
         for each in folders:

@@ -66,6 +66,11 @@ class Site:
         """The role that EventBridge Scheduler assumes to start the job."""
         return f"{self.function(job)}{SCHEDULE_ROLE_SUFFIX}"
 
+    def job_of_schedule_role(self, role: str) -> str | None:
+        """The job whose schedule has a role of this name, or None when the name is none of ours."""
+        function = role.removesuffix(SCHEDULE_ROLE_SUFFIX)
+        return self.job_of(function) if function != role else None
+
     @property
     def schedule_role_path(self) -> str:
         return f"{self.role_path}schedule/"

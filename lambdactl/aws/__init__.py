@@ -1,10 +1,16 @@
 """The one door to AWS. The only package that sees botocore, and the only one that changes AWS.
 
-client      session, clients, reads remembered for one plan, `perform`
-patience    what AWS answers before it is ready
+client      calls, paced and repeated; pages; `perform`
+reader      reads remembered for one plan
+session     where calls go and as whom
+pace        rate budgets
+patience    what AWS answers that is not its last word
+answer      what is missing in an answer is an error
 translate   botocore's errors become ours, masked
 """
 
-from lambdactl.aws.client import Aws, Endpoint
+from lambdactl.aws.client import Aws
+from lambdactl.aws.reader import Reader
+from lambdactl.aws.session import Endpoint
 
-__all__ = ["Aws", "Endpoint"]
+__all__ = ["Aws", "Endpoint", "Reader"]

@@ -1,40 +1,41 @@
-"""The one door to AWS: session, clients, reads, `perform`, patience, error translation.
+"""The one door to AWS: calls, paced and repeated where that helps; reads of many pages; `perform`.
 
-The only module that sees botocore, and the only one that changes AWS. Importing it does not import
-boto3: that costs more than everything else lambdactl does at start.
+The only module that changes AWS. Importing it does not import botocore: that costs more than everything
+else lambdactl does at start.
 """
 
 from __future__ import annotations
 
-import threading
+import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import Any, TypeVar
 
-from lambdactl.aws.patience import WAIT_SECONDS, patience
+from lambdactl.aws.answer import Answer, whole
+from lambdactl.aws.pace import Pace, family
+from lambdactl.aws.patience import (
+    THROTTLED_SECONDS,
+    UNSURE_TRIES,
+    WAIT_SECONDS,
+    patience,
+    throttled,
+    unsure,
+)
+from lambdactl.aws.session import Clients, Endpoint
 from lambdactl.aws.translate import translated
 from lambdactl.engine import Call, ImageRef, Wait
-from lambdactl.errors import AwsError, NotFound, Refused
+from lambdactl.errors import AwsError, NotFound, TimeLimit
 
 T = TypeVar("T")
 R = TypeVar("R")
 
-READERS = 16  # concurrent reads; also the size of the connection pool
+READERS = 16  # concurrent reads
 POLL_SECONDS = 1.0
-
-
-# To a chosen endpoint: no proxy of the machine stands between (it would see every secret), and no
-# variable changes the address.
-_DIRECT: Mapping[str, Any] = {
-    "proxies": {},
-    "use_fips_endpoint": False,
-    "use_dualstack_endpoint": False,
-    "s3": {"addressing_style": "path"},
-}
+LONGEST_PAUSE = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,129 +46,82 @@ class Stored:
     modified: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Endpoint:
-    """An AWS that is not AWS, whole: address, credentials and all. Nothing of it is left to defaults."""
-
-    url: str
-    region: str
-    access_key: str
-    secret_key: str = field(repr=False)
-
-
 class Aws:
-    """Reads are remembered until `forget` (one plan); `perform` is never."""
+    """`time_limit` (seconds from now, None for none) bounds all that is done through it."""
 
     def __init__(
         self,
         *,
         region: str = "",
         endpoint: Endpoint | None = None,
+        time_limit: float | None = None,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._region = endpoint.region if endpoint else region
-        self._endpoint = endpoint
-        self._sleep = sleep
+        self._clients = Clients(region, endpoint)
         self._clock = clock
-        self._lock = threading.Lock()
-        self._clients: dict[str, Any] = {}
-        self._answers: dict[str, Future[Any]] = {}
+        self._sleep_for = sleep
+        self._pace = Pace(clock, self._sleep)
+        self._young: set[str] = set()  # roles that were made or changed here
+        self._time_limit = time_limit
+        self._deadline = clock() + time_limit if time_limit is not None else None
         self.images: dict[str, str] = {}  # tag -> "<repository>@<digest>"
 
     # -- where we are ---------------------------------------------------------------------------
 
-    @cached_property
-    def session(self) -> Any:
-        import boto3
-
-        if self._endpoint:
-            return boto3.Session(
-                botocore_session=_isolated(),
-                aws_access_key_id=self._endpoint.access_key,
-                aws_secret_access_key=self._endpoint.secret_key,
-                region_name=self._endpoint.region,
-            )
-        return boto3.Session(region_name=self._region or None)
-
     @property
     def region(self) -> str:
-        region = self.session.region_name
-        if not region:
-            raise Refused("no AWS region", hint="set `region:` in lambdactl.yaml, or AWS_REGION")
-        return str(region)
+        return self._clients.region
 
     @cached_property
     def account(self) -> str:
-        return str(self.read("sts", "GetCallerIdentity")["Account"])
+        return str(self.identity["Account"])
+
+    @cached_property
+    def identity(self) -> Mapping[str, Any]:
+        """Who calls: `Account`, `Arn`. Asked once."""
+        answer: Mapping[str, Any] = self.call("sts", "GetCallerIdentity", {})
+        return answer
 
     def frozen_credentials(self) -> dict[str, str]:
         """The caller's credentials by the names STS uses, resolved once; for handing on to a run."""
-        with translated("credentials"):
-            found = self.session.get_credentials()
-            if found is None:
-                from botocore.exceptions import NoCredentialsError
-
-                raise NoCredentialsError
-            frozen = found.get_frozen_credentials()
-        return {
-            "AccessKeyId": frozen.access_key,
-            "SecretAccessKey": frozen.secret_key,
-            "SessionToken": frozen.token or "",
-        }
+        return self._clients.frozen_credentials()
 
     def client(self, service: str) -> Any:
-        """One client for each service, made serially: making them in threads is slower."""
-        with self._lock:
-            if service not in self._clients:
-                from botocore.config import Config
+        return self._clients(service)
 
-                config = Config(
-                    retries={"mode": "standard", "total_max_attempts": 8},
-                    max_pool_connections=2 * READERS,
-                    connect_timeout=10,
-                    read_timeout=60,
-                    ignore_configured_endpoint_urls=self._endpoint is not None,
-                    **(_DIRECT if self._endpoint else {}),
-                )
-                url = self._endpoint.url if self._endpoint else None
-                with translated(f"{service} client"):
-                    self._clients[service] = self.session.client(service, config=config, endpoint_url=url)
-            return self._clients[service]
+    # -- calls ----------------------------------------------------------------------------------
 
-    # -- reads ----------------------------------------------------------------------------------
+    def call(self, service: str, operation: str, parameters: Mapping[str, Any]) -> Any:
+        """One call, made now. Throttles and broken answers are repeated for a bounded time.
 
-    def read(self, service: str, operation: str, **parameters: Any) -> Any:
-        """One call that changes nothing; the same call is made once."""
-        return self._once((service, operation, parameters), lambda: self.call(service, operation, parameters))
+        So a call that changes something may have been made twice: what then says "exists already" may
+        be our own work (`reconcile` reads it again and compares).
+        """
+        return self._call(service, operation, parameters, self._clients(service))
 
-    def maybe(self, service: str, operation: str, **parameters: Any) -> Any | None:
-        """As `read`, but None when what it names does not exist."""
+    def maybe_call(self, service: str, operation: str, parameters: Mapping[str, Any]) -> Any | None:
+        """As `call`, but None when what it names does not exist."""
         try:
-            return self.read(service, operation, **parameters)
+            return self.call(service, operation, parameters)
         except NotFound:
             return None
 
     def pages(self, service: str, operation: str, key: str, **parameters: Any) -> list[Any]:
         """The items under `key` of all pages. An answer without `key` is an error, never an empty list."""
-        return list(
-            self._once(
-                (service, operation, parameters), lambda: self._pages(service, operation, key, parameters)
-            )
-        )
+        client = self._clients(service)
 
-    def maybe_pages(self, service: str, operation: str, key: str, **parameters: Any) -> list[Any] | None:
-        try:
-            return self.pages(service, operation, key, **parameters)
-        except NotFound:
-            return None
+        def page(**given: Any) -> Any:
+            answer = self._call(service, operation, given, client, must_have=key)
+            return dict(answer)
 
-    def fresh_pages(self, service: str, operation: str, key: str, **parameters: Any) -> list[Any]:
-        """As `pages`, but asked anew: for what changes while we look."""
-        return self._pages(service, operation, key, parameters)
+        items: list[Any] = []
+        for answer in self._clients.paginator(service, operation, page).paginate(**parameters):
+            items.extend(answer.get(key, ()))
+        return items
 
     def stored(self, bucket: str, key: str, limit: int) -> Stored | None:
-        """An object, asked for anew; None when there is none. Of a larger one the first `limit` bytes."""
+        """An object; None when there is none. Of a larger one the first `limit` bytes."""
         parameters = {"Bucket": bucket, "Key": key}
         answer = self.maybe_call("s3", "GetObject", parameters)
         if answer is None:
@@ -182,11 +136,6 @@ class Aws:
         with translated("s3.GetObject", parameters):
             yield from body.iter_chunks(1 << 20)
 
-    def forget(self) -> None:
-        """What was read is asked anew from here on: a new plan begins."""
-        with self._lock:
-            self._answers.clear()
-
     def each(self, function: Callable[[T], R], items: Iterable[T]) -> list[R]:
         """`function` of every item, concurrently, in order."""
         some = list(items)
@@ -195,59 +144,83 @@ class Aws:
         with ThreadPoolExecutor(max_workers=min(READERS, len(some)), thread_name_prefix="read") as pool:
             return list(pool.map(function, some))
 
-    def _pages(self, service: str, operation: str, key: str, parameters: Mapping[str, Any]) -> list[Any]:
-        client = self.client(service)
-        items: list[Any] = []
-        with translated(f"{service}.{operation}", parameters):
-            for page in client.get_paginator(_snake(operation)).paginate(**parameters):
-                if key in page:
-                    items.extend(page[key])
-                elif "KeyCount" not in page:  # S3 leaves an empty list out, but then counts
-                    raise AwsError(
-                        f"the answer has no {key}: cut short on its way",
-                        code="Truncated",
-                        call=f"{service}.{operation}",
-                        hint="run the command again",
-                    )
-        return items
-
-    def _once(self, key: tuple[str, str, Mapping[str, Any]], call: Callable[[], T]) -> T:
-        text = repr((key[0], key[1], sorted(key[2].items())))
-        with self._lock:
-            future = self._answers.get(text)
-            mine = future is None
-            if future is None:
-                future = self._answers[text] = Future()
-        if mine:
+    def _call(
+        self,
+        service: str,
+        operation: str,
+        parameters: Mapping[str, Any],
+        client: Any,
+        *,
+        must_have: str = "",
+    ) -> Answer:
+        name, begin, tries = family(service, operation), self._clock(), 0
+        while True:
+            self._pace.take_turn(name)
             try:
-                future.set_result(call())
-            except BaseException as error:
-                future.set_exception(error)
-        result: T = future.result()
-        return result
+                with translated(f"{service}.{operation}", parameters):
+                    answer = whole(getattr(client, _snake(operation))(**parameters), service, operation)
+                    if must_have and must_have not in answer and "KeyCount" not in answer:
+                        answer[must_have]  # S3 alone leaves an empty list out, but then counts
+            except AwsError as error:
+                if throttled(error) and self._clock() - begin < THROTTLED_SECONDS:
+                    self._pace.throttled(name)
+                elif not unsure(error) or tries + 1 >= UNSURE_TRIES:
+                    raise
+                tries += 1
+                # Spread, or all threads come back at the same moment.
+                self._sleep(min(0.2 * 2**tries, LONGEST_PAUSE) * random.uniform(0.5, 1.0))  # noqa: S311
+            else:
+                self._pace.succeeded(name)
+                return answer
 
-    def call(self, service: str, operation: str, parameters: Mapping[str, Any]) -> Any:
-        """One call, made now and not remembered."""
-        client = self.client(service)
-        with translated(f"{service}.{operation}", parameters):
-            return getattr(client, _snake(operation))(**parameters)
-
-    def maybe_call(self, service: str, operation: str, parameters: Mapping[str, Any]) -> Any | None:
-        """As `call`, but None when what it names does not exist."""
-        try:
-            return self.call(service, operation, parameters)
-        except NotFound:
-            return None
+    def _sleep(self, seconds: float) -> None:
+        """All waiting goes through here, so that the time limit holds wherever it ends."""
+        if self._deadline is not None and self._clock() + seconds > self._deadline:
+            raise TimeLimit(
+                f"the time limit of {self._time_limit:.0f} s is over",
+                hint="nothing done is lost: run it again",
+            )
+        self._sleep_for(seconds)
 
     # -- writes ---------------------------------------------------------------------------------
 
     def perform(self, call: Call) -> None:
-        """Make one call of a plan, with the patience that AWS asks for. Never remembered."""
-        parameters = self._resolved(call.parameters)
+        """Make one call of a plan, with the patience that AWS asks for."""
         if call.before:
-            self._wait(call.service, call.before)
-        begin = self._clock()
-        pause = POLL_SECONDS
+            self.settle(call.service, call.before)
+        self._made(call)
+        if call.wait:
+            try:
+                self.settle(call.service, call.wait)
+            except AwsError as error:
+                if call.undo is None or error.code not in call.redo:
+                    raise
+                self.perform(call.undo)
+                self._made(call)
+                self.settle(call.service, call.wait)
+
+    def settle(self, service: str, wait: Wait) -> None:
+        """Poll until it is so. Raises AwsError when it failed, with the reason's own code."""
+        name, begin = f"{service}.{wait.operation}", self._clock()
+        while True:
+            answer = self.call(service, wait.operation, wait.parameters)
+            states = [_at(answer, path) for path in wait.paths]
+            if any(state in wait.failed for state in states):
+                why = next(
+                    (str(found) for path in wait.reasons if (found := _at(answer, path))), "no reason given"
+                )
+                code = next((str(found) for path in wait.codes if (found := _at(answer, path))), "Failed")
+                raise AwsError(f"failed after the call: {why}", code=code, call=name)
+            if not any(state in wait.pending for state in states):
+                return
+            if self._clock() - begin > WAIT_SECONDS:
+                still = "/".join(map(str, states))
+                raise AwsError(f"still {still} after {WAIT_SECONDS:.0f} s", code="Timeout", call=name)
+            self._sleep(POLL_SECONDS)
+
+    def _made(self, call: Call) -> None:
+        parameters = self._resolved(call.parameters)
+        begin, pause = self._clock(), POLL_SECONDS
         while True:
             try:
                 self.call(call.service, call.operation, parameters)
@@ -255,12 +228,13 @@ class Aws:
             except AwsError as error:
                 if error.code in call.tolerate:
                     break
-                if self._clock() - begin >= patience(call.operation, error):
+                young = bool(_roles(parameters) & self._young)
+                if self._clock() - begin >= patience(call.operation, error, young=young):
                     raise
                 self._sleep(pause)
-                pause = min(pause * 1.5, 5.0)
-        if call.wait:
-            self._wait(call.service, call.wait)
+                pause = min(pause * 1.5, LONGEST_PAUSE)
+        if call.operation in ("CreateRole", "UpdateAssumeRolePolicy"):
+            self._young |= _roles(parameters)
 
     def _resolved(self, value: Any) -> Any:
         """Late references put in: what an image's tag stands for is known once it is pushed."""
@@ -270,44 +244,22 @@ class Aws:
             return {key: self._resolved(each) for key, each in value.items()}
         return value
 
-    def _wait(self, service: str, wait: Wait) -> None:
-        begin = self._clock()
-        while True:
-            answer = self.call(service, wait.operation, wait.parameters)
-            states = [_at(answer, path) for path in wait.paths]
-            name = f"{service}.{wait.operation}"
-            if any(state in wait.failed for state in states):
-                why = str(_at(answer, wait.reason) or "no reason given")
-                raise AwsError(f"failed after the call: {why}", code="Failed", call=name)
-            if not any(state in wait.pending for state in states):
-                return
-            if self._clock() - begin > WAIT_SECONDS:
-                raise AwsError(
-                    f"still {'/'.join(map(str, states))} after {WAIT_SECONDS:.0f} s",
-                    code="Timeout",
-                    call=name,
-                )
-            self._sleep(POLL_SECONDS)
 
-
-def _isolated() -> Any:
-    """A botocore session that reads no profile and no file of this machine."""
-    import os
-
-    from botocore.session import Session
-
-    nowhere = {
-        "profile": (None, None, None, None),
-        "config_file": (None, None, os.devnull, None),
-        "credentials_file": (None, None, os.devnull, None),
-    }
-    return Session(session_vars=nowhere)
+def _roles(parameters: Mapping[str, Any]) -> set[str]:
+    """The names of the roles that a call is about."""
+    arns = (parameters.get("Role"), _at(parameters, "Target.RoleArn"))
+    named = {str(arn).rpartition("/")[2] for arn in arns if arn}
+    return named | ({str(parameters["RoleName"])} if "RoleName" in parameters else set())
 
 
 def _at(answer: Any, path: str) -> Any:
     for part in path.split("."):
         answer = answer.get(part) if isinstance(answer, Mapping) else None
     return answer
+
+
+def _first(answer: Any, paths: Iterable[str]) -> str:
+    return next((str(found) for path in paths if (found := _at(answer, path))), "")
 
 
 def _snake(operation: str) -> str:

@@ -41,16 +41,24 @@ class translated:  # noqa: N801 - reads as a statement: `with translated(...)`
         if error is None or isinstance(error, AwsError) or not isinstance(error, Exception):
             return
         from botocore.exceptions import BotoCoreError, ClientError
+        from botocore.parsers import ResponseParserError
 
         if isinstance(error, ClientError):
             answer = error.response.get("Error", {})
             code = str(answer.get("Code", "Unknown"))
             text = masked(str(answer.get("Message") or code), self.parameters)
-            request = str(error.response.get("ResponseMetadata", {}).get("RequestId", ""))
+            metadata = error.response.get("ResponseMetadata", {})
             made = NotFound if code in _NOT_FOUND else AwsError
-            raise made(f"{code}: {text}", code=code, call=self.call, request_id=request) from None
-        if isinstance(error, BotoCoreError | ValueError):  # ValueError: an endpoint that is no URL
-            name = type(error).__name__
+            raise made(
+                f"{code}: {text}",
+                code=code,
+                call=self.call,
+                request_id=str(metadata.get("RequestId", "")),
+                status=int(metadata.get("HTTPStatusCode", 0)),
+            ) from None
+        # ValueError: an endpoint that is no URL. The parser's own and KeyError: half an answer.
+        if isinstance(error, BotoCoreError | ResponseParserError | ValueError | KeyError):
+            name = "ResponseParserError" if isinstance(error, KeyError) else type(error).__name__
             raise AwsError(
                 masked(str(error), self.parameters), code=name, call=self.call, hint=_HINTS.get(name, "")
             ) from None

@@ -31,8 +31,10 @@ def plan(
     ] = False,
 ) -> int:
     """Show what apply would change. Changes nothing, builds nothing."""
+    from lambdactl.scope import Scope
+
     project = open_project(root, sandbox, talks=not offline)
-    made = project.plan_offline() if offline else project.plan(prune=prune)
+    made = project.plan_offline() if offline else project.plan(Scope(prune=prune))
     _show(made, format)
     if made.refused:
         return Exit.FAILED
@@ -47,8 +49,10 @@ def apply(
     engine: Engine = "",
 ) -> int:
     """Make AWS as the manifests say. Shows the plan and asks first."""
+    from lambdactl.scope import Scope
+
     project = open_project(root, sandbox)
-    made = project.plan(prune=prune)
+    made = project.plan(Scope(prune=prune))
     return _carry_out(project, made, engine, f"Apply {len(made.steps)} steps?", yes)
 
 

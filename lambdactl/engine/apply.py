@@ -1,6 +1,7 @@
 """Carry out a plan: the only threads of lambdactl. Yields events; draws nothing.
 
-A step starts as soon as everything before it is done. A failure skips only what depends on it.
+A step starts as soon as everything before it is done. A failure skips only what depends on it. A removal
+looks once more, right before it starts, at what it is to remove.
 Once `stop` answers true (Ctrl-C), no further step starts and the running ones are waited for: a step
 is never abandoned half-way. A half-made resource is found to differ and healed by the next apply.
 """
@@ -16,6 +17,10 @@ from lambdactl.engine.plan import Plan, Step
 from lambdactl.engine.resource import Address, Effect
 
 Perform = Callable[[Effect], None]
+# Looks again at what a step is about, with what failed or (None) before a removal; answers the step as it
+# is to be done now, None when nothing is left to do. Raises what ends the step.
+Recheck = Callable[[Step, Exception | None], Step | None]
+WORKERS = 40  # most of them wait: for a turn, or for a function to settle
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +51,19 @@ class Skipped:
 Event = Started | Done | Failed | Skipped
 
 
+def _as_planned(step: Step, error: Exception | None) -> Step | None:
+    if error is not None:
+        raise error
+    return step
+
+
 def apply(
-    plan: Plan, perform: Perform, *, workers: int = 16, stop: Callable[[], bool] = lambda: False
+    plan: Plan,
+    perform: Perform,
+    *,
+    recheck: Recheck = _as_planned,
+    workers: int = WORKERS,
+    stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[Event]:
     """Perform every step of `plan`; yields each event as it happens."""
     run = _Run(plan, stop)
@@ -58,7 +74,7 @@ def apply(
             for event in run.ready():
                 yield event
                 if isinstance(event, Started):
-                    running[pool.submit(_perform, event.step, perform)] = event.step
+                    running[pool.submit(_perform, event.step, perform, recheck)] = event.step
             if not running:
                 break
             finished, _ = wait(running, return_when=FIRST_COMPLETED)
@@ -81,11 +97,20 @@ def effects(step: Step) -> Iterator[Effect]:
         yield from wanted.create()
 
 
-def _perform(step: Step, perform: Perform) -> float:
+def _perform(step: Step, perform: Perform, recheck: Recheck) -> float:
     begin = monotonic()
-    for effect in effects(step):
-        perform(effect)
+    left = recheck(step, None) if step.action in ("delete", "replace") else step
+    try:
+        _effects(left, perform)
+    except Exception as error:
+        # Once more for what is left, if the failure was none: an answer that was lost, for one.
+        _effects(recheck(left or step, error), perform)
     return monotonic() - begin
+
+
+def _effects(step: Step | None, perform: Perform) -> None:
+    for effect in effects(step) if step else ():
+        perform(effect)
 
 
 class _Run:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from typing import Literal
@@ -31,6 +31,22 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """What a plan may do beside making what is wanted.
+
+    `remove` takes away what is found and not wanted; where that holds data (`Resource.data`) only what
+    `remove_data` answers true to. A part (`Resource.part_of`) of what is wanted goes in any case. Nothing
+    goes that something which stays needs. `adopt` takes over what has our names and nobody's mark. Only what
+    `chosen` answers true to, and what that needs, is planned for.
+    """
+
+    remove: bool = False
+    remove_data: Callable[[Resource], bool] = lambda resource: False
+    adopt: bool = False
+    chosen: Callable[[Address], bool] = lambda address: True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """`steps` in an order that works; `after` says what each address really waits for."""
 
@@ -38,61 +54,58 @@ class Plan:
     after: Mapping[Address, tuple[Address, ...]]
     unchanged: int
     refused: tuple[Address, ...] = ()  # found under our names, but not ours
+    blocked: tuple[tuple[Address, str], ...] = ()  # not planned for, since it cannot be told what it is
+    protected: tuple[Address, ...] = ()  # no longer wanted, and not to be removed
     orphans: tuple[Address, ...] = ()  # ours and no longer wanted, but not to be removed now
     kept: tuple[Address, ...] = ()  # no longer wanted, kept since they hold data
+    left_out: int = 0  # differences in what was not chosen
+    problems: tuple[str, ...] = ()  # why this plan must not be carried out
     notes: tuple[str, ...] = ()
 
     @property
     def fingerprint(self) -> str:
         """Of addresses, actions and differences only: equal plans have equal fingerprints."""
         content = [
-            [str(step.address), step.action, [[d.field, repr(d.found), repr(d.wanted)] for d in step.deltas]]
+            [str(step.address), step.action, [[d.field, d.found, d.wanted] for d in step.deltas]]
             for step in sorted(self.steps, key=lambda step: step.address)
         ]
-        return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
+        text = json.dumps(content, sort_keys=True, default=str)  # whatever the order of what AWS answers
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def count(self, action: Action) -> int:
         return sum(step.action == action for step in self.steps)
 
 
-def make_plan(
-    found: World,
-    wanted: World,
-    *,
-    remove: bool = False,
-    remove_data: bool = False,
-    notes: tuple[str, ...] = (),
-) -> Plan:
-    """The plan that leads from `found` to `wanted`.
-
-    What is found and not wanted goes away only with `remove`; where it holds data (`Resource.data`),
-    only with `remove_data` as well. A part (`Resource.part_of`) of what is wanted goes in any case,
-    unless something that stays needs it.
-    """
-    refused = tuple(sorted(a for a in wanted if a in found and not found[a].owned))
-    gone = sorted(a for a in found if a not in wanted and found[a].owned)
-    kept = tuple(a for a in gone if found[a].data and not (remove and remove_data))
-    leaving = {a for a in gone if a not in kept and (remove or found[a].part_of() in wanted)}
-    while not remove and (held := leaving & _needed(found, (a for a in gone if a not in leaving))):
-        leaving -= held
-    orphans = tuple(a for a in gone if a not in leaving and a not in kept)
-
-    steps = {a: step for a in wanted if a not in refused and (step := _step(found.get(a), wanted[a]))}
-    for address in sorted(leaving):
+def make_plan(found: World, wanted: World, choice: Choice | None = None) -> Plan:
+    """The plan that leads from `found` to `wanted`."""
+    choice = choice or Choice()
+    refused = {a for a in wanted if a in found and not _may_change(found[a], choice)}
+    blocked = _blocked({a: each for a, each in found.items() if a not in refused}, wanted)
+    steps = {
+        a: step
+        for a in wanted
+        if a not in refused and a not in blocked and (step := step_to(found.get(a), wanted[a]))
+    }
+    gone = _gone(found, wanted, blocked, choice)
+    for address in gone["leaving"]:
         steps[address] = Step(address=address, action="delete", deltas=(), found=found[address], wanted=None)
-    after = _after(found, wanted, leaving)
+    taken = _with_needs(wanted, choice.chosen) | _going(found, gone["leaving"], choice)
+    after = _after(found, wanted, gone["leaving"])
     return Plan(
-        steps=tuple(steps[a] for a in _sorted(after) if a in steps),
+        steps=tuple(steps[a] for a in _sorted(after) if a in steps and a in taken),
         after=after,
-        unchanged=sum(a in found and a not in steps and a not in refused for a in wanted),
-        refused=refused,
-        orphans=orphans,
-        kept=kept,
-        notes=notes,
+        unchanged=len(wanted.keys() & found.keys() - steps.keys() - blocked.keys() - refused),
+        refused=tuple(sorted(refused & taken)),
+        blocked=tuple((a, blocked[a]) for a in sorted(blocked) if a in taken or a not in wanted),
+        protected=gone["protected"],
+        orphans=gone["orphans"],
+        kept=gone["kept"],
+        left_out=len(steps.keys() - taken),
     )
 
 
-def _step(found: Resource | None, wanted: Resource) -> Step | None:
+def step_to(found: Resource | None, wanted: Resource) -> Step | None:
+    """What leads from `found` to `wanted`; None when nothing does, since they are equal."""
     if found is None:
         action: Action = "create"
         changes = described(wanted)
@@ -105,8 +118,72 @@ def _step(found: Resource | None, wanted: Resource) -> Step | None:
     return Step(address=wanted.address, action=action, deltas=changes, found=found, wanted=wanted)
 
 
-def _needed(found: World, addresses: Iterable[Address]) -> set[Address]:
+def _may_change(found: Resource, choice: Choice) -> bool:
+    return found.mark == "ours" or (choice.adopt and found.mark == "none")
+
+
+def _gone(
+    found: World, wanted: World, blocked: Mapping[Address, str], choice: Choice
+) -> dict[str, tuple[Address, ...]]:
+    """What is ours and no longer wanted, and what becomes of it: each address under one word."""
+    held = {need for address in blocked if address in found for need in found[address].needs()}
+    result: dict[str, set[Address]] = {"leaving": set(), "protected": set(), "orphans": set(), "kept": set()}
+    for address in sorted(found):
+        resource = found[address]
+        if address in wanted or not resource.owned or address in blocked or address in held:
+            continue
+        if resource.data and not (choice.remove and choice.remove_data(resource)):
+            result["kept"].add(address)
+        elif resource.part_of() in wanted:
+            result["leaving"].add(address)
+        elif resource.protected:
+            result["protected"].add(address)
+        else:
+            result["leaving" if choice.remove else "orphans"].add(address)
+    while stay := result["leaving"] & _needed(found, result["protected"] | result["orphans"]):
+        result["leaving"] -= stay
+        result["protected" if choice.remove else "orphans"] |= stay
+    return {word: tuple(sorted(addresses)) for word, addresses in result.items()}
+
+
+def _going(found: World, leaving: Collection[Address], choice: Choice) -> set[Address]:
+    """What of `leaving` is chosen, and not needed by what would be left behind."""
+    going = {address for address in leaving if choice.chosen(address)}
+    while stay := going & _needed(found, set(leaving) - going):
+        going -= stay
+    return going
+
+
+def _needed(found: World, addresses: Collection[Address]) -> set[Address]:
     return {need for address in addresses for need in found[address].needs()}
+
+
+def _blocked(found: World, wanted: World) -> dict[Address, str]:
+    """What is blocked itself, and what needs that: nothing is built upon what nobody knows."""
+    blocked = {address: each.blocked for address, each in found.items() if each.blocked}
+    waiting = {address: resource.needs() for address, resource in wanted.items()}
+    while blocked:
+        more = {
+            address: f"needs {need}"
+            for address, needs in waiting.items()
+            for need in needs
+            if need in blocked and address not in blocked
+        }
+        if not more:
+            break
+        blocked |= more
+    return blocked
+
+
+def _with_needs(wanted: World, chosen: Callable[[Address], bool]) -> set[Address]:
+    taken: set[Address] = set()
+    todo = [address for address in wanted if chosen(address)]
+    while todo:
+        address = todo.pop()
+        if address in wanted and address not in taken:
+            taken.add(address)
+            todo.extend(wanted[address].needs())
+    return taken
 
 
 def _after(found: World, wanted: World, leaving: Collection[Address]) -> dict[Address, tuple[Address, ...]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -37,7 +37,8 @@ class Wait:
     """After a call, poll `operation` until no value at `paths` is one of `pending`.
 
     `paths` are dotted (`Configuration.State`). A value in `failed` ends the wait with an error whose
-    reason stands at `reason`. Any other value, one that we do not know included, is fine.
+    text and code stand at the first of `reasons` and `codes` that says anything. Any other value, one that
+    we do not know included, is fine.
     """
 
     operation: str
@@ -45,7 +46,8 @@ class Wait:
     paths: tuple[str, ...]
     pending: frozenset[str]
     failed: frozenset[str] = frozenset()
-    reason: str = ""
+    reasons: tuple[str, ...] = ()
+    codes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +60,8 @@ class Call:
     before: Wait | None = None  # must hold before the call: an update runs alone
     wait: Wait | None = None  # must hold after it
     tolerate: frozenset[str] = frozenset()  # error codes that mean "it is so already"
+    undo: Call | None = None  # made, and the call once more, when the wait after it fails with ...
+    redo: frozenset[str] = frozenset()  # ... one of these codes
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,17 @@ class Build:
     tag: str
 
 
-Effect = Call | Build
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """Nothing to change: something is under way already, and is to end well."""
+
+    service: str
+    wait: Wait
+
+
+Effect = Call | Build | Settle
+# Whose a found resource is: with our mark, with none, or with the mark of another project or environment.
+Mark = Literal["ours", "none", "theirs"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +105,21 @@ class Resource:
     kind: ClassVar[str]
     frozen_fields: ClassVar[frozenset[str]] = frozenset()  # changing one means replace
     data: ClassVar[bool] = False  # holds users' data: kept unless its removal is asked for
+    shared: ClassVar[bool] = False  # by all jobs; otherwise `name` is the job's
+    bookkeeping: ClassVar[bool] = False  # follows from the job's other resources: says nothing to a reader
 
     name: str
-    owned: bool = field(default=True, compare=False, repr=False)  # carries our mark
+    mark: Mark = field(default="ours", compare=False, repr=False)
+    protected: bool = field(default=False, compare=False, repr=False)  # is not to be removed
+    blocked: str = field(default="", compare=False, repr=False)  # why nothing can be said or done about it
 
     @property
     def address(self) -> Address:
         return Address(self.kind, self.name)
+
+    @property
+    def owned(self) -> bool:
+        return self.mark == "ours"
 
     def needs(self) -> tuple[Address, ...]:
         """What must exist before this does."""

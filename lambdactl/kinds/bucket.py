@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 
 from lambdactl.deployment import Deployments
 from lambdactl.engine import Call, Effect, Resource, computed
-from lambdactl.kinds.look import Look
+from lambdactl.kinds.look import Look, mark_of_tags
 from lambdactl.tags import pairs, unpaired
 
 PUBLIC_ACCESS_BLOCK = {
@@ -23,6 +23,7 @@ PUBLIC_ACCESS_BLOCK = {
 class Bucket(Resource):
     kind: ClassVar[str] = "bucket"
     data: ClassVar[bool] = True
+    shared: ClassVar[bool] = True
 
     region: str = computed()
     tags: Mapping[str, str]
@@ -48,8 +49,8 @@ class Bucket(Resource):
         if tagging is None and look.aws.maybe("s3", "HeadBucket", Bucket=bucket) is None:
             return
         tags = unpaired(tagging["TagSet"]) if tagging else {}
-        owned = look.site.owner_tags.items() <= tags.items()
-        if not owned and look.deployments.bucket_named:
+        mark = mark_of_tags(look.site, tags)
+        if mark != "ours" and look.deployments.bucket_named:
             # The user's own bucket, named in lambdactl.yaml: used as it is, its settings are not ours.
             yield next(iter(cls.wanted(look.deployments)))
             return
@@ -59,7 +60,7 @@ class Bucket(Resource):
         ours = look.site.owner_tags.keys()
         yield cls(
             name=bucket,
-            owned=owned,
+            mark=mark,
             region=look.site.region,
             tags={key: tags[key] for key in tags if key in ours},
             others={key: tags[key] for key in tags if key not in ours},

@@ -74,7 +74,8 @@ class Definition(Resource):
 
 def _by_job(look: Look) -> dict[str, list[Mapping[str, Any]]]:
     prefix = f"{look.site.own_prefix}jobs/"
-    objects = look.aws.maybe_pages("s3", "ListObjectsV2", "Contents", Bucket=look.site.bucket, Prefix=prefix)
+    listed = look.site.definitions_prefix(look.only) if look.only else prefix
+    objects = look.aws.maybe_pages("s3", "ListObjectsV2", "Contents", Bucket=look.site.bucket, Prefix=listed)
     jobs: dict[str, list[Mapping[str, Any]]] = {}
     for each in objects or ():
         job, slash, _ = each["Key"].removeprefix(prefix).partition("/")

@@ -1,8 +1,8 @@
 """A job's Lambda function.
 
-ListFunctions shows most of it in bulk. It does not show tags, reserved concurrency and the
-event-invoke configuration (`Unlisted`): a stamp on the role vouches for those (kind `stamp`), and a
-function without a matching stamp is read in full.
+ListFunctions shows most of it in bulk. It does not show tags, reserved concurrency, the event-invoke
+configuration and how the last update ended (`Unlisted`): a stamp on the role vouches for those (kind
+`stamp`), and a function without a matching stamp is read in full.
 """
 
 from __future__ import annotations
@@ -10,18 +10,29 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
+from datetime import datetime
 from typing import Any, ClassVar, Self
 
 from lambdactl.deployment import Deployment, Deployments
-from lambdactl.engine import Address, Call, Effect, ImageRef, Resource, Wait, computed
-from lambdactl.kinds import image as images
-from lambdactl.kinds import role as roles
-from lambdactl.kinds.look import Look
+from lambdactl.engine import Address, Call, Effect, ImageRef, Resource, Settle, Wait, computed
+from lambdactl.kinds.answers import (
+    OWNER,
+    last_update,
+    mark_of,
+    time_of,
+    unadoptable,
+    unreadable,
+    variables,
+)
+from lambdactl.kinds.look import STAMP_TAG, Look, tags_of
+from lambdactl.manifest.job import Job
 from lambdactl.site import Site
 from lambdactl.tags import pairs, unpaired
 
-OWNER = "LAMBDACTL_OWNER"  # the ownership mark that bulk reads show
+_UNLISTED = ("tags", "retries", "max_event_age", "concurrency", "last_update", "broken")
+_UNDER_WAY = frozenset({"Pending", "InProgress"})
+_GONE = frozenset({"ResourceNotFoundException"})  # to a deletion: it is so already
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +57,10 @@ class Function(Resource):
     retries: int | None
     max_event_age: int | None
     concurrency: int | None
-    broken: str = ""  # why its creation failed: Lambda never mends such a function, nor updates it
+    last_update: str = ""  # how the last change of code or configuration ended, when not well
+    broken: str = ""  # why no update can mend it: it is made anew
+    revision: str = field(default="", compare=False, repr=False)  # as AWS counts; "" is unknown
+    image_at_fault: bool = field(default=False, compare=False, repr=False)
     job_needs: tuple[Address, ...] = field(default=(), compare=False, repr=False)
 
     @classmethod
@@ -63,7 +77,7 @@ class Function(Resource):
             arn=site.function_arn(job.name),
             description=job.description,
             image=each.image,
-            role=site.role_arn(job.name),
+            role=job.role or site.role_arn(job.name),
             role_name=site.role(job.name),
             timeout=job.timeout,
             memory=job.memory,
@@ -75,49 +89,36 @@ class Function(Resource):
                 "LAMBDACTL_DEFINITION": site.definition_key(job.name, each.definition_sha256),
             },
             log_group=site.log_group(job.name),
-            tags={**job.tags, **site.owner_tags},
+            tags=tags_of(job, site),
             retries=job.retries,
             max_event_age=job.max_event_age,
             concurrency=job.concurrency,
-            job_needs=_needs(job.name, each.image),
+            job_needs=_needs(job, each.image),
         )
 
     @classmethod
     def read(cls, look: Look) -> Iterable[Resource]:
-        known = images.digests(look.aws, look.site) or {}
-        tags_by_digest = {digest: tag for tag, digest in known.items()}
-        stamps = {each["RoleName"]: unpaired(each.get("Tags", ())) for each in roles.details(look)}
-
         def one(answer: Mapping[str, Any]) -> Resource | None:
             job = look.site.job_of(answer["FunctionName"])
-            wanted = look.wanted.get(Address("function", job)) if job else None
-            if job is None or (wanted is None and not owned(look.site, answer)):
+            if job is None or not look.concerns(job):
                 return None
-            stamp = stamps.get(look.site.role(job), {}).get(roles.STAMP_TAG)
-            if isinstance(wanted, Function) and wanted.stamp == stamp:
-                unlisted = _unlisted_of(wanted)
-            else:
-                unlisted = _read_unlisted(look, answer, wanted)
-            return cls._found(look.site, job, answer, tags_by_digest, unlisted)
+            wanted = look.wanted.get(Address("function", job))
+            if wanted is None and mark_of(look.site, answer) != "ours" and not unreadable(answer):
+                return None
+            return cls._found(look, job, answer, wanted if isinstance(wanted, Function) else None)
 
         yield from filter(None, look.aws.each(one, look.functions))
 
     @classmethod
-    def _found(
-        cls,
-        site: Site,
-        job: str,
-        answer: Mapping[str, Any],
-        tags_by_digest: Mapping[str, str],
-        unlisted: Mapping[str, Any],
-    ) -> Self:
-        name = answer["FunctionName"]
+    def _found(cls, look: Look, job: str, answer: Mapping[str, Any], wanted: Self | None) -> Self:
+        site, name = look.site, answer["FunctionName"]
         digest = f"sha256:{answer['CodeSha256']}" if answer.get("CodeSha256") else ""
-        image = tags_by_digest.get(digest, digest)
+        image = look.tags_by_digest.get(digest, digest)
         logging = answer.get("LoggingConfig", {})
         return cls(
             name=job,
-            owned=owned(site, answer),
+            mark=mark_of(site, answer),
+            blocked=unreadable(answer) or unadoptable(answer),
             function_name=name,
             arn=site.function_arn(job),
             description=answer.get("Description", ""),
@@ -128,61 +129,75 @@ class Function(Resource):
             memory=answer["MemorySize"],
             ephemeral_storage=answer.get("EphemeralStorage", {"Size": 512})["Size"],
             architecture=answer.get("Architectures", ["x86_64"])[0],
-            environment=_variables(answer),
+            environment=variables(answer),
             log_format=logging.get("LogFormat", "Text"),
             log_group=logging.get("LogGroup", f"/aws/lambda/{name}"),
-            job_needs=_needs(job, image),
-            **unlisted,
+            revision=answer.get("RevisionId", ""),
+            job_needs=_needs_found(job, image),
+            **_unlisted(look, job, answer, wanted),
         )
 
     @property
     def stamp(self) -> str:
-        """A hash of what ListFunctions cannot show."""
-        text = json.dumps(_unlisted_of(self), sort_keys=True)
+        """A hash of the whole: a function that is wanted otherwise now is read in full."""
+        content = {each.name: getattr(self, each.name) for each in fields(self) if each.compare}
+        text = json.dumps(content, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
     def needs(self) -> tuple[Address, ...]:
         return self.job_needs
 
     def create(self) -> Iterator[Effect]:
-        yield self._call(
-            "CreateFunction",
-            wait=self._settled(),
-            PackageType="Image",
-            Code={"ImageUri": ImageRef(self.image)},
-            Architectures=[self.architecture],
-            Tags=dict(self.tags),
-            **self._configuration(),
+        yield replace(
+            self._call(
+                "CreateFunction",
+                wait=self._settled(),
+                PackageType="Image",
+                Code={"ImageUri": ImageRef(self.image)},
+                Architectures=[self.architecture],
+                Tags=dict(self.tags),
+                **self._configuration(),
+            ),
+            # The role was seen by one part of Lambda and not yet by another: made once more.
+            undo=self._call("DeleteFunction", tolerate=_GONE),
+            redo=frozenset({"InsufficientRolePermissions"}),
         )
         yield from self._put_unlisted(None)
 
     def update(self, found: Self) -> Iterator[Effect]:
-        unlisted = _unlisted_of(found) != _unlisted_of(self)
-        if unlisted:
+        if found.last_update in _UNDER_WAY:
+            yield Settle("lambda", self._settled())
+        if _settings(found) != _settings(self):
             # From here until the new stamp is written, nothing vouches for what is half changed.
-            parameters = {"RoleName": self.role_name, "TagKeys": [roles.STAMP_TAG]}
+            parameters = {"RoleName": self.role_name, "TagKeys": [STAMP_TAG]}
             yield Call(service="iam", operation="UntagRole", parameters=parameters)
+        failed = bool(found.last_update) and found.last_update not in _UNDER_WAY
+        revision: dict[str, Any] = (
+            {"RevisionId": found.revision} if found.revision and not found.last_update else {}
+        )
         # Code before configuration: the new environment names the new image's fingerprint.
-        if (found.image, found.architecture) != (self.image, self.architecture):
+        if (found.image, found.architecture) != (self.image, self.architecture) or found.image_at_fault:
             yield self._call(
                 "UpdateFunctionCode",
                 before=self._idle(),
                 wait=self._settled(),
                 ImageUri=ImageRef(self.image),
                 Architectures=[self.architecture],
+                **revision,
             )
-        if found._configuration() != self._configuration():
+            revision = {}  # it has changed, and changes again when the update settles
+        if found._configuration() != self._configuration() or (failed and not found.image_at_fault):
             yield self._call(
                 "UpdateFunctionConfiguration",
                 before=self._idle(),
                 wait=self._settled(),
                 **self._configuration(),
+                **revision,
             )
-        if unlisted:
-            yield from self._put_unlisted(found)
+        yield from self._put_unlisted(found)
 
     def delete(self) -> Iterator[Effect]:
-        yield self._call("DeleteFunction", tolerate=frozenset({"ResourceNotFoundException"}))
+        yield self._call("DeleteFunction", tolerate=_GONE)
 
     def _configuration(self) -> dict[str, Any]:
         """What CreateFunction and UpdateFunctionConfiguration take alike."""
@@ -223,9 +238,10 @@ class Function(Resource):
             operation="GetFunction",
             parameters={"FunctionName": self.function_name},
             paths=("Configuration.State", "Configuration.LastUpdateStatus"),
-            pending=frozenset({"Pending", "InProgress"}),
+            pending=_UNDER_WAY,
             failed=frozenset({"Failed"}),
-            reason="Configuration.StateReason",
+            reasons=("Configuration.StateReason", "Configuration.LastUpdateStatusReason"),
+            codes=("Configuration.StateReasonCode", "Configuration.LastUpdateStatusReasonCode"),
         )
 
     def _idle(self) -> Wait:
@@ -251,41 +267,59 @@ class Function(Resource):
         )
 
 
-def _needs(job: str, image: str) -> tuple[Address, ...]:
+def _needs(job: Job, image: str) -> tuple[Address, ...]:
+    kinds = ("log_group", "definition") if job.role else ("role", "log_group", "definition")
+    return (*(Address(kind, job.name) for kind in kinds), Address("image", image))
+
+
+def _needs_found(job: str, image: str) -> tuple[Address, ...]:
     kinds = ("role", "log_group", "definition")
     return (*(Address(kind, job) for kind in kinds), Address("image", image))
 
 
-def _variables(answer: Mapping[str, Any]) -> Mapping[str, str]:
-    variables: Mapping[str, str] = answer.get("Environment", {}).get("Variables", {})
-    return variables
+def _settings(function: Function) -> tuple[Any, ...]:
+    """What bulk reads do not show and we set."""
+    return function.tags, function.retries, function.max_event_age, function.concurrency
 
 
-def owned(site: Site, answer: Mapping[str, Any]) -> bool:
-    """Whether a function, as ListFunctions shows it, carries our mark."""
-    return _variables(answer).get(OWNER) == f"{site.project}/{site.environment}"
-
-
-def _unlisted_of(function: Function) -> dict[str, Any]:
-    return {
-        "tags": dict(function.tags),
-        "retries": function.retries,
-        "max_event_age": function.max_event_age,
-        "concurrency": function.concurrency,
-    }
-
-
-def _read_unlisted(look: Look, answer: Mapping[str, Any], wanted: Resource | None) -> dict[str, Any]:
-    name = answer["FunctionName"]
+def _unlisted(look: Look, job: str, answer: Mapping[str, Any], wanted: Function | None) -> dict[str, Any]:
+    broken = _bound_to_another_role(look, job, answer, wanted)
+    stamp = look.role_tags.get(look.site.role(job), {}).get(STAMP_TAG)
+    if wanted is not None and not look.full and wanted.stamp == stamp and not broken:
+        return {name: getattr(wanted, name) for name in _UNLISTED}
     if wanted is None:  # to be removed: what it was set to does not matter
         return {"tags": {}, "retries": None, "max_event_age": None, "concurrency": None}
+    return _read_unlisted(look, job, broken)
+
+
+def _read_unlisted(look: Look, job: str, broken: str) -> dict[str, Any]:
+    name = look.site.function(job)
     whole = look.aws.read("lambda", "GetFunction", FunctionName=name)
     state = whole["Configuration"]
     invoke = look.aws.maybe("lambda", "GetFunctionEventInvokeConfig", FunctionName=name) or {}
+    failed = state.get("State") == "Failed"
     return {
         "tags": unpaired(pairs(whole.get("Tags", {}))),
         "retries": invoke.get("MaximumRetryAttempts"),
         "max_event_age": invoke.get("MaximumEventAgeInSeconds"),
         "concurrency": whole.get("Concurrency", {}).get("ReservedConcurrentExecutions"),
-        "broken": state.get("StateReason", "unknown") if state.get("State") == "Failed" else "",
+        "broken": f"its creation failed: {state.get('StateReason', 'unknown')}" if failed else broken,
+        "last_update": "" if failed else last_update(state),
+        "image_at_fault": "Image" in str(state.get("LastUpdateStatusReasonCode") or ""),
     }
+
+
+def _bound_to_another_role(look: Look, job: str, answer: Mapping[str, Any], wanted: Function | None) -> str:
+    """Lambda's grant on the function's environment is bound to the role's id, not to its name.
+
+    A role made anew under its name leaves a function that cannot start, and says so to nobody.
+    """
+    if wanted is None or wanted.role != look.site.role_arn(job) or answer["Role"] != wanted.role:
+        return ""
+    role = look.roles_by_name.get(look.site.role(job))
+    if role is None:
+        return "its role is gone, and Lambda's grant with it"
+    changed, made = time_of(answer.get("LastModified")), role.get("CreateDate")
+    if changed is not None and isinstance(made, datetime) and made > changed:
+        return "its role was made anew after it, and Lambda's grant is bound to the old one"
+    return ""

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from lambdactl.deployment import Deployments
-from lambdactl.engine import Call, Effect, Resource, computed
-from lambdactl.kinds.function import owned
+from lambdactl.engine import Address, Call, Effect, Mark, Resource, computed
+from lambdactl.kinds.answers import mark_of
 from lambdactl.kinds.look import Look
 
 _FOLDER = "/aws/lambda/"
@@ -34,20 +34,22 @@ class LogGroup(Resource):
 
     @classmethod
     def read(cls, look: Look) -> Iterable[Resource]:
-        foreign = {
-            look.site.job_of(each["FunctionName"]) for each in look.functions if not owned(look.site, each)
-        }
-        prefix = f"{_FOLDER}{look.site.stem}"
+        prefix = f"{_FOLDER}{look.site.function(look.only)}"
         for group in look.aws.pages("logs", "DescribeLogGroups", "logGroups", logGroupNamePrefix=prefix):
+            # A prefix is all that can be asked for: `demo-main-a` also finds `demo-main-ab`.
             job = look.site.job_of(group["logGroupName"].removeprefix(_FOLDER))
-            if job:
-                retention = group.get("retentionInDays")
-                yield cls(
-                    name=job,
-                    owned=job not in foreign,
-                    group=group["logGroupName"],
-                    retention_days=retention,
-                )
+            if not job or not look.concerns(job):
+                continue
+            wanted = look.wanted.get(Address("log_group", job))
+            retention = group.get("retentionInDays")
+            if group.get("retentionPolicyName") and isinstance(wanted, LogGroup):
+                retention = wanted.retention_days  # a policy of the account decides, and shows here
+            yield cls(
+                name=job,
+                mark=_mark(look, job),
+                group=group["logGroupName"],
+                retention_days=retention,
+            )
 
     def create(self) -> Iterator[Effect]:
         yield Call(
@@ -72,3 +74,11 @@ class LogGroup(Resource):
     def _retention(self) -> Iterator[Effect]:
         parameters = {"logGroupName": self.group, "retentionInDays": self.retention_days}
         yield Call(service="logs", operation="PutRetentionPolicy", parameters=parameters)
+
+
+def _mark(look: Look, job: str) -> Mark:
+    """That of the function of the same name; without one the group is ours by its name."""
+    function = look.functions_by_name.get(look.site.function(job))
+    if function is None and job not in look.candidates:
+        function = (look.function(job) or {}).get("Configuration")
+    return "ours" if function is None else mark_of(look.site, function)

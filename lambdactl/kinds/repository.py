@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Self
 
 from lambdactl.deployment import Deployments
 from lambdactl.engine import Call, Effect, Resource, computed
-from lambdactl.kinds.look import Look
+from lambdactl.kinds.look import Look, mark_of_tags
 from lambdactl.policies import normal
 from lambdactl.site import Site
 from lambdactl.tags import pairs, unpaired
@@ -42,6 +42,7 @@ LIFECYCLE = {
 class Repository(Resource):
     kind: ClassVar[str] = "repository"
     data: ClassVar[bool] = True
+    shared: ClassVar[bool] = True
 
     arn: str = computed()
     tags: Mapping[str, str]
@@ -75,7 +76,7 @@ class Repository(Resource):
         yield cls(
             name=site.repository,
             arn=site.repository_arn,
-            owned=site.owner_tags.items() <= tags.items(),
+            mark=mark_of_tags(site, tags),
             tags={key: tags[key] for key in tags if key in site.owner_tags},
             # Ours is told by its Sid: others may have added their own.
             pull_policy=next((each for each in statements if each.get("Sid") == PULL_SID), {}),

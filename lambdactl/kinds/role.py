@@ -13,15 +13,14 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from lambdactl.deployment import Deployments
-from lambdactl.engine import Call, Effect, Resource, computed
-from lambdactl.kinds.look import Look
+from lambdactl.engine import Address, Call, Effect, Resource, computed
+from lambdactl.kinds.look import STAMP_TAG, Look, mark_of_tags, tags_of
 from lambdactl.manifest.job import Job
 from lambdactl.policies import normal
 from lambdactl.site import Site
-from lambdactl.tags import pairs, unpaired
+from lambdactl.tags import pairs
 
 POLICY_NAME = "job"
-STAMP_TAG = "lambdactl:stamp"  # written by the kind `stamp`, last of all
 _GONE = frozenset({"NoSuchEntity"})  # to a deletion: it is so already
 TRUST = normal(
     {
@@ -54,6 +53,8 @@ class Role(Resource):
     def wanted(cls, deployments: Deployments) -> Iterable[Self]:
         site = deployments.site
         for each in deployments.jobs:
+            if each.job.role:
+                continue  # made elsewhere, not ours to look at
             yield cls(
                 name=each.job.name,
                 role_name=site.role(each.job.name),
@@ -61,18 +62,18 @@ class Role(Resource):
                 trust=TRUST,
                 policies={POLICY_NAME: normal(policy(each.job, site))},
                 permissions_boundary=site.permissions_boundary,
-                tags={**each.job.tags, **site.owner_tags},
+                tags=tags_of(each.job, site),
             )
 
     @classmethod
     def read(cls, look: Look) -> Iterable[Resource]:
-        functions = {each["FunctionName"] for each in look.functions}
-        for detail in details(look):
-            job = look.site.job_of(detail["RoleName"])
-            if job is None:
+        for detail in look.roles:
+            job, tags = look.site.job_of(detail["RoleName"]), dict(look.role_tags[detail["RoleName"]])
+            if job is None or not look.concerns(job):
                 continue
-            tags = unpaired(detail.get("Tags", ()))
-            if detail["RoleName"] in functions:
+            if mark_of_tags(look.site, tags) != "ours" and look.wanted.get(Address("role", job)) is None:
+                continue
+            if detail["RoleName"] in look.functions_by_name:
                 # Otherwise it stays a difference: a stamp must not outlive the function it vouches for.
                 tags.pop(STAMP_TAG, None)
             yield cls.found(look, job, detail, tags, path=look.site.role_path)
@@ -84,7 +85,8 @@ class Role(Resource):
         """A role as IAM shows it; `path` is where ours lie."""
         return cls(
             name=job,
-            owned=detail["Path"] == path and look.site.owner_tags.items() <= tags.items(),
+            mark=mark_of_tags(look.site, tags),
+            blocked=_immovable(path, detail["Path"]),
             role_name=detail["RoleName"],
             path=detail["Path"],
             trust=normal(detail["AssumeRolePolicyDocument"]),
@@ -149,24 +151,10 @@ class Role(Resource):
         )
 
 
-def details(look: Look) -> list[Mapping[str, Any]]:
-    """Our roles whole: documents, attached policies, tags. One bulk read, none when we have no role."""
-    ours = {
-        each["RoleName"]
-        for each in look.aws.pages("iam", "ListRoles", "Roles", PathPrefix=look.site.role_path)
-    }
-    names = ours | set(_wanted_names(look))
-    everyone = look.aws.pages(
-        "iam", "GetAccountAuthorizationDetails", "RoleDetailList", Filter=["Role"], MaxItems=1000
-    )
-    return [each for each in everyone if each["RoleName"] in names]
-
-
-def _wanted_names(look: Look) -> Iterator[str]:
-    for each in look.deployments.jobs:
-        yield look.site.role(each.job.name)
-        if each.job.schedule is not None:
-            yield look.site.schedule_role(each.job.name)
+def _immovable(wanted: str, path: str) -> str:
+    if path == wanted:
+        return ""
+    return f"its path is {path}, and IAM moves no role: rename the job, or delete the role"
 
 
 def _boundary(look: Look, detail: Mapping[str, Any]) -> str:

@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 from lambdactl.deployment import Deployments
-from lambdactl.engine import Address, Call, Effect, Resource, computed
+from lambdactl.engine import Address, Call, Effect, Mark, Resource, computed
 from lambdactl.kinds import role as roles
-from lambdactl.kinds.look import Look
+from lambdactl.kinds.look import Look, mark_of_tags, tags_of
 from lambdactl.manifest.job import Job, written
 from lambdactl.manifest.job import Schedule as Declared
 from lambdactl.policies import normal
-from lambdactl.site import SCHEDULE_ROLE_SUFFIX, Site
+from lambdactl.site import Site
 from lambdactl.tags import pairs, unpaired
 
 _GONE = frozenset({"ResourceNotFoundException"})  # to a deletion: it is so already
@@ -46,14 +46,15 @@ class ScheduleRole(roles.Role):
                 trust=_trust(site),
                 policies={"schedule": _invoke(site.function_arn(job.name))},
                 permissions_boundary=site.permissions_boundary,
-                tags={**job.tags, **site.owner_tags},
+                tags=tags_of(job, site),
             )
 
     @classmethod
     def read(cls, look: Look) -> Iterable[Resource]:
-        for job, detail in _role_details(look):
+        for job, detail in look.schedule_roles.items():
             tags = unpaired(detail.get("Tags", ()))
-            yield cls.found(look, job, detail, tags, path=look.site.schedule_role_path)
+            if mark_of_tags(look.site, tags) == "ours" or Address(cls.kind, job) in look.wanted:
+                yield cls.found(look, job, detail, tags, path=look.site.schedule_role_path)
 
     def part_of(self) -> Address:
         return Address("function", self.name)
@@ -62,6 +63,7 @@ class ScheduleRole(roles.Role):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduleGroup(Resource):
     kind: ClassVar[str] = "schedule_group"
+    shared: ClassVar[bool] = True
 
     arn: str = computed()
     tags: Mapping[str, str]
@@ -76,8 +78,8 @@ class ScheduleGroup(Resource):
     @classmethod
     def read(cls, look: Look) -> Iterable[Resource]:
         site = look.site
-        beside = tuple(Address(ScheduleRole.kind, job) for job, _ in _role_details(look))
-        if not beside and Address(cls.kind, site.schedule_group) not in look.wanted:
+        beside = tuple(Address(ScheduleRole.kind, job) for job in look.schedule_roles)
+        if not (beside or look.only or Address(cls.kind, site.schedule_group) in look.wanted):
             return
         answer = look.aws.maybe("scheduler", "GetScheduleGroup", Name=site.schedule_group)
         if answer is None or answer["State"] == "DELETING":
@@ -86,7 +88,7 @@ class ScheduleGroup(Resource):
         tags = unpaired(listed["Tags"])
         yield cls._at(
             site,
-            owned=site.owner_tags.items() <= tags.items(),
+            mark=mark_of_tags(site, tags),
             tags={key: tags[key] for key in tags if key in site.owner_tags},
             roles=beside,
         )
@@ -153,12 +155,12 @@ class Schedule(Resource):
         if group is None:
             return
         listed = look.aws.maybe_pages("scheduler", "ListSchedules", "Schedules", GroupName=group.name)
-        names = [each["Name"] for each in listed or () if look.site.job_of(each["Name"])]
-        found = look.aws.each(lambda name: cls._read(look, name, owned=group.owned), names)
+        names = [each["Name"] for each in listed or () if look.concerns(look.site.job_of(each["Name"]))]
+        found = look.aws.each(lambda name: cls._read(look, name, group.mark), names)
         yield from (each for each in found if each)
 
     @classmethod
-    def _read(cls, look: Look, schedule_name: str, *, owned: bool) -> Self | None:
+    def _read(cls, look: Look, schedule_name: str, mark: Mark) -> Self | None:
         """None when it went meanwhile. Of one to be removed it does not matter what it says."""
         job, group = look.site.job_of(schedule_name) or "", look.site.schedule_group
         answer: Mapping[str, Any] | None = {}
@@ -170,7 +172,7 @@ class Schedule(Resource):
         beside = {key: answer[key] for key in _BESIDE if answer.get(key)}
         return cls(
             name=job,
-            owned=owned,
+            mark=mark,
             schedule_name=schedule_name,
             group=group,
             target=target.get("Arn", ""),
@@ -232,15 +234,6 @@ def _scheduled(deployments: Deployments) -> Iterator[tuple[Job, Declared]]:
     for each in deployments.jobs:
         if each.job.schedule is not None:
             yield each.job, each.job.schedule
-
-
-def _role_details(look: Look) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """The roles of schedules, ours by name, each with its job."""
-    for detail in roles.details(look):
-        function, suffix, rest = detail["RoleName"].partition(SCHEDULE_ROLE_SUFFIX)
-        job = look.site.job_of(function)
-        if suffix and not rest and job is not None:
-            yield job, detail
 
 
 def _trust(site: Site) -> dict[str, Any]:

@@ -115,6 +115,8 @@ class Job:
     schedule: Schedule | None = None
     log_retention_days: int = 30
     tags: Mapping[str, str] = field(default_factory=dict)
+    protect: bool = False  # not removed, even when the manifest is gone
+    role: str = ""  # ARN of an execution role made elsewhere; "" is the job's own
     source: Path = field(default=Path(), compare=False)  # the manifest's file
 
 

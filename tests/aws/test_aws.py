@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lambdactl.aws import Aws, Endpoint
+from lambdactl.aws import Aws, Endpoint, Reader
 from lambdactl.aws.translate import masked
 from lambdactl.engine import Call, ImageRef, Wait
 from lambdactl.errors import AwsError, NotFound
@@ -69,7 +69,7 @@ SETTLED = Wait(
     paths=("Configuration.State", "Configuration.LastUpdateStatus"),
     pending=frozenset({"Pending", "InProgress"}),
     failed=frozenset({"Failed"}),
-    reason="Configuration.StateReason",
+    reasons=("Configuration.StateReason",),
 )
 UPDATE = Call(
     service="lambda",
@@ -101,6 +101,22 @@ def test_a_role_that_stays_unusable_fails_after_the_patience_for_it(scripted) ->
     }
     with pytest.raises(AwsError, match="cannot be assumed by Lambda"):
         aws.perform(UPDATE)
+    assert 15 < sum(slept) < 30
+
+
+def test_a_role_that_this_run_made_is_given_longer(scripted) -> None:  # type: ignore[no-untyped-def]
+    aws, script, slept = scripted
+    script.answers = {
+        "CreateRole": [
+            Response(status=200, body=b"<CreateRoleResponse><CreateRoleResult/></CreateRoleResponse>")
+        ],
+        "UpdateFunctionConfiguration": [answer(YOUNG_ROLE, 400, "InvalidParameterValueException")],
+    }
+    create = {"RoleName": "r", "AssumeRolePolicyDocument": "{}"}
+    aws.perform(Call(service="iam", operation="CreateRole", parameters=create))
+    parameters = {**UPDATE.parameters, "Role": "arn:aws:iam::123456789012:role/lambdactl/demo/main/r"}
+    with pytest.raises(AwsError, match="cannot be assumed by Lambda"):
+        aws.perform(replace(UPDATE, parameters=parameters))
     assert 110 < sum(slept) < 130
 
 
@@ -154,9 +170,11 @@ def test_a_truncated_answer_is_an_error_and_never_an_empty_account(scripted) -> 
 
 def test_the_same_read_is_made_once_however_many_ask(scripted) -> None:  # type: ignore[no-untyped-def]
     aws, script, _ = scripted
+    reader = Reader(aws)
     script.answers = {"ListFunctions": [answer(b'{"Functions":[]}')]}
     threads = [
-        threading.Thread(target=lambda: aws.pages("lambda", "ListFunctions", "Functions")) for _ in range(8)
+        threading.Thread(target=lambda: reader.pages("lambda", "ListFunctions", "Functions"))
+        for _ in range(8)
     ]
     for each in threads:
         each.start()
@@ -229,7 +247,7 @@ def test_without_credentials_the_way_to_log_in_is_named(monkeypatch: pytest.Monk
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     with pytest.raises(AwsError, match="aws sso login"):
-        Aws(region="us-east-1").read("lambda", "ListFunctions")
+        Aws(region="us-east-1").call("lambda", "ListFunctions", {})
 
 
 @pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
@@ -256,8 +274,7 @@ def test_a_new_plan_asks_anew(scripted) -> None:  # type: ignore[no-untyped-def]
     aws, script, _ = scripted
     script.answers = {"ListFunctions": [answer(b'{"Functions":[]}')]}
     for _ in range(2):
-        aws.forget()
-        aws.pages("lambda", "ListFunctions", "Functions")
+        Reader(aws).pages("lambda", "ListFunctions", "Functions")
     assert script.calls == ["ListFunctions"] * 2
 
 

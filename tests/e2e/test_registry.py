@@ -72,7 +72,7 @@ def test_what_apply_deploys_is_what_the_registry_holds(
         )
         return digest
 
-    events = list(carry_out(aws, site, plan(aws, wanted), publish))
+    events = list(carry_out(aws, wanted, plan(aws, wanted), publish))
     assert [event for event in events if not isinstance(event, Started | Done)] == []
     digest = digest_of(f"{site.repository_uri}:{made.fingerprint}")
     function = cloud.client("lambda").get_function(FunctionName=site.function("hello"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdactl.engine import Done, Failed, Skipped, Started, apply, make_plan
+from lambdactl.engine import Choice, Done, Failed, Skipped, Started, apply, make_plan
 from tests.engine.world import Cloud, Thing, world
 
 NAMES = "abcdef"
@@ -26,7 +26,7 @@ def worlds(draw: st.DrawFn) -> dict:
 
 def safe(found: dict, wanted: dict) -> bool:
     """Replacing what others use dangles whatever the order: no kind of ours is both."""
-    plan = make_plan(found, wanted, remove=True)
+    plan = make_plan(found, wanted, Choice(remove=True))
     replaced = {step.address for step in plan.steps if step.action == "replace"}
     return not any(replaced & set(thing.needs()) for thing in [*found.values(), *wanted.values()])
 
@@ -36,9 +36,9 @@ def test_apply_reaches_the_wanted_world_and_nothing_ever_dangles(found: dict, wa
     if not safe(found, wanted):
         return
     cloud = Cloud(found)
-    events = list(apply(make_plan(found, wanted, remove=True), cloud.perform))
+    events = list(apply(make_plan(found, wanted, Choice(remove=True)), cloud.perform))
     assert [event for event in events if isinstance(event, Failed | Skipped)] == []
-    assert make_plan(cloud.world(), wanted, remove=True).steps == ()
+    assert make_plan(cloud.world(), wanted, Choice(remove=True)).steps == ()
 
 
 @given(worlds(), worlds(), st.randoms())
@@ -48,8 +48,8 @@ def test_the_order_of_the_input_does_not_matter(found: dict, wanted: dict, rando
         random.shuffle(items)
         return dict(items)
 
-    plan = make_plan(found, wanted, remove=True)
-    again = make_plan(shuffled(found), shuffled(wanted), remove=True)
+    plan = make_plan(found, wanted, Choice(remove=True))
+    again = make_plan(shuffled(found), shuffled(wanted), Choice(remove=True))
     assert (again.steps, again.fingerprint) == (plan.steps, plan.fingerprint)
 
 
@@ -86,8 +86,8 @@ def test_stop_starts_nothing_more_and_lets_what_runs_finish() -> None:
 
 
 def test_what_is_not_ours_is_refused_and_never_removed() -> None:
-    found = world(Thing(name="a", size=1, owned=False), Thing(name="b", owned=False))
-    plan = make_plan(found, world(Thing(name="a", size=2)), remove=True)
+    found = world(Thing(name="a", size=1, mark="none"), Thing(name="b", mark="theirs"))
+    plan = make_plan(found, world(Thing(name="a", size=2)), Choice(remove=True))
     assert [str(address) for address in plan.refused] == ["thing.a"]
     assert plan.steps == ()
 
@@ -96,7 +96,7 @@ def test_what_is_no_longer_wanted_stays_until_its_removal_is_asked_for() -> None
     found = world(Thing(name="a"))
     assert make_plan(found, {}).steps == ()
     assert [str(address) for address in make_plan(found, {}).orphans] == ["thing.a"]
-    assert [step.action for step in make_plan(found, {}, remove=True).steps] == ["delete"]
+    assert [step.action for step in make_plan(found, {}, Choice(remove=True)).steps] == ["delete"]
 
 
 def test_a_part_of_what_stays_goes_without_being_asked_to() -> None:
@@ -119,8 +119,27 @@ def test_a_part_stays_while_something_that_stays_needs_it() -> None:
     plan = make_plan(found, world(whole))
     assert plan.steps == ()
     assert [address.name for address in plan.orphans] == ["a", "b", "c"]
-    gone = make_plan(found, world(whole), remove=True)
+    gone = make_plan(found, world(whole), Choice(remove=True))
     assert [step.address.name for step in gone.steps] == ["c", "b", "a"]
+
+
+def test_what_something_protected_needs_stays_even_when_removal_is_asked_for() -> None:
+    found = world(Thing(name="a"), Thing(name="b", uses=("a",), protected=True), Thing(name="c"))
+    plan = make_plan(found, {}, Choice(remove=True))
+    assert [step.address.name for step in plan.steps] == ["c"]
+    assert [address.name for address in plan.protected] == ["a", "b"]
+
+
+def test_what_something_needs_that_is_not_chosen_to_go_stays_with_it() -> None:
+    found = world(Thing(name="a"), Thing(name="b", uses=("a",)))
+    plan = make_plan(found, {}, Choice(remove=True, chosen=lambda address: address.name == "a"))
+    assert (plan.steps, plan.left_out) == ((), 2)
+
+
+def test_a_part_goes_though_its_whole_is_protected() -> None:
+    whole = Thing(name="a", protected=True)
+    plan = make_plan(world(whole, Thing(name="b", whole="a", protected=True)), world(whole))
+    assert [step.address.name for step in plan.steps] == ["b"]
 
 
 @given(worlds(), worlds())

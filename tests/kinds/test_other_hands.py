@@ -14,6 +14,7 @@ from lambdactl.engine import Action, Address, Failed, Plan
 from lambdactl.reconcile import carry_out, plan, plan_destroy
 from lambdactl.sandbox.front import Front, Layer, Next, Request, Response
 from lambdactl.sandbox.identify import identify
+from lambdactl.scope import Scope
 from tests.support.cloud import SITE, Cloud, builder, deployments, job
 
 FUNCTION = SITE.function("triage")
@@ -28,7 +29,7 @@ def behind(cloud: Cloud, layer: Layer) -> Iterator[Cloud]:
 def apply(cloud: Cloud, wanted: Deployments, made: Plan | None = None) -> list[str]:
     """The steps that failed."""
     aws = cloud.aws()
-    events = carry_out(aws, SITE, made or plan(aws, wanted), builder(cloud))
+    events = carry_out(aws, wanted, made or plan(aws, wanted), builder(cloud))
     return [str(event.step.address) for event in events if isinstance(event, Failed)]
 
 
@@ -148,7 +149,7 @@ def test_answers_that_are_lost_after_the_write_are_healed_by_applying_again(clou
 
 def test_a_program_that_plans_again_after_its_apply_sees_what_it_did(cloud: Cloud) -> None:
     aws, wanted = cloud.aws(), deployments(job())
-    list(carry_out(aws, SITE, plan(aws, wanted), builder(cloud)))
+    list(carry_out(aws, wanted, plan(aws, wanted), builder(cloud)))
     assert plan(aws, wanted).steps == ()
 
 
@@ -157,7 +158,7 @@ def test_jobs_whose_names_begin_alike_do_not_touch_each_other(cloud: Cloud, othe
     both = deployments(job(), job(other, concurrency=3))
     assert apply(cloud, both) == []
     one = deployments(job())
-    pruned = plan(cloud.aws(), one, prune=True)
+    pruned = plan(cloud.aws(), one, Scope(prune=True))
     assert {step.address.name for step in pruned.steps} == {other}
     assert apply(cloud, one, pruned) == []
     assert plan(cloud.aws(), one).steps == ()
@@ -168,7 +169,7 @@ def test_projects_whose_names_begin_alike_do_not_see_each_other(cloud: Cloud) ->
     other = replace(SITE, project="demo2", bucket="demo-main-other")
     theirs = deployments(job(), site=other)
     aws = cloud.aws()
-    list(carry_out(aws, other, plan(aws, theirs), builder(cloud, other)))
+    list(carry_out(aws, theirs, plan(aws, theirs), builder(cloud, other)))
     nothing = Deployments(site=SITE)
     found = plan_destroy(cloud.aws(), nothing, data=True)
     assert (found.steps, found.kept, found.refused) == ((), (), ())

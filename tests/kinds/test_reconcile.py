@@ -11,13 +11,14 @@ from lambdactl.engine import Address, Failed, Plan, Skipped
 from lambdactl.errors import Refused
 from lambdactl.manifest.job import Agent
 from lambdactl.reconcile import carry_out, plan, plan_destroy
+from lambdactl.scope import Scope
 from tests.support.cloud import SITE, Cloud, builder, deployments, job
 
 
-def applied(cloud: Cloud, wanted: Deployments, made: Plan | None = None, **options: Any) -> Plan:
+def applied(cloud: Cloud, wanted: Deployments, made: Plan | None = None, **scope: Any) -> Plan:
     aws = cloud.aws()
-    made = made or plan(aws, wanted, **options)
-    events = list(carry_out(aws, SITE, made, builder(cloud)))
+    made = made or plan(aws, wanted, Scope(**scope))
+    events = list(carry_out(aws, wanted, made, builder(cloud)))
     assert [str(event.error) for event in events if isinstance(event, Failed)] == []
     assert not [event for event in events if isinstance(event, Skipped)]
     return made
@@ -47,16 +48,16 @@ def test_a_new_project_is_created_whole_and_the_second_apply_changes_nothing(clo
 @pytest.mark.parametrize(
     ("change", "fields"),
     [
-        ({"timeout": 700}, ["function.timeout"]),
-        ({"memory": 4096}, ["function.memory"]),
-        ({"description": "new"}, ["function.description"]),
+        ({"timeout": 700}, ["function.timeout", "stamp.value"]),
+        ({"memory": 4096}, ["function.memory", "stamp.value"]),
+        ({"description": "new"}, ["function.description", "stamp.value"]),
         ({"retries": 0}, ["function.retries", "stamp.value"]),
         ({"concurrency": 7}, ["function.concurrency", "stamp.value"]),
         ({"log_retention_days": 7}, ["log_group.retention_days"]),
         ({"tags": {"team": "infra"}}, ["function.tags.team", "role.tags.team", "stamp.value"]),
         (
             {"agent": Agent(type="command", command=("true",), prompt="another")},
-            ["definition.document.prompt", "function.environment.LAMBDACTL_DEFINITION"],
+            ["definition.document.prompt", "function.environment.LAMBDACTL_DEFINITION", "stamp.value"],
         ),
         ({"secrets": {}}, ["role.policies.job.Statement"]),
     ],
@@ -76,7 +77,7 @@ def test_a_new_image_is_built_and_the_function_follows_it(cloud: Cloud) -> None:
     applied(cloud, deployments(job(), image="a" * 32))
     wanted = deployments(job(), image="b" * 32)
     made = applied(cloud, wanted)
-    assert sorted(steps(made)) == ["create image", "update function"]
+    assert sorted(steps(made)) == ["create image", "update function", "update stamp"]
     again = plan(cloud.aws(), wanted)
     assert again.steps == ()
     assert again.kept == (Address("image", "a" * 32),)
@@ -109,7 +110,7 @@ def test_a_foreign_function_under_our_name_is_refused_before_anything_changes(cl
     made = plan(aws, wanted)
     assert made.refused == (Address("function", "triage"),)
     with pytest.raises(Refused, match=r"function\.triage"):
-        list(carry_out(aws, SITE, made, builder(cloud)))
+        list(carry_out(aws, wanted, made, builder(cloud)))
     assert cloud.writes() == []
 
 

@@ -15,6 +15,7 @@ from lambdactl.policies import normal
 from lambdactl.reconcile import carry_out, plan, plan_destroy
 from lambdactl.sandbox.front import Next, Request, Response
 from lambdactl.sandbox.identify import identify
+from lambdactl.scope import Scope
 from tests.kinds.test_other_hands import LostAnswers, behind
 from tests.support.cloud import ACCOUNT, SITE, Cloud, builder, deployments, job
 
@@ -28,11 +29,11 @@ DAILY = Schedule(
 IN_GROUP = {"GroupName": "demo-main", "Name": "demo-main-triage"}
 
 
-def applied(cloud: Cloud, wanted: Deployments, made: Plan | None = None, **options: Any) -> list[str]:
+def applied(cloud: Cloud, wanted: Deployments, made: Plan | None = None, **scope: Any) -> list[str]:
     """The steps that it took."""
     aws = cloud.aws()
-    made = made or plan(aws, wanted, **options)
-    events = list(carry_out(aws, SITE, made, builder(cloud)))
+    made = made or plan(aws, wanted, Scope(**scope))
+    events = list(carry_out(aws, wanted, made, builder(cloud)))
     assert [str(event.error) for event in events if isinstance(event, Failed)] == []
     assert not [event for event in events if isinstance(event, Skipped)]
     return [f"{step.action} {step.address}" for step in made.steps]
@@ -149,6 +150,30 @@ def test_with_its_job_it_is_removed_only_by_prune_and_the_group_waits_for_it(clo
     assert (final.steps, final.orphans) == ((), ())
 
 
+def test_of_a_protected_job_it_is_removed_with_its_field_but_not_with_the_job(cloud: Cloud) -> None:
+    applied(cloud, deployments(job(schedule=HOURLY, protect=True), job("review")))
+    gone = plan(cloud.aws(), deployments(job("review")), Scope(prune=True, allow_mass_prune=True))
+    assert gone.steps == ()
+    assert {Address("schedule", "triage"), Address("schedule_group", "demo-main")} <= set(gone.protected)
+    steps = applied(cloud, deployments(job(protect=True), job("review")))
+    assert steps[0] == "delete schedule.triage"
+    assert plan(cloud.aws(), deployments(job(protect=True), job("review"))).steps == ()
+
+
+def test_many_may_lose_their_schedules_at_once(cloud: Cloud) -> None:
+    """No job goes: it is no mass removal."""
+    names = "abcdefgh"
+    applied(cloud, deployments(*(job(name, schedule=HOURLY) for name in names)))
+    applied(cloud, deployments(*(job(name) for name in names)))
+
+
+def test_only_the_chosen_jobs_schedule_goes_and_the_group_is_not_lost(cloud: Cloud) -> None:
+    applied(cloud, deployments(job(schedule=HOURLY), job("review")))
+    rest = deployments(job(), job("review"))
+    assert applied(cloud, rest, targets=("triage",)) == ["delete schedule.triage"]
+    assert applied(cloud, rest) == ["delete schedule_group.demo-main", "delete schedule_role.triage"]
+
+
 def test_destroy_takes_all_of_it(cloud: Cloud) -> None:
     wanted = deployments(job(schedule=HOURLY), job("review"))
     applied(cloud, wanted)
@@ -198,7 +223,7 @@ def test_a_foreign_group_or_role_under_our_names_is_refused(cloud: Cloud) -> Non
     )
     made = plan(cloud.aws(), deployments(job(schedule=HOURLY)))
     assert {address.kind for address in made.refused} == {"schedule", "schedule_group", "schedule_role"}
-    assert plan(cloud.aws(), deployments(job()), prune=True).orphans == ()
+    assert plan(cloud.aws(), deployments(job()), Scope(prune=True)).orphans == ()
 
 
 def test_what_somebody_set_beside_it_is_a_difference_and_goes(cloud: Cloud) -> None:
@@ -265,7 +290,7 @@ def test_answers_that_are_lost_after_the_write_are_healed_by_applying_again(clou
     with behind(cloud, LostAnswers()) as flaky:
         for _ in range(6):
             aws = flaky.aws()
-            list(carry_out(aws, SITE, plan(aws, wanted), builder(flaky)))
+            list(carry_out(aws, wanted, plan(aws, wanted), builder(flaky)))
     assert plan(cloud.aws(), wanted).steps == ()
 
 

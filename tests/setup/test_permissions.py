@@ -14,6 +14,7 @@ from lambdactl.deployment import Deployments
 from lambdactl.engine import Failed
 from lambdactl.manifest.job import Agent, Schedule
 from lambdactl.reconcile import carry_out, plan
+from lambdactl.scope import Scope
 from lambdactl.secrets import missing_notes
 from lambdactl.setup.permissions import PUSH, READS, WITHHELD, WRITES
 from lambdactl.site import Site
@@ -37,7 +38,7 @@ def applied(cloud: Cloud, wanted: Deployments, site: Site = SITE) -> set[str]:
     """The calls that it took to make `wanted` true."""
     calls(cloud)
     aws = cloud.aws()
-    events = list(carry_out(aws, site, plan(aws, wanted, prune=True), builder(cloud)))
+    events = list(carry_out(aws, wanted, plan(aws, wanted, Scope(prune=True)), builder(cloud)))
     assert [str(event.error) for event in events if isinstance(event, Failed)] == []
     missing_notes(aws, [each.job for each in wanted.jobs])
     return calls(cloud)
@@ -82,7 +83,7 @@ def test_a_plan_makes_only_the_calls_of_the_plan_role(cloud: Cloud) -> None:
     lived(cloud)
     changed = deployments(job(timeout=61, concurrency=9), job("new"), site=BOUNDED)
     aws = cloud.aws()
-    plan(aws, changed, prune=True)
+    plan(aws, changed, Scope(prune=True))
     missing_notes(aws, [each.job for each in changed.jobs])
     assert calls(cloud) <= READS.keys()
 

@@ -1,0 +1,120 @@
+"""Where calls go and as whom: session, credentials, one client for each service. Makes no call.
+
+Uses botocore itself: boto3 adds nothing that we need to it but time at each start.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from lambdactl.aws.translate import translated
+from lambdactl.errors import Refused
+
+CONNECTIONS = 64  # one for each thread that reads or applies at most
+# To a chosen endpoint: no proxy of the machine stands between (it would see every secret), and no
+# variable changes the address.
+_DIRECT: Mapping[str, Any] = {
+    "proxies": {},
+    "use_fips_endpoint": False,
+    "use_dualstack_endpoint": False,
+    "s3": {"addressing_style": "path"},
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """An AWS that is not AWS, whole: address, credentials and all. Nothing of it is left to defaults."""
+
+    url: str
+    region: str
+    access_key: str
+    secret_key: str = field(repr=False)
+
+
+class Clients:
+    """AWS as the standard variables and files say, or an `endpoint` and then nothing else."""
+
+    def __init__(self, region: str, endpoint: Endpoint | None) -> None:
+        self._region = endpoint.region if endpoint else region
+        self._endpoint = endpoint
+        self._lock = threading.Lock()
+        self._made: dict[str, Any] = {}
+
+    @cached_property
+    def _session(self) -> Any:
+        from botocore.session import Session
+
+        session = Session(session_vars=_nowhere() if self._endpoint else None)
+        if self._endpoint:
+            session.set_credentials(self._endpoint.access_key, self._endpoint.secret_key)
+        if self._region:
+            session.set_config_variable("region", self._region)
+        return session
+
+    @property
+    def region(self) -> str:
+        with translated("region"):
+            region = self._session.get_config_variable("region")
+        if not region:
+            raise Refused("no AWS region", hint="set `region:` in lambdactl.yaml, or AWS_REGION")
+        return str(region)
+
+    def frozen_credentials(self) -> dict[str, str]:
+        """The caller's credentials by the names STS uses, resolved once; for handing on to a run."""
+        with translated("credentials"):
+            found = self._session.get_credentials()
+            if found is None:
+                from botocore.exceptions import NoCredentialsError
+
+                raise NoCredentialsError
+            frozen = found.get_frozen_credentials()
+        return {
+            "AccessKeyId": frozen.access_key,
+            "SecretAccessKey": frozen.secret_key,
+            "SessionToken": frozen.token or "",
+        }
+
+    def __call__(self, service: str) -> Any:
+        """The client, made serially: making them in threads is slower (the loader's cache and the GIL)."""
+        with self._lock:
+            if service not in self._made:
+                self._made[service] = self._make(service)
+            return self._made[service]
+
+    def paginator(self, service: str, operation: str, method: Any) -> Any:
+        """botocore's paginator of an operation, with `method` to make each of its calls."""
+        from botocore.paginate import Paginator
+
+        config = self._session.get_paginator_model(service).get_paginator(operation)
+        return Paginator(method, config, self(service).meta.service_model.operation_model(operation))
+
+    def _make(self, service: str) -> Any:
+        from botocore.config import Config
+
+        config = Config(
+            # Repeating a call is ours to decide: paced, bounded by --timeout (lambdactl.aws.client).
+            retries={"mode": "standard", "total_max_attempts": 1},
+            max_pool_connections=CONNECTIONS,
+            connect_timeout=10,
+            read_timeout=60,
+            ignore_configured_endpoint_urls=self._endpoint is not None,
+            **(_DIRECT if self._endpoint else {}),
+        )
+        url = self._endpoint.url if self._endpoint else None
+        with translated(f"{service} client"):
+            return self._session.create_client(service, config=config, endpoint_url=url)
+
+
+def _nowhere() -> dict[str, Any]:
+    """A botocore session that reads no profile and no file of this machine."""
+    import os
+
+    return {
+        "profile": (None, None, None, None),
+        "config_file": (None, None, os.devnull, None),
+        "credentials_file": (None, None, os.devnull, None),
+    }

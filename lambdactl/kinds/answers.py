@@ -1,0 +1,55 @@
+"""What Lambda's answers say of a function: whose it is, whether it can be told, how it does. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from lambdactl.engine import Mark
+from lambdactl.site import Site
+
+OWNER = "LAMBDACTL_OWNER"  # the ownership mark that bulk reads show
+
+
+def variables(answer: Mapping[str, Any]) -> Mapping[str, str]:
+    variables: Mapping[str, str] = answer.get("Environment", {}).get("Variables", {})
+    return variables
+
+
+def mark_of(site: Site, answer: Mapping[str, Any]) -> Mark:
+    """Whose mark a function carries, as ListFunctions shows it."""
+    owner = variables(answer).get(OWNER)
+    if owner is None:
+        return "none"
+    return "ours" if owner == f"{site.project}/{site.environment}" else "theirs"
+
+
+def unreadable(answer: Mapping[str, Any]) -> str:
+    """Lambda could not decrypt the environment for us: what is in it, our mark included, is unknown."""
+    error = answer.get("Environment", {}).get("Error")
+    if not error:
+        return ""
+    return f"its environment cannot be read: {error.get('ErrorCode', '')} {error.get('Message', '')}".strip()
+
+
+def unadoptable(answer: Mapping[str, Any]) -> str:
+    if answer.get("PackageType", "Image") == "Image":
+        return ""
+    return "it is no container image, and Lambda cannot make one of it: delete it, or rename the job"
+
+
+def last_update(state: Mapping[str, Any]) -> str:
+    if state.get("State") == "Pending":
+        return "Pending"
+    status = state.get("LastUpdateStatus") or "Successful"
+    if status == "Failed":
+        return f"failed: {state.get('LastUpdateStatusReason') or state.get('LastUpdateStatusReasonCode')}"
+    return "InProgress" if status == "InProgress" else ""
+
+
+def time_of(text: Any) -> datetime | None:
+    try:
+        return datetime.strptime(str(text), "%Y-%m-%dT%H:%M:%S.%f%z")
+    except ValueError:
+        return None
