@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -25,21 +26,25 @@ from lambdactl import manifest
 from lambdactl.errors import ManifestError, NotFound, Problem, Refused, RunError, UsageError
 from lambdactl.image.machine import on_machine
 from lambdactl.manifest.job import Job, Settings
-from lambdactl.site import Site, aws_registry
+from lambdactl.site import BUCKET_MAX, Site, aws_registry, bucket_name
 
 if TYPE_CHECKING:  # what costs an import of boto3 or of the image code comes in when it is used
+    from lambdactl.applied import Origin
     from lambdactl.aws import Aws
     from lambdactl.container import Engine
     from lambdactl.deployment import Deployments
-    from lambdactl.engine import Event, Plan
+    from lambdactl.engine import Address, Event, Plan
+    from lambdactl.history import Record
+    from lambdactl.holder import Holder
     from lambdactl.image.context import Context
+    from lambdactl.lease import Lease
     from lambdactl.lock import Lock
     from lambdactl.runs import Place, Run, Runs
     from lambdactl.sandbox import Status
+    from lambdactl.saved import Saved
     from lambdactl.scope import Scope
 
 OFFLINE_ACCOUNT = "000000000000"
-BUCKET_MAX = 63  # S3: bucket naming rules
 NO_SCHEDULES = "the sandbox keeps schedules but starts no job by them: `lambdactl launch` does"
 Line = Callable[[str], None]
 
@@ -58,26 +63,71 @@ class Project:
         *,
         sandbox: bool | None = None,
         containers: bool | None = None,
+        time_limit: float | None = None,
     ) -> None:
         self.settings = settings
         self.root = settings.root
         self.sandbox = settings.sandbox if sandbox is None else sandbox
         self.jobs = {job.name: job for job in jobs}
         self._containers = containers
+        self._time_limit = time_limit
+        self._lease: Lease | None = None
         self._contexts: dict[str, Context] = {}
 
     @classmethod
-    def open(cls, path: str | Path = ".", *, environment: str = "", sandbox: bool | None = None) -> Project:
-        """The project that `path` lies in; ManifestError carries every problem of its files."""
-        loaded = manifest.load(manifest.find_root(Path(path)), environment)
-        if loaded.problems:
-            raise ManifestError(list(loaded.problems))
-        return cls(on_machine(loaded.project, os.environ), loaded.jobs, sandbox=sandbox)
+    def open(
+        cls,
+        path: str | Path = ".",
+        *,
+        environment: str = "",
+        sandbox: bool | None = None,
+        time_limit: float | None = None,
+    ) -> Project:
+        """The project that `path` lies in, in one environment; ManifestError carries every problem of
+        its files. Where several environments are declared, one must be named: UsageError."""
+        loaded = manifest.load(manifest.find_root(Path(path)), environment).checked()
+        return cls._of(loaded, sandbox=sandbox, time_limit=time_limit)
 
-    @staticmethod
-    def validate(path: str | Path = ".", manifests: Sequence[Path] = ()) -> tuple[Problem, ...]:
-        """Every problem in the project's files; empty when all is well."""
-        return manifest.load(manifest.find_root(Path(path)), paths=manifests).problems
+    @classmethod
+    def open_all(cls, path: str | Path = ".") -> tuple[Project, ...]:
+        """The project in each of its environments."""
+        loaded = manifest.load_all(manifest.find_root(Path(path)))
+        if problems := manifest.problems(loaded):
+            raise ManifestError(list(problems))
+        return tuple(cls._of(each) for each in loaded)
+
+    @classmethod
+    def _of(
+        cls, loaded: manifest.Loaded, *, sandbox: bool | None = None, time_limit: float | None = None
+    ) -> Project:
+        settings = on_machine(loaded.project, os.environ)
+        return cls(settings, loaded.jobs, sandbox=sandbox, time_limit=time_limit)
+
+    @classmethod
+    def validate(
+        cls, path: str | Path = ".", manifests: Sequence[Path] = (), *, environment: str = ""
+    ) -> tuple[Problem, ...]:
+        """Every problem in the project's files, in one environment or in all; empty when all is well."""
+        return manifest.problems(cls.examine(path, manifests, environment=environment))
+
+    @classmethod
+    def examine(
+        cls, path: str | Path = ".", manifests: Sequence[Path] = (), *, environment: str = ""
+    ) -> tuple[manifest.Loaded, ...]:
+        """What the project's files hold and have wrong, in one environment or in each. Asks AWS nothing."""
+        from lambdactl import role_limits
+
+        root = manifest.find_root(Path(path))
+        if environment:
+            found: tuple[manifest.Loaded, ...] = (manifest.load(root, environment, manifests),)
+        else:
+            found = manifest.load_all(root, manifests)
+
+        def whole(each: manifest.Loaded) -> manifest.Loaded:
+            more = role_limits.problems(each.jobs, cls._of(each).offline_site)
+            return replace(each, problems=(*each.problems, *more))
+
+        return tuple(whole(each) if each.jobs else each for each in found)
 
     def job(self, name: str) -> Job:
         """A job by name or by its manifest's path."""
@@ -92,7 +142,11 @@ class Project:
 
     @cached_property
     def aws(self) -> Aws:
-        """AWS as the settings and the standard configuration say; or the sandbox, and then nothing else."""
+        """AWS as the settings and the standard configuration say; or the sandbox, and then nothing else.
+
+        Where lambdactl.yaml names the account, AWS is asked first whose credentials these are, and
+        nothing else while it is another's.
+        """
         from lambdactl.aws import Aws, Endpoint
 
         if self.sandbox:
@@ -100,14 +154,22 @@ class Project:
 
             where = endpoint(self.root)
             return Aws(
+                time_limit=self._time_limit,
                 endpoint=Endpoint(
                     url=where.url,
                     region=where.region,
                     access_key=where.access_key,
                     secret_key=where.secret_key,
-                )
+                ),
             )
-        return Aws(region=self.settings.region)
+        aws = Aws(region=self.settings.region, time_limit=self._time_limit)
+        wanted = self.settings.account
+        if wanted and wanted != aws.account:
+            raise Refused(
+                f"the credentials belong to account {aws.account}, lambdactl.yaml says {wanted}",
+                hint="log in to the right account; nothing was read or changed",
+            )
+        return aws
 
     @cached_property
     def site(self) -> Site:
@@ -117,11 +179,6 @@ class Project:
             where = endpoint(self.root)
             return self.site_at(where.account, where.region, where.registry)
         account = self.aws.account
-        if self.settings.account and self.settings.account != account:
-            raise Refused(
-                f"the credentials belong to account {account}, lambdactl.yaml says {self.settings.account}",
-                hint="log in to the right account; nothing was read or changed",
-            )
         return self.site_at(account, self.aws.region, aws_registry(account, self.aws.region))
 
     @property
@@ -134,7 +191,7 @@ class Project:
     def site_at(self, account: str, region: str, registry: str) -> Site:
         """The site as it would be in this account and region."""
         name, environment = self.settings.name, self.settings.environment
-        bucket = self.settings.bucket or f"{name}-{environment}-{account}-{region}"
+        bucket = self.settings.bucket or bucket_name(name, environment, account, region)
         if len(bucket) > BUCKET_MAX:
             raise UsageError(
                 f"the bucket's name would be {bucket}: {len(bucket)} characters, S3 takes {BUCKET_MAX}",
@@ -199,12 +256,15 @@ class Project:
         return definition(job, site, self.context(job.name).fingerprint)
 
     def deployments(self, site: Site) -> Deployments:
+        from lambdactl import role_limits
         from lambdactl.deployment import Deployment, Deployments
 
         def one(job: Job) -> Deployment:
             image = self.context(job.name).fingerprint
             return Deployment(job=job, image=image, definition=self.definition(job, site))
 
+        if problems := list(role_limits.problems(self.jobs.values(), site)):
+            raise ManifestError(problems)
         self._locked(self.jobs.values())  # all that is missing at once
         jobs = tuple(one(self.jobs[name]) for name in sorted(self.jobs))
         return Deployments(site=site, jobs=jobs, bucket_named=bool(self.settings.bucket))
@@ -233,10 +293,35 @@ class Project:
     def plan_destroy(self, *, data: bool = False) -> Plan:
         """Everything of the project goes; with `data` its logs and images too. The bucket always stays."""
         from lambdactl import reconcile
-        from lambdactl.deployment import Deployments
 
-        nothing = Deployments(site=self.site, bucket_named=bool(self.settings.bucket))
-        return reconcile.plan_destroy(self.aws, nothing, data=data)
+        return reconcile.plan_destroy(self.aws, self._nothing, data=data)
+
+    def drift(self) -> tuple[Plan, dict[Address, Origin]]:
+        """Every difference between AWS, read in full, and the manifests, and who made each."""
+        from lambdactl import applying
+        from lambdactl.scope import Scope
+
+        made = self.plan(Scope(full=True, prune=True, allow_mass_prune=True))
+        return made, applying.origins(self.aws, self._nothing, made)
+
+    @contextmanager
+    def locked(
+        self, wait: float = 0.0, *, on_wait: Callable[[Holder], None] = lambda holder: None
+    ) -> Iterator[None]:
+        """Hold the apply lock, so that a plan made inside is still true when it is applied.
+
+        Waits so many seconds for another apply to end; Refused says who holds it.
+        """
+        from lambdactl.author import author
+        from lambdactl.lease import Lease, Timing
+
+        timing = Timing(wait=wait, on_wait=on_wait)
+        with Lease.acquire(self.aws, self.site, author(self.root), timing) as lease:
+            self._lease = lease
+            try:
+                yield
+            finally:
+                self._lease = None
 
     def apply(
         self,
@@ -245,15 +330,66 @@ class Project:
         engine: str = "",
         on_line: Line = _silent,
         stop: Callable[[], bool] = lambda: False,
+        command: str = "",
     ) -> Iterator[Event]:
-        """Carry out `plan`, yielding events. What a build needs is looked for before anything starts."""
-        from lambdactl import reconcile
-        from lambdactl.deployment import Deployments
+        """Carry out `plan` under the lock, yielding events, and leave a record (`history`).
+
+        What a build needs is looked for before anything starts. `command` is for the record.
+        """
+        from lambdactl import applying
+        from lambdactl.author import author
 
         builds = any(step.address.kind == "image" and step.action == "create" for step in plan.steps)
-        build = self._publisher(self.jobs, engine, on_line) if builds else _no_build
-        where = Deployments(site=self.site, bucket_named=bool(self.settings.bucket))
-        yield from reconcile.carry_out(self.aws, where, plan, build, stop=stop)
+        work = applying.Work(
+            aws=self.aws,
+            deployments=self._nothing,
+            build=self._publisher(self.jobs, engine, on_line) if builds else _no_build,
+            author=author(self.root),
+            command=command,
+            stop=stop,
+            on_line=on_line,
+        )
+        with nullcontext() if self._lease else self.locked():
+            assert self._lease is not None
+            yield from applying.run(work, plan, self._lease)
+
+    def saved(self, plan: Plan, scope: Scope) -> str:
+        """`plan` as the text of a file for `check_saved`."""
+        from lambdactl import saved
+        from lambdactl.author import author
+
+        return saved.dump(saved.saved(plan, scope, self.site, author(self.root).commit))
+
+    def check_saved(self, old: Saved, plan: Plan) -> None:
+        """Refused, saying what moved, unless `plan` is the one that was saved."""
+        from lambdactl import saved
+
+        saved.check(old, saved.saved(plan, old.scope, self.site, old.commit))
+
+    @property
+    def _nothing(self) -> Deployments:
+        """The place, without jobs."""
+        from lambdactl.deployment import Deployments
+
+        return Deployments(site=self.site, bucket_named=bool(self.settings.bucket))
+
+    def history(self, id: str = "", *, count: int = 20) -> list[Record]:
+        """The latest applies, newest first; or the one with this id."""
+        from lambdactl import history
+
+        return [history.one(self.aws, self.site, id)] if id else history.latest(self.aws, self.site, count)
+
+    def lock_holder(self) -> Holder | None:
+        """Who holds the apply lock; None when nobody does."""
+        from lambdactl import lease
+
+        return lease.current(self.aws, self.site)
+
+    def unlock(self, nonce: str | None = None) -> Holder | None:
+        """Remove the apply lock by hand (only the one with this nonce); what that was."""
+        from lambdactl import lease
+
+        return lease.unlock(self.aws, self.site, nonce)
 
     def push(self, names: Sequence[str], *, engine: str = "", on_line: Line = _silent) -> dict[str, str]:
         """Bring these jobs' images into the registry; job -> digest. Builds only what is not there."""

@@ -19,12 +19,14 @@ from lambdactl.engine import (
     Resource,
     Settle,
     Step,
+    World,
     apply,
     make_plan,
     step_to,
 )
 from lambdactl.errors import AwsError, Refused
 from lambdactl.kinds import KINDS, Look
+from lambdactl.kinds.function import Function
 from lambdactl.kinds.image import Image
 from lambdactl.preflight import quota_problems
 from lambdactl.scope import Scope, mass_removal, now
@@ -67,9 +69,16 @@ def plan(aws: Aws, deployments: Deployments, scope: Scope | None = None) -> Plan
     for resource in found.values():
         if isinstance(resource, Image):
             aws.images[resource.name] = f"{deployments.site.repository_uri}@{resource.digest}"
+    scope.check({each.name for each in (*wanted.values(), *found.values()) if not each.shared})
     made = make_plan(found, wanted, scope.choice(now()))
     mass = mass_removal(found, made, scope, len(deployments.jobs))
-    return replace(made, problems=(*mass, *quota_problems(look.aws, made)))
+    return replace(made, problems=(*mass, *quota_problems(look.aws, made)), notes=_trusted(found))
+
+
+def _trusted(found: World) -> tuple[str, ...]:
+    count = sum(isinstance(each, Function) and each.trusted for each in found.values())
+    what = "tags, concurrency, retries and state not read, since the stamp matches; --full reads them"
+    return (f"{count} function{'s' if count > 1 else ''}: {what}",) if count else ()
 
 
 def plan_offline(deployments: Deployments) -> Plan:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
@@ -45,7 +45,7 @@ class Scope:
         taken = not self.targets or any(fnmatchcase(job, each) for each in self.targets)
         return taken and not any(fnmatchcase(job, each) for each in self.excludes)
 
-    def check(self, jobs: Sequence[str]) -> None:
+    def check(self, jobs: Collection[str]) -> None:
         """A pattern that matches no job is a mistake, and would otherwise pass in silence."""
         for pattern in (*self.targets, *self.excludes):
             if not any(fnmatchcase(job, pattern) for job in jobs):

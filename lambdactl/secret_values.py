@@ -33,7 +33,8 @@ def from_environment(names: Iterable[str], job: Job, environment: Mapping[str, s
     for name in names:
         if name not in job.secrets:
             raise UsageError(
-                f"{job.name} declares no secret {name}", hint="declare it under secrets: in its manifest"
+                f"{job.name} declares no secret {name}",
+                hint="declare it under secrets: in its manifest (an environment is chosen by --environment)",
             )
         if name not in environment:
             raise UsageError(f"{name} is not set in the environment")

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 NAME_MAX = 64
 # With a dot, which no job's name has: the role of a schedule is never taken for that of a job.
 SCHEDULE_ROLE_SUFFIX = ".schedule"
+BUCKET_MAX = 63  # S3: bucket naming rules
 
 
 def partition_of(region: str) -> str:
@@ -111,8 +112,20 @@ class Site:
 
     @property
     def own_prefix(self) -> str:
-        """Ours in the bucket: definitions, later lock and history. No job may write here."""
+        """Ours in the bucket: definitions, lock, history. No job may write here."""
         return f".lambdactl/{self.project}/{self.environment}/"
+
+    @property
+    def apply_lock_key(self) -> str:
+        return f"{self.own_prefix}apply.lock"
+
+    @property
+    def applied_key(self) -> str:
+        return f"{self.own_prefix}applied.json"
+
+    @property
+    def history_prefix(self) -> str:
+        return f"{self.own_prefix}history/"
 
     def definitions_prefix(self, job: str) -> str:
         return f"{self.own_prefix}jobs/{job}/"
@@ -137,6 +150,11 @@ class Site:
     def owner_tags(self) -> dict[str, str]:
         """The ownership mark on everything that can carry tags."""
         return {"lambdactl:project": self.project, "lambdactl:environment": self.environment}
+
+
+def bucket_name(project: str, environment: str, account: str, region: str) -> str:
+    """The bucket of a project that names none."""
+    return f"{project}-{environment}-{account}-{region}"
 
 
 def aws_registry(account: str, region: str) -> str:

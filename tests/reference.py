@@ -47,7 +47,9 @@ def _row(parameter: Any) -> str:
     shown = (
         ", ".join(f"`{name}`" for name in names) if parameter.param_type_name == "option" else f"`{names[0]}`"
     )
-    return f"| {shown} | {parameter.help or ''} |"
+    variable = getattr(parameter, "envvar", None)
+    also = f" Also by the environment variable `{variable}`." if variable else ""
+    return f"| {shown} | {parameter.help or ''}{also} |"
 
 
 if __name__ == "__main__":

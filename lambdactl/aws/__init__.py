@@ -9,8 +9,8 @@ answer      what is missing in an answer is an error
 translate   botocore's errors become ours, masked
 """
 
-from lambdactl.aws.client import Aws
+from lambdactl.aws.client import Aws, Stored, answered
 from lambdactl.aws.reader import Reader
 from lambdactl.aws.session import Endpoint
 
-__all__ = ["Aws", "Endpoint", "Reader"]
+__all__ = ["Aws", "Endpoint", "Reader", "Stored", "answered"]

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from email.utils import parsedate_to_datetime
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -40,10 +41,12 @@ LONGEST_PAUSE = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """An object of S3, whole."""
+    """An object of S3, whole. Both times are S3's own: when it was written, and when it was read."""
 
     content: bytes
     modified: datetime
+    etag: str
+    answered: datetime
 
 
 class Aws:
@@ -127,7 +130,8 @@ class Aws:
         if answer is None:
             return None
         with translated("s3.GetObject", parameters):
-            return Stored(answer["Body"].read(limit), answer["LastModified"])
+            modified = answer["LastModified"]
+            return Stored(answer["Body"].read(limit), modified, answer["ETag"], answered(answer) or modified)
 
     def chunks(self, bucket: str, key: str) -> Iterator[bytes]:
         """An object's content, piece by piece."""
@@ -243,6 +247,14 @@ class Aws:
         if isinstance(value, Mapping):
             return {key: self._resolved(each) for key, each in value.items()}
         return value
+
+
+def answered(answer: Mapping[str, Any]) -> datetime | None:
+    """When AWS gave this answer, by its own clock; None when the answer does not say."""
+    try:
+        return parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+    except (KeyError, ValueError):
+        return None
 
 
 def _roles(parameters: Mapping[str, Any]) -> set[str]:

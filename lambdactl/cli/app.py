@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from lambdactl.cli import check, deploy, images, jobs, local, sandbox, secrets, setup
+from lambdactl.cli import check, deploy, history, images, jobs, local, sandbox, secrets, setup
 
 app = typer.Typer(
     name="lambdactl",
@@ -18,6 +18,7 @@ app.command(rich_help_panel="Start")(setup.bootstrap)
 app.command(rich_help_panel="Every day")(check.validate)
 app.command(rich_help_panel="Every day")(deploy.plan)
 app.command(rich_help_panel="Every day")(deploy.apply)
+app.command(rich_help_panel="Every day")(deploy.drift)
 app.command("run-local", rich_help_panel="Every day")(local.run_local)
 app.command(rich_help_panel="Every day")(jobs.launch)
 app.command(rich_help_panel="Every day")(jobs.runs)
@@ -27,6 +28,8 @@ app.command(rich_help_panel="Images")(images.build)
 app.command(rich_help_panel="Project")(setup.schema)
 app.add_typer(secrets.app, name="secrets", rich_help_panel="Project")
 app.add_typer(sandbox.app, name="sandbox", rich_help_panel="Project")
+app.command(rich_help_panel="Project")(history.history)
+app.command(rich_help_panel="Project")(history.unlock)
 app.command(rich_help_panel="Project")(deploy.destroy)
 
 

@@ -1,73 +1,248 @@
-"""`plan`, `apply`, `destroy`: what would change, and making it so."""
+"""`plan`, `apply`, `drift`, `destroy`: what would change, and making it so."""
 
 from __future__ import annotations
 
+import shlex
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lambdactl.cli import output
-from lambdactl.cli.options import HERE, Engine, Exit, Format, Root, Sandbox, Yes, confirmed, open_project
+from lambdactl.cli.options import (
+    HERE,
+    Engine,
+    Env,
+    Exit,
+    Format,
+    Root,
+    Sandbox,
+    Timeout,
+    Yes,
+    confirmed,
+    open_project,
+)
 from lambdactl.cli.signals import stopping
+from lambdactl.errors import Refused, UsageError
 
 if TYPE_CHECKING:
     from lambdactl.engine import Plan
     from lambdactl.project import Project
+    from lambdactl.saved import Saved
+    from lambdactl.scope import Scope
 
 STOPPING = "stopping: what is under way is finished, nothing more is started"
+OLD_DAYS = 30
+
 Prune = Annotated[bool, typer.Option("--prune", help="Also remove jobs that are no longer in git.")]
+Logs = Annotated[bool, typer.Option("--logs", help="With --prune: also their log groups.")]
+Images = Annotated[
+    bool, typer.Option("--images", help="With --prune: also images that are old and that no function uses.")
+]
+OlderThan = Annotated[
+    int, typer.Option("--older-than", min=0, metavar="DAYS", help="How old images are that --images removes.")
+]
+MassPrune = Annotated[
+    bool, typer.Option("--allow-mass-prune", help="Even when most jobs would go, or all of them.")
+]
+Adopt = Annotated[
+    bool, typer.Option("--adopt", help="Take over what has our names and carries nobody's ownership mark.")
+]
+Full = Annotated[bool, typer.Option("--full", help="Read everything, also what a stamp vouches for.")]
+Target = Annotated[
+    list[str] | None,
+    typer.Option("--target", "-t", help="Only jobs with this name, or matching it (`team-*`). Repeatable."),
+]
+Exclude = Annotated[list[str] | None, typer.Option("--exclude", help="All jobs but these. Repeatable.")]
+Expect = Annotated[
+    str, typer.Option("--expect", metavar="FINGERPRINT", help="Only if this is the plan, as printed with it.")
+]
+FormatOption = Annotated[Format, typer.Option("--format", help="text, json, or markdown for a pull request.")]
 
 
 def plan(
     root: Root = HERE,
+    env: Env = "",
     sandbox: Sandbox = None,
     prune: Prune = False,
-    format: Annotated[Format, typer.Option(help="text, json, or markdown for a pull request.")] = Format.text,
+    logs: Logs = False,
+    images: Images = False,
+    older_than: OlderThan = OLD_DAYS,
+    allow_mass_prune: MassPrune = False,
+    adopt: Adopt = False,
+    full: Full = False,
+    target: Target = None,
+    exclude: Exclude = None,
+    expect: Expect = "",
+    format: FormatOption = Format.text,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Keep the plan in this file, for `lambdactl apply FILE`.")
+    ] = None,
+    calls: Annotated[
+        bool, typer.Option("--calls", help="Print the exact calls to AWS instead, in order.")
+    ] = False,
     detailed_exitcode: Annotated[
         bool, typer.Option("--detailed-exitcode", help="Exit with 2 when there are changes.")
     ] = False,
     offline: Annotated[
         bool, typer.Option("--offline", help="Ask AWS nothing: the plan for an empty account.")
     ] = False,
+    timeout: Timeout = None,
 ) -> int:
-    """Show what apply would change. Changes nothing, builds nothing."""
-    from lambdactl.scope import Scope
+    """Show what apply would change. Changes nothing, builds nothing.
 
-    project = open_project(root, sandbox, talks=not offline)
-    made = project.plan_offline() if offline else project.plan(Scope(prune=prune))
-    _show(made, format)
-    if made.refused:
+    With --expect, exit with 2 when the plan is another one.
+    """
+    scope = _scope(prune, logs, images, older_than, allow_mass_prune, adopt, full, target, exclude)
+    project = open_project(root, env, sandbox, talks=not offline, time_limit=timeout)
+    made = project.plan_offline() if offline else project.plan(scope)
+    if calls:
+        from lambdactl.report.calls import text
+
+        output.raw(text(made, (project.offline_site if offline else project.site).repository_uri))
+    else:
+        _show(made, format)
+    if out is not None:
+        _keep(out, project.saved(made, scope))
+    if made.refused or made.problems or made.blocked:
         return Exit.FAILED
+    if expect and expect != made.fingerprint:
+        output.note(f"the plan is {made.fingerprint}, not {expect}", style="yellow")
+        return Exit.CHANGES
     return Exit.CHANGES if made.steps and detailed_exitcode else Exit.OK
 
 
 def apply(
+    file: Annotated[
+        Path | None,
+        typer.Argument(
+            help="A plan kept by `plan --out`: exactly that is applied.", show_default="a new plan"
+        ),
+    ] = None,
     root: Root = HERE,
+    env: Env = "",
     sandbox: Sandbox = None,
     prune: Prune = False,
+    logs: Logs = False,
+    images: Images = False,
+    older_than: OlderThan = OLD_DAYS,
+    allow_mass_prune: MassPrune = False,
+    adopt: Adopt = False,
+    full: Full = False,
+    target: Target = None,
+    exclude: Exclude = None,
+    expect: Expect = "",
     yes: Yes = False,
     engine: Engine = "",
+    lock_timeout: Annotated[
+        float, typer.Option("--lock-timeout", min=0, help="Seconds to wait for another apply to end.")
+    ] = 0,
+    timeout: Timeout = None,
 ) -> int:
     """Make AWS as the manifests say. Shows the plan and asks first."""
-    from lambdactl.scope import Scope
+    scope = _scope(prune, logs, images, older_than, allow_mass_prune, adopt, full, target, exclude)
+    old = _kept(file, scope) if file else None
+    project = open_project(root, env, sandbox, time_limit=timeout)
+    with project.locked(lock_timeout, on_wait=lambda holder: output.line(f"waiting for {holder}")):
+        made = project.plan(old.scope if old else scope)
+        if old:
+            project.check_saved(old, made)
+        if expect and expect != made.fingerprint:
+            _show(made, Format.text)
+            raise Refused(
+                f"the plan is {made.fingerprint}, not {expect}: nothing was changed",
+                hint="read this plan, then apply it by its own fingerprint",
+            )
+        return _carry_out(project, made, engine, f"Apply {len(made.steps)} steps?", yes)
 
-    project = open_project(root, sandbox)
-    made = project.plan(Scope(prune=prune))
-    return _carry_out(project, made, engine, f"Apply {len(made.steps)} steps?", yes)
+
+def drift(
+    root: Root = HERE,
+    env: Env = "",
+    sandbox: Sandbox = None,
+    format: FormatOption = Format.text,
+    timeout: Timeout = None,
+) -> int:
+    """Compare all in AWS with the manifests, and say who changed what. Exits with 2 on a difference."""
+    from lambdactl.report import plan as report
+
+    project = open_project(root, env, sandbox, time_limit=timeout)
+    made, origins = project.drift()
+    if format is Format.text:
+        output.result(report.text(made, origins))
+    else:
+        output.raw(
+            report.json_(made, origins) if format is Format.json else report.comment(made, origins=origins)
+        )
+    return Exit.CHANGES if made.steps or made.refused or made.blocked else Exit.OK
 
 
 def destroy(
     root: Root = HERE,
+    env: Env = "",
     sandbox: Sandbox = None,
     data: Annotated[
         bool, typer.Option("--data", help="Also the log groups, images and the repository.")
     ] = False,
     yes: Yes = False,
+    timeout: Timeout = None,
 ) -> int:
-    """Remove all of the project's resources. The bucket and the runs in it always stay."""
-    project = open_project(root, sandbox)
-    made = project.plan_destroy(data=data)
-    return _carry_out(project, made, "", f"Remove {len(made.steps)} resources for good?", yes)
+    """Remove all of the project's resources. The bucket and the runs in it always stay.
+
+    Jobs that are protected stay, too: apply them with `protect: false` first.
+    """
+    project = open_project(root, env, sandbox, time_limit=timeout)
+    with project.locked():
+        made = project.plan_destroy(data=data)
+        return _carry_out(project, made, "", f"Remove {len(made.steps)} resources for good?", yes)
+
+
+def _scope(
+    prune: bool,
+    logs: bool,
+    images: bool,
+    older_than: int,
+    allow_mass_prune: bool,
+    adopt: bool,
+    full: bool,
+    target: list[str] | None,
+    exclude: list[str] | None,
+) -> Scope:
+    from lambdactl.scope import Scope
+
+    if (logs or images) and not prune:
+        raise UsageError("--logs and --images say what --prune removes besides", hint="pass --prune too")
+    return Scope(
+        prune=prune,
+        prune_logs=logs,
+        prune_images=older_than if images else None,
+        allow_mass_prune=allow_mass_prune,
+        adopt=adopt,
+        full=full,
+        targets=tuple(target or ()),
+        excludes=tuple(exclude or ()),
+    )
+
+
+def _keep(file: Path, text: str) -> None:
+    file.write_text(text, encoding="utf-8")
+    output.note(f"kept in {file}: `lambdactl apply {shlex.quote(str(file))}`")
+
+
+def _kept(file: Path, scope: Scope) -> Saved:
+    """The plan in `file`, which says itself what it takes in: options beside it would be passed over."""
+    from lambdactl import saved
+    from lambdactl.scope import Scope
+
+    if scope != Scope():
+        raise UsageError(
+            "a saved plan says itself what it takes in", hint="pass such options to `plan --out`"
+        )
+    try:
+        return saved.parse(file.read_text(encoding="utf-8"), str(file))
+    except OSError as error:
+        raise UsageError(f"cannot read the plan {file}", why=error.strerror or "") from None
 
 
 def _carry_out(project: Project, made: Plan, engine: str, question: str, yes: bool) -> int:
@@ -77,16 +252,20 @@ def _carry_out(project: Project, made: Plan, engine: str, question: str, yes: bo
 
     _show(made, Format.text)
     reconcile.guard(made)
+    blocked = Exit.FAILED if made.blocked else Exit.OK
     if not made.steps:
-        return Exit.OK
+        return blocked
     confirmed(question, yes)
     seen = []
     with stopping(STOPPING) as stop:
-        for event in project.apply(made, engine=engine, on_line=output.line, stop=stop.is_set):
+        command = shlex.join(["lambdactl", *sys.argv[1:]])
+        for event in project.apply(
+            made, engine=engine, on_line=output.line, stop=stop.is_set, command=command
+        ):
             output.note(report.event(event))
             seen.append(event)
     output.note(report.summary(seen))
-    return Exit.FAILED if any(isinstance(each, Failed | Skipped) for each in seen) else Exit.OK
+    return Exit.FAILED if any(isinstance(each, Failed | Skipped) for each in seen) else blocked
 
 
 def _show(made: Plan, format: Format) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from lambdactl.cli import output
-from lambdactl.cli.options import HERE, Engine, Exit, Root, Sandbox, open_project
+from lambdactl.cli.options import HERE, Engine, Env, Exit, Root, Sandbox, open_project
 
 
 def lock(
@@ -16,15 +16,19 @@ def lock(
         bool, typer.Option("--upgrade", help="Ask anew for everything, not just for what is missing.")
     ] = False,
 ) -> int:
-    """Write lambdactl.lock: the base image's digest and every package by hash. Review it in git."""
+    """Write lambdactl.lock: the base image's digest and every package by hash. Review it in git.
+
+    It is one for all environments of the project.
+    """
     from lambdactl import lock as locks
     from lambdactl.files import replace_file
     from lambdactl.project import Project
 
-    project = Project.open(root)
-    path = project.root / "lambdactl.lock"
+    projects = Project.open_all(root)
+    jobs = [job for project in projects for job in project.jobs.values()]
+    path = projects[0].root / "lambdactl.lock"
     existing = locks.load(path)
-    made = locks.resolve(project.settings, project.jobs.values(), existing, upgrade, on_line=output.line)
+    made = locks.resolve(projects[0].settings, jobs, existing, upgrade, on_line=output.line)
     if made == existing:
         output.result(f"{path.name} holds everything already")
     else:
@@ -41,13 +45,14 @@ def build(
         bool, typer.Option("--push", help="Also push to the project's registry, as `apply` would.")
     ] = False,
     root: Root = HERE,
+    env: Env = "",
     sandbox: Sandbox = None,
     engine: Engine = "",
 ) -> int:
     """Build the images that are not there yet. With --push, what the registry has is not built again."""
     from lambdactl.publish import Local
 
-    project = open_project(root, sandbox, talks=push)
+    project = open_project(root, env, sandbox, talks=push)
     names = [project.job(name).name for name in jobs] if jobs else sorted(project.jobs)
     if push:
         made = project.push(names, engine=engine, on_line=output.line)

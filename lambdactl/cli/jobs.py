@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from lambdactl.cli import output
-from lambdactl.cli.options import HERE, Exit, Root, Sandbox, open_project, say_where
+from lambdactl.cli.options import HERE, Env, Exit, Root, Sandbox, open_project, say_where
 from lambdactl.errors import UsageError
 
 
@@ -35,13 +35,14 @@ def launch(
         float | None, typer.Option(help="Seconds to wait.", show_default="the job's limit and five minutes")
     ] = None,
     root: Root = HERE,
+    env: Env = "",
     sandbox: Sandbox = None,
     format: AsJson = RunFormat.text,
 ) -> int:
     """Start the deployed job. Ends with the run's id, or with --wait with its outcome."""
     from lambdactl.report import runs as report
 
-    project = open_project(root, sandbox)
+    project = open_project(root, env, sandbox)
     run = project.launch(job, read_input(input))
     if wait:
         output.note(f"launched {run.id}; waiting")
@@ -59,13 +60,14 @@ def runs(
         int, typer.Option("--count", "-n", min=1, max=1000, help="How many, newest first.")
     ] = 20,
     root: Root = HERE,
+    env: Env = "",
     sandbox: Sandbox = None,
     format: AsJson = RunFormat.text,
 ) -> int:
     """List the latest runs, newest first."""
     from lambdactl.report import runs as report
 
-    found = open_project(root, sandbox).runs(job, count=count)
+    found = open_project(root, env, sandbox).runs(job, count=count)
     if format is RunFormat.json:
         output.raw(report.json_(found))
     else:
@@ -79,13 +81,14 @@ def show(
         Path | None, typer.Option("--download", help="Fetch the run folder's files into this new folder.")
     ] = None,
     root: Root = HERE,
+    env: Env = "",
     sandbox: Sandbox = None,
     format: AsJson = RunFormat.text,
 ) -> int:
     """Show one run: outcome, usage, output, and the files in its folder."""
     from lambdactl.report import runs as report
 
-    project = open_project(root, sandbox, talks=False)
+    project = open_project(root, env, sandbox, talks=False)
     found = project.run(run)
     if found.folder.startswith("s3://"):
         say_where(project)

@@ -11,7 +11,7 @@ import typer
 
 from lambdactl.cli import output
 from lambdactl.cli.jobs import Input, Job, read_input
-from lambdactl.cli.options import HERE, Exit, Root, Sandbox, open_project
+from lambdactl.cli.options import HERE, Environment, Exit, Root, Sandbox, open_project
 from lambdactl.cli.signals import stopping
 from lambdactl.credentials import Creds
 
@@ -46,6 +46,7 @@ def run_local(
         typer.Option("--unsandboxed", help="With --engine process: let a real model act on this machine."),
     ] = False,
     root: Root = HERE,
+    environment: Environment = "",
     sandbox: Sandbox = None,
 ) -> int:
     """Run a job here as Lambda would: same image, read-only root, memory and time limits."""
@@ -53,7 +54,7 @@ def run_local(
     from lambdactl import secret_values
     from lambdactl.report import runs as report
 
-    project = open_project(root, sandbox, talks=creds is not Creds.none)
+    project = open_project(root, environment, sandbox, talks=creds is not Creds.none)
     found = project.job(job)
     values = secret_values.from_file(secrets_file) if secrets_file else {}
     values |= secret_values.from_environment(env or (), found, os.environ)

@@ -38,25 +38,46 @@ Sandbox = Annotated[
         "--sandbox/--aws", help="Talk to the embedded AWS, or to AWS, whatever lambdactl.yaml says."
     ),
 ]
+_ENV_HELP = "The environment, of those in lambdactl.yaml."
+_ENV_DEFAULT = "its defaultEnvironment, or the only one"
+Env = Annotated[
+    str,
+    typer.Option("--env", "--environment", envvar="LAMBDACTL_ENV", help=_ENV_HELP, show_default=_ENV_DEFAULT),
+]
+# For run-local, whose --env names a secret's variable.
+Environment = Annotated[
+    str, typer.Option("--environment", envvar="LAMBDACTL_ENV", help=_ENV_HELP, show_default=_ENV_DEFAULT)
+]
 Engine = Annotated[
     str, typer.Option(help="docker, podman, or a path to either.", show_default="the first that can build")
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Timeout = Annotated[
+    float | None,
+    typer.Option(
+        "--timeout", min=1, metavar="SECONDS", help="Give up after this long.", show_default="never"
+    ),
+]
 HERE = Path()
 
 
-def open_project(root: Path, sandbox: bool | None, *, talks: bool = True) -> Project:
+def open_project(
+    root: Path, env: str, sandbox: bool | None, *, talks: bool = True, time_limit: float | None = None
+) -> Project:
     """The project, and, where it `talks` to one, plain words on standard error about which AWS."""
     from lambdactl.project import Project
 
-    project = Project.open(root, sandbox=sandbox)
+    project = Project.open(root, environment=env, sandbox=sandbox, time_limit=time_limit)
     if talks:
         say_where(project)
     return project
 
 
 def say_where(project: Project) -> None:
-    """Nobody is to take the embedded AWS for AWS."""
+    """Nobody is to take the embedded AWS for AWS, nor one environment for another."""
+    if project.settings.environments:
+        place = (project.settings.environment, project.settings.account, project.settings.region)
+        output.note(f"environment: {', '.join(filter(None, place))}", style="magenta")
     if project.sandbox:
         from lambdactl.sandbox import status
 

@@ -29,10 +29,11 @@ def up(
     """Start it, or find it up. Jobs in it really run; by default against a scripted model."""
     from lambdactl import sandbox
 
-    settings = _settings(root)
-    status = sandbox.up(settings.root, engine=engine, scripted_model=not real_model, on_line=output.line)
+    environments = _environments(root)
+    home = environments[0].root
+    status = sandbox.up(home, engine=engine, scripted_model=not real_model, on_line=output.line)
     output.result(f"the embedded AWS is up at {status.url}")
-    if not settings.sandbox:
+    if not all(each.sandbox for each in environments):
         output.note("commands talk to it with --sandbox, or with `sandbox: true` in lambdactl.yaml")
     return Exit.OK
 
@@ -63,11 +64,11 @@ def status(root: Root = HERE) -> int:
     return Exit.OK
 
 
-def _settings(root: Path) -> Settings:
-    """What lambdactl.yaml says, whatever its manifests do."""
+def _environments(root: Path) -> tuple[Settings, ...]:
+    """What lambdactl.yaml says in each of them, whatever its manifests do: they share one sandbox."""
     from lambdactl import manifest
 
-    return manifest.load(manifest.find_root(root)).project
+    return manifest.settings(manifest.find_root(root))
 
 
 def _root(root: Path) -> Path:

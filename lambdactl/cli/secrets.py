@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from lambdactl.cli import output
-from lambdactl.cli.options import HERE, Exit, Root, Sandbox, open_project
+from lambdactl.cli.options import HERE, Env, Exit, Root, Sandbox, open_project
 from lambdactl.errors import UsageError
 
 app = typer.Typer(help="The parameters that jobs declare as secrets.", no_args_is_help=True)
@@ -19,19 +19,21 @@ app = typer.Typer(help="The parameters that jobs declare as secrets.", no_args_i
 def set_(
     name: Annotated[str, typer.Argument(help="An SSM parameter, or a secret's name in a manifest.")],
     root: Root = HERE,
+    env: Env = "",
     sandbox: Sandbox = None,
 ) -> int:
     """Store a value, read from standard input, as a SecureString."""
     from lambdactl import secrets
 
-    project = open_project(root, sandbox)
+    project = open_project(root, env, sandbox)
     parameter = secrets.resolve(name, project.jobs.values())
+    aws = project.aws  # refused, if at all, before a value is typed
     if sys.stdin.isatty():
         value = getpass.getpass(f"value of {parameter}: ")
     else:
         # A shell's `echo` ends its line; a secret that really ends in one is not known to exist.
         value = _text(sys.stdin.buffer.read()).removesuffix("\n").removesuffix("\r")
-    secrets.put(project.aws, parameter, value)
+    secrets.put(aws, parameter, value)
     output.result(f"{parameter} is set")
     return Exit.OK
 
@@ -44,12 +46,12 @@ def _text(value: bytes) -> str:
 
 
 @app.command("list")
-def list_(root: Root = HERE, sandbox: Sandbox = None) -> int:
+def list_(root: Root = HERE, env: Env = "", sandbox: Sandbox = None) -> int:
     """Names, versions, ages, which jobs need them, and what is missing. Never a value."""
     from lambdactl import secrets
     from lambdactl.report import tables
 
-    project = open_project(root, sandbox)
+    project = open_project(root, env, sandbox)
     found = secrets.parameters(project.aws, project.jobs.values())
     output.result(tables.parameters(found))
     return Exit.OK if all(each.exists for each in found) else Exit.FAILED

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lambdactl.cli import output
-from lambdactl.cli.options import HERE, Exit, Root
+from lambdactl.cli.options import HERE, Env, Exit, Root
 from lambdactl.errors import LambdactlError, UsageError
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ def bootstrap(
         bool, typer.Option("--print", help="Print the template: nothing else is done with it.")
     ] = False,
     root: Root = HERE,
+    env: Env = "",
 ) -> int:
     """Print the one-time set-up of AWS for the workflows: a CloudFormation template.
 
@@ -78,7 +79,7 @@ def bootstrap(
             "bootstrap only prints: an administrator reads and applies it",
             hint="lambdactl bootstrap --print > bootstrap.yaml",
         )
-    project = Project.open(root, sandbox=False)
+    project = Project.open(root, environment=env, sandbox=False)
     repository = repo or git.repository(project.root)
     if not repository:
         raise UsageError("there is no remote `origin` to take the repository from", hint="--repo OWNER/NAME")

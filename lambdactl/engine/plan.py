@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from typing import Literal
 
@@ -61,6 +61,8 @@ class Plan:
     left_out: int = 0  # differences in what was not chosen
     problems: tuple[str, ...] = ()  # why this plan must not be carried out
     notes: tuple[str, ...] = ()
+    found: World = field(default_factory=dict, compare=False, repr=False)
+    wanted: World = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def fingerprint(self) -> str:
@@ -101,6 +103,8 @@ def make_plan(found: World, wanted: World, choice: Choice | None = None) -> Plan
         orphans=gone["orphans"],
         kept=gone["kept"],
         left_out=len(steps.keys() - taken),
+        found=found,
+        wanted=wanted,
     )
 
 

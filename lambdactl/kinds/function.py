@@ -59,6 +59,7 @@ class Function(Resource):
     concurrency: int | None
     last_update: str = ""  # how the last change of code or configuration ended, when not well
     broken: str = ""  # why no update can mend it: it is made anew
+    trusted: bool = field(default=False, compare=False, repr=False)  # by its stamp, not read
     revision: str = field(default="", compare=False, repr=False)  # as AWS counts; "" is unknown
     image_at_fault: bool = field(default=False, compare=False, repr=False)
     job_needs: tuple[Address, ...] = field(default=(), compare=False, repr=False)
@@ -286,7 +287,7 @@ def _unlisted(look: Look, job: str, answer: Mapping[str, Any], wanted: Function 
     broken = _bound_to_another_role(look, job, answer, wanted)
     stamp = look.role_tags.get(look.site.role(job), {}).get(STAMP_TAG)
     if wanted is not None and not look.full and wanted.stamp == stamp and not broken:
-        return {name: getattr(wanted, name) for name in _UNLISTED}
+        return {"trusted": True, **{name: getattr(wanted, name) for name in _UNLISTED}}
     if wanted is None:  # to be removed: what it was set to does not matter
         return {"tags": {}, "retries": None, "max_event_age": None, "concurrency": None}
     return _read_unlisted(look, job, broken)

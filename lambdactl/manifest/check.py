@@ -15,7 +15,7 @@ from typing import Any
 from lambdactl.bundled import schema
 from lambdactl.manifest.accept import Accepts, acceptor, pattern
 from lambdactl.manifest.finding import Finding, Path, dotted, shown
-from lambdactl.manifest.homes import home_of
+from lambdactl.manifest.homes import home_of, of_job
 from lambdactl.manifest.later import feature_of
 
 _TYPES = {
@@ -63,9 +63,9 @@ def _acceptor(name: str) -> Accepts:
 
 
 def _referred(reference: str) -> dict[str, Any]:
-    """What a `$ref` of ours names: job.schema.json#/properties/NAME."""
-    file, _, field = reference.partition(".schema.json#/properties/")
-    found: dict[str, Any] = schema(file)["properties"][field]
+    """What a `$ref` of ours names: [job.schema.json]#/properties/NAME; without a file, the project's."""
+    file, _, field = reference.partition("#/properties/")
+    found: dict[str, Any] = schema(file.removesuffix(".schema.json") or "project")["properties"][field]
     return found
 
 
@@ -97,7 +97,8 @@ def _unknown(name: str, path: Path, instance: dict[str, Any], known: Sequence[st
         if key in known:
             continue
         here = (*path, key)
-        feature = feature_of(here[1:] if here[0] == "defaults" else here)
+        in_job = here if name == "job" else of_job(here)
+        feature = feature_of(in_job or here)
         if feature:
             what = f"{dotted(here)} is not there yet: {feature} will come in a later version of lambdactl"
             yield Finding(here, what, "remove it for now", key=True)

@@ -18,6 +18,7 @@ AGENT_FIELDS: Mapping[str, frozenset[str]] = {
 }
 # A default of these holds for agents of the default's own type: a model of one is none of another.
 _OF_ONE_TYPE = frozenset({"version", "model", "provider", "baseUrl"})
+_PROMPTS = frozenset({"prompt", "promptFile"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +63,19 @@ def with_defaults(own: Mapping[str, Any], defaults: Mapping[str, Any]) -> Mappin
     return _merge(_fitting(own, defaults), own) if defaults else own
 
 
+def overlaid(under: Mapping[str, Any], over: Mapping[str, Any]) -> Mapping[str, Any]:
+    """`over` on top of `under`, field by field. Another type of agent, or another prompt, takes away
+    what belonged to the one below."""
+    if not over:
+        return under
+    below, agent = under.get("agent", {}), over.get("agent", {})
+    if agent.get("type", below.get("type")) != below.get("type"):
+        return with_defaults(over, under)
+    if _PROMPTS & agent.keys():
+        under = {**under, "agent": {key: value for key, value in below.items() if key not in _PROMPTS}}
+    return _merge(under, over)
+
+
 def _merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(under)
     for key, value in over.items():
@@ -77,8 +91,8 @@ def _fitting(own: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, A
     unfit = set(agent) - AGENT_FIELDS.get(kind, frozenset(agent))
     if "type" in agent and agent["type"] != kind:
         unfit |= _OF_ONE_TYPE
-    if own_agent.keys() & {"prompt", "promptFile"}:
-        unfit |= {"prompt", "promptFile"}
+    if own_agent.keys() & _PROMPTS:
+        unfit |= _PROMPTS
     left_out = {"mcpServers"} if kind == "command" else set()
     fitting = {key: value for key, value in defaults.items() if key not in left_out}
     if agent:

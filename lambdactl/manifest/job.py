@@ -127,6 +127,7 @@ class Settings:
     name: str
     root: Path
     environment: str = "main"
+    environments: tuple[str, ...] = ()  # all that are declared; () is the one, main
     region: str = ""  # "" is the AWS configuration's own
     account: str = ""  # "" is whichever the credentials belong to
     bucket: str = ""  # "" is computed: <project>-<env>-<account>-<region>

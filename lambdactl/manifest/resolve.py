@@ -17,7 +17,7 @@ from lambdactl.manifest.rules.prefixes import normal
 from lambdactl.manifest.rules.secrets import used
 from lambdactl.manifest.rules.servers import type_of
 
-_PLAIN = ("description", "memory", "architecture", "retries", "concurrency")
+_PLAIN = ("description", "memory", "architecture", "retries", "concurrency", "role", "protect")
 
 
 def job(draft: Draft, source: Path) -> Job:
@@ -47,7 +47,9 @@ def job(draft: Draft, source: Path) -> Job:
     )
 
 
-def project(value: Mapping[str, Any], root: Path, environment: str) -> Settings:
+def project(
+    value: Mapping[str, Any], root: Path, environment: str, environments: tuple[str, ...] = ()
+) -> Settings:
     """lambdactl.yaml's checked value. What is absent (or was broken) has its default."""
     image, allow = value.get("image", {}), value.get("allow", {})
     names = {
@@ -67,6 +69,7 @@ def project(value: Mapping[str, Any], root: Path, environment: str) -> Settings:
         name=value.get("project", ""),
         root=root,
         environment=environment,
+        environments=environments,
         allow_parameters=tuple(allow.get("parameters", ())),
         allow_buckets=tuple(allow.get("buckets", ())),
         **rest,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from rich.text import Text
 
@@ -21,15 +21,23 @@ _SIGNS: Mapping[Action, tuple[str, str]] = {
     "replace": ("±", "magenta"),
     "delete": ("-", "red"),
 }
+Origin = Literal["aws", "git", "both", "unknown"]
+Origins = Mapping[Address, Origin]
+_WHO: Mapping[Origin, str] = {
+    "aws": "changed in AWS",
+    "git": "changed in git, not applied yet",
+    "both": "changed in AWS and in git",
+    "unknown": "who changed it is not known",
+}
 _SHARED = ("bucket", "repository", "image", "schedule_group")
 COMMENT_MAX = 65_000  # GitHub cuts at 65,535 characters; leave room for the marker
 _LONG = 80
 
 
-def text(plan: Plan) -> Text:
+def text(plan: Plan, origins: Origins | None = None) -> Text:
     """For a terminal. `Text` is styled by spans: nothing in a plan is read as markup."""
     out = Text()
-    for style, each in _lines(plan):
+    for style, each in _lines(plan, origins or {}):
         out.append(terminal(each) + "\n", style=style)
     out.append(summary(plan) + "\n", style="bold")
     return out
@@ -45,50 +53,84 @@ def summary(plan: Plan) -> str:
     """One line that says what the plan amounts to."""
     if plan.refused:
         return f"Refused: {len(plan.refused)} found in AWS under our names, but not ours."
-    left = f" {len(plan.orphans)} no longer in git." if plan.orphans else ""
+    rest = (
+        (len(plan.orphans), "no longer in git"),
+        (len(plan.protected), "protected"),
+        (len(plan.blocked), "that cannot be planned for"),
+        (plan.left_out, "left out by --target and --exclude"),
+    )
+    left = "".join(f" {count} {what}." for count, what in rest if count)
     if not plan.steps:
         return f"Nothing to do: {_things(plan.unchanged)} as wanted.{left}"
-    counts = [f"{count} to {verb}" for verb in _SIGNS if (count := plan.count(verb))]
+    shown_ = _shown(plan)
+    counts = [f"{n} to {verb}" for verb in _SIGNS if (n := sum(step.action == verb for step in shown_))]
     return f"{', '.join(counts)}; {plan.unchanged} unchanged.{left} Plan {plan.fingerprint}"
 
 
-def comment(plan: Plan, *, title: str = "lambdactl plan") -> str:
+def comment(plan: Plan, *, title: str = "lambdactl plan", origins: Origins | None = None) -> str:
     """Markdown for a pull request, cut below GitHub's limit."""
-    head = f"### {markdown(title)}\n\n**{markdown(summary(plan))}**\n"
-    body = "\n".join(each for _, each in _lines(plan))
+    head = f"### {markdown(title)}\n\n**{markdown(summary(plan))}**\n{mark_of(plan.fingerprint)}\n"
+    body = "\n".join(each for _, each in _lines(plan, origins or {}))
     room = COMMENT_MAX - len(head) - 200
     if len(body) > room:
         body = body[:room].rsplit("\n", 1)[0] + "\n… cut: the whole plan is in the workflow's log"
     return f"{head}\n{fence(body, 'diff')}\n" if body else head
 
 
-def json_(plan: Plan) -> str:
+def mark_of(fingerprint: str) -> str:
+    """What the merge workflow looks for in the comment: which plan was read."""
+    return f"<!-- lambdactl fingerprint {fingerprint} -->"
+
+
+def json_(plan: Plan, origins: Origins | None = None) -> str:
     """The whole plan for scripts. Its shape is documented in docs/reference.md."""
+    known = origins or {}
     document = {
         "version": 1,
         "fingerprint": plan.fingerprint,
         "changes": bool(plan.steps),
-        "steps": [_step(step) for step in plan.steps],
+        "steps": [_step(step, known.get(step.address)) for step in plan.steps],
         "unchanged": plan.unchanged,
         "refused": _names(plan.refused),
         "orphans": _names(plan.orphans),
         "kept": _names(plan.kept),
+        "protected": _names(plan.protected),
+        "blocked": [{"address": str(address), "why": why} for address, why in plan.blocked],
+        "leftOut": plan.left_out,
+        "problems": list(plan.problems),
         "notes": list(plan.notes),
     }
     return json.dumps(document, indent=2, ensure_ascii=False, default=str)
 
 
-def _lines(plan: Plan) -> Iterator[tuple[str, str]]:
-    for step in sorted(plan.steps, key=_reading_order):
-        yield from _step_lines(step)
+def _lines(plan: Plan, origins: Origins) -> Iterator[tuple[str, str]]:
+    for problem in plan.problems:
+        yield "red bold", f"! {problem}"
+    for step in sorted(_shown(plan), key=_reading_order):
+        yield from _step_lines(step, origins.get(step.address))
+    for address, why in plan.blocked:
+        yield "red", f"! {shown(address)}: {why}"
     for address in plan.refused:
         yield "red bold", f"! {shown(address)}: exists, but does not carry our ownership mark"
     for address in plan.orphans:
         yield "yellow", f"? {shown(address)}: no longer in git; `apply --prune` would remove it"
+    for address in plan.protected:
+        yield "yellow", f"? {shown(address)}: no longer in git, and protected: it stays"
     for address in plan.kept:
         yield "dim", f"  {shown(address)}: no longer in use, kept since it holds data"
     for note in plan.notes:
         yield "cyan", f"# {note}"
+
+
+def _shown(plan: Plan) -> list[Step]:
+    """Without bookkeeping that just follows from another step of the same job."""
+    jobs = {step.address.name for step in plan.steps if not _bookkeeping(step)}
+    return [step for step in plan.steps if not (_bookkeeping(step) and step.address.name in jobs)]
+
+
+def _bookkeeping(step: Step) -> bool:
+    resource = step.wanted or step.found
+    return resource is not None and resource.bookkeeping
 
 
 def _reading_order(step: Step) -> tuple[bool, str, str]:
@@ -99,9 +141,9 @@ def _reading_order(step: Step) -> tuple[bool, str, str]:
     return True, name, kind
 
 
-def _step_lines(step: Step) -> Iterator[tuple[str, str]]:
+def _step_lines(step: Step, origin: Origin | None) -> Iterator[tuple[str, str]]:
     sign, style = _SIGNS[step.action]
-    yield style, f"{sign} {shown(step.address)}"
+    yield style, f"{sign} {shown(step.address)}" + (f"  ({_WHO[origin]})" if origin else "")
     for delta in step.deltas:
         yield from (("" if step.action == "create" else style, each) for each in _delta(step.action, delta))
 
@@ -148,8 +190,9 @@ def _short(value: Any) -> str:
     return line(_whole(value), _LONG)
 
 
-def _step(step: Step) -> dict[str, Any]:
+def _step(step: Step, origin: Origin | None) -> dict[str, Any]:
     return {
+        **({"origin": origin} if origin else {}),
         "address": str(step.address),
         "action": step.action,
         "deltas": [{"field": each.field, "found": each.found, "wanted": each.wanted} for each in step.deltas],

@@ -1,4 +1,4 @@
-"""What git knows of a folder: where its repository begins, and the remote's name. Changes nothing."""
+"""What git knows of a folder: its repository, the remote's name, the commit. Changes nothing."""
 
 from __future__ import annotations
 
@@ -20,6 +20,14 @@ def repository(folder: Path) -> str:
     """OWNER/NAME of the remote `origin` on whichever host, or ""."""
     match = _REMOTE.search(_git(folder, "remote", "get-url", "origin"))
     return match["path"] if match else ""
+
+
+def commit(folder: Path) -> str:
+    """What is checked out, with "-dirty" when the folder holds anything else; "" without a commit."""
+    head = _git(folder, "rev-parse", "--verify", "HEAD")
+    # A new manifest is applied before git knows it: files that are not tracked count too.
+    changes = head and _git(folder, "--no-optional-locks", "status", "--porcelain", "--", ".")
+    return f"{head}-dirty" if changes else head
 
 
 def _git(folder: Path, *arguments: str) -> str:

@@ -164,4 +164,5 @@ def test_build_push_brings_images_into_the_registry_once(sandbox: Program) -> No
 
 def test_a_bucket_name_that_s3_would_refuse_is_refused_first(lambdactl: Program) -> None:
     (lambdactl.root / "lambdactl.yaml").write_text(f"project: {'p' * 32}\nregion: ap-southeast-2\n")
-    assert "S3 takes 63" in lambdactl("plan", "--offline", code=64).stderr
+    assert "S3 takes 63" in lambdactl("plan", "--offline", code=1).stderr
+    assert lambdactl("validate", code=1).stdout.startswith("lambdactl.yaml:1:10: ")

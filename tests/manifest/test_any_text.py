@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import string
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lambdactl.bundled import schema
-from lambdactl.manifest import load
+from lambdactl.errors import UsageError
+from lambdactl.manifest import Loaded, load, load_all
 from lambdactl.manifest.bundling import Unclear, bundle
 from lambdactl.manifest.check import _acceptor, _errors
 from lambdactl.manifest.document import parse
@@ -95,12 +97,18 @@ def _check(job: bytes, settings_: bytes = b"project: demo\n") -> None:
         (root / "jobs").mkdir()
         (root / "jobs/x.yaml").write_bytes(job)
         (root / "lambdactl.yaml").write_bytes(settings_)
-        loaded = load(root)
-        assert all(problem.line >= 1 and problem.column >= 1 and problem.what for problem in loaded.problems)
-        assert bool(loaded.jobs) != bool(loaded.problems)
-        for drawn in (text(loaded.problems), json_(loaded.problems), github(loaded.problems)):
-            drawn.encode()
-        assert len(text(loaded.problems).splitlines()) == len(loaded.problems)
+        with suppress(UsageError):  # of several environments none is named
+            load(root)
+        for loaded in load_all(root):
+            _check_one(loaded)
+
+
+def _check_one(loaded: Loaded) -> None:
+    assert all(problem.line >= 1 and problem.column >= 1 and problem.what for problem in loaded.problems)
+    assert bool(loaded.jobs) != bool(loaded.problems)
+    for drawn in (text(loaded.problems), json_(loaded.problems), github(loaded.problems)):
+        drawn.encode()
+    assert len(text(loaded.problems).splitlines()) == len(loaded.problems)
 
 
 @given(st.binary(max_size=200))

@@ -51,6 +51,8 @@ maxEventAge: 1h
 concurrency: 2
 logs: { retentionDays: 14 }
 tags: { team: platform }
+role: arn:aws:iam::123456789012:role/agents/triage
+protect: true
 """
 
 
@@ -119,6 +121,8 @@ def test_every_field(project: Write) -> None:
         concurrency=2,
         log_retention_days=14,
         tags={"cost": "agents", "team": "platform"},
+        role="arn:aws:iam::123456789012:role/agents/triage",
+        protect=True,
     )
     assert job.source == root / "jobs/triage.yaml"
 
@@ -227,6 +231,7 @@ allow: { parameters: [/agents/*], buckets: [my-*] }
 jobs: tasks
 sandbox: true
 tags: { team: platform }
+environments: { staging: {} }
 """
     )
     (root / "tasks").mkdir()

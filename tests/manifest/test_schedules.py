@@ -68,6 +68,13 @@ def test_an_input_may_be_as_large_as_scheduler_takes_it(project: Write) -> None:
     assert said(INPUT_MAX + 1) == ["schedule.input has 262145 bytes as JSON; Scheduler takes 262144"]
 
 
+def test_an_environment_may_switch_it_off(project: Write) -> None:
+    settings = "project: demo\nenvironments: { dev: { jobs: { a: { schedule: { enabled: false } } } } }\n"
+    root = project(settings, a=f"{JOB}schedule: {{ expression: rate(1 hour) }}\n")
+    (job,) = load(root, "dev").checked().jobs
+    assert job.schedule == Schedule(expression="rate(1 hour)", enabled=False)
+
+
 def test_a_schedule_is_no_default(project: Write) -> None:
     settings = "project: demo\ndefaults: { schedule: rate(1 hour) }\n"
     (problem,) = load(project(settings, a=JOB)).problems

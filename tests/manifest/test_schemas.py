@@ -43,7 +43,7 @@ def test_every_field_is_described_with_examples_that_pass(path: str, field: dict
     assert field["type"]
     assert field["examples"]
     validator = Draft202012Validator(field)
-    if not path.startswith("project.defaults"):
+    if not path.startswith(("project.defaults", "project.environments")):
         for example in field["examples"]:
             assert validator.is_valid(example), example
     if field["type"] == "object":
@@ -81,6 +81,16 @@ def test_defaults_know_every_field_of_a_job_but_its_own() -> None:
     assert {name: field["$ref"] for name, field in defaults.items()} == {
         name: f"job.schema.json#/properties/{name}" for name in job
     }
+
+
+def test_an_environment_may_say_every_field_of_a_job_anew() -> None:
+    environment = schema("project")["properties"]["environments"]["additionalProperties"]["properties"]
+    overrides = environment["jobs"]["additionalProperties"]["properties"]
+    assert {name: field["$ref"] for name, field in overrides.items()} == {
+        name: f"job.schema.json#/properties/{name}" for name in schema("job")["properties"]
+    }
+    for name, field in environment.items():
+        assert name == "jobs" or field == {"$ref": f"#/properties/{name}"}
 
 
 def test_a_field_is_there_or_comes_later_but_not_both() -> None:

@@ -11,7 +11,18 @@ from collections.abc import Callable, Iterator
 
 from lambdactl.manifest.draft import Draft
 from lambdactl.manifest.finding import Finding
-from lambdactl.manifest.rules import agents, files, limits, names, prefixes, schedules, secrets, servers
+from lambdactl.manifest.rules import (
+    agents,
+    files,
+    limits,
+    names,
+    prefixes,
+    roles,
+    schedules,
+    secrets,
+    servers,
+    tags,
+)
 
 Rule = Callable[[Draft], Iterator[Finding]]
 
@@ -35,7 +46,8 @@ RULES: tuple[Rule, ...] = (
     prefixes.prefix,
     limits.timeout,
     limits.event_age,
-    limits.tags,
+    tags.tags,
+    roles.role,
     limits.sizes,
     schedules.expression,
     schedules.timezone,

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 
 from lambdactl.manifest.draft import Draft
 from lambdactl.manifest.durations import seconds, written
-from lambdactl.manifest.finding import Finding, Path, shown
+from lambdactl.manifest.finding import Finding, Path
 
 _TIMEOUT_MAX = 900  # CreateFunction, Timeout (on-demand functions)
 _EVENT_AGE = (60, 21600)  # PutFunctionEventInvokeConfig, MaximumEventAgeInSeconds
-_TAGS_MAX = 40
-_TAG = re.compile(r"[\w\s.:/=+\-@]*")  # lambda's TagKey and TagValue
 # Linux allows 128 KiB for one argument or environment variable (MAX_ARG_STRLEN); CLIs take
 # prompts as arguments.
 TEXT_MAX = 100_000
@@ -37,30 +34,6 @@ def event_age(draft: Draft) -> Iterator[Finding]:
     if duration is not None and not low <= duration <= high:
         what = f"maxEventAge {written(duration)} is out of Lambda's range"
         yield Finding(("maxEventAge",), what, f"use {written(low)} to {written(high)}")
-
-
-def tags(draft: Draft) -> Iterator[Finding]:
-    together = len({**draft.project.tags, **draft.value.get("tags", {})})
-    if together > _TAGS_MAX:
-        what = f"with the project's, the job has {together} tags; AWS allows 50, lambdactl's own included"
-        yield Finding(("tags",), what, f"keep it to {_TAGS_MAX}")
-    for key, value in draft.value.get("tags", {}).items():
-        fault = tag_fault(key, value)
-        if fault:
-            yield Finding(("tags", key), *fault, key=True)
-
-
-def tag_fault(key: str, value: str) -> tuple[str, str] | None:
-    if key.lower().startswith(("aws:", "lambdactl:")):
-        return f"the tag {shown(key)} is reserved", "AWS sets aws: and lambdactl sets lambdactl: itself"
-    if not 1 <= len(key) <= 128 or len(value) > 256:
-        return f"the tag {shown(key)} is too long", "AWS allows 128 characters for a key, 256 for a value"
-    if not _TAG.fullmatch(key) or not _TAG.fullmatch(value):
-        return (
-            f"the tag {shown(key)} holds characters that AWS refuses",
-            "use letters, digits, spaces and _ . : / = + - @",
-        )
-    return None
 
 
 def sizes(draft: Draft) -> Iterator[Finding]:

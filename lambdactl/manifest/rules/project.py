@@ -8,7 +8,10 @@ from pathlib import PurePosixPath
 
 from lambdactl.manifest.finding import Finding, shown
 from lambdactl.manifest.job import Settings
-from lambdactl.manifest.rules.limits import tag_fault
+from lambdactl.manifest.rules.tags import project_tags
+from lambdactl.site import BUCKET_MAX, bucket_name
+
+_SHORTEST = "us-east-1"  # no region has a shorter name
 
 
 def project_findings(project: Settings) -> Iterator[Finding]:
@@ -17,10 +20,27 @@ def project_findings(project: Settings) -> Iterator[Finding]:
     if project.bucket and globs and not any(fnmatchcase(project.bucket, glob) for glob in globs):
         what = f"bucket {project.bucket} is not allowed in this project"
         yield Finding(("bucket",), what, f"allow.buckets has: {', '.join(globs)}")
-    for key, value in project.tags.items():
-        fault = tag_fault(key, value)
-        if fault:
-            yield Finding(("tags", key), *fault, key=True)
+    yield from _bucket_name(project)
+    yield from _boundary(project)
+    yield from project_tags(project.tags)
+
+
+def _bucket_name(project: Settings) -> Iterator[Finding]:
+    if project.bucket or not project.name:
+        return
+    account, region = project.account or "0" * 12, project.region or _SHORTEST
+    name = bucket_name(project.name, project.environment, account, region)
+    if len(name) > BUCKET_MAX:
+        what = f"the bucket's name would be {name}: {len(name)} characters, S3 takes {BUCKET_MAX}"
+        yield Finding(("project",), what, "name one yourself with `bucket:`")
+
+
+def _boundary(project: Settings) -> Iterator[Finding]:
+    """A boundary is in the account of the roles, or AWS's own."""
+    owner = project.permissions_boundary.split(":")[4:5]
+    if project.account and owner and owner[0] not in (project.account, "aws"):
+        what = f"the permissions boundary is in account {owner[0]}, the project in {project.account}"
+        yield Finding(("permissionsBoundary",), what, "IAM takes policies of the same account only")
 
 
 def _jobs_folder(project: Settings) -> Iterator[Finding]:

@@ -88,7 +88,9 @@ _CRON = (
 def expression(draft: Draft) -> Iterator[Finding]:
     value = draft.value.get("schedule")
     text = value if isinstance(value, str) else _schedule(draft).get("expression")
-    if text is not None and (fault := expression_fault(text)):
+    if value is not None and text is None:
+        yield Finding(("schedule", "expression"), "schedule.expression is missing", "add `expression:`")
+    elif text is not None and (fault := expression_fault(text)):
         path = ("schedule",) if isinstance(value, str) else ("schedule", "expression")
         yield Finding(path, f"{dotted(path)} {fault[0]}", fault[1])
 

@@ -1,0 +1,150 @@
+"""What was wanted of each resource when it was last applied: tells who changed what differs now.
+
+Not a state file: plans never read it, and without it only the words of a drift report are poorer.
+Above the line all is pure; below it the one object in the bucket is read and written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Literal
+
+from lambdactl.aws import Aws
+from lambdactl.cell import TRIES, Cell, changed
+from lambdactl.engine import Address, Plan, Resource, World
+from lambdactl.errors import AwsError, Refused
+from lambdactl.site import Site
+
+if TYPE_CHECKING:
+    from lambdactl.history import Record
+
+VERSION = 1
+Origin = Literal["aws", "git", "both", "unknown"]
+ABSENT = ""  # the hash of a resource that does not exist, or is not wanted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    resources: Mapping[str, str] = field(default_factory=dict)  # address -> hash_of what was wanted
+    apply: str = ""  # the id of the last apply whose results are in here (lambdactl.history)
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """What a resource was made to be at last. More than one hash, and not `sure`, when an apply that
+    was to change it was killed or failed: it may be either, or half-way between."""
+
+    hashes: frozenset[str] = frozenset()
+    sure: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Bases:
+    known: Mapping[str, Base]
+    otherwise: Base
+
+
+def hash_of(resource: Resource | None) -> str:
+    """Equal for equal resources: 16 hex digits over the fields that a plan compares."""
+    if resource is None:
+        return ABSENT
+    compared = {each.name: getattr(resource, each.name) for each in fields(resource) if each.compare}
+    text = json.dumps(compared, sort_keys=True, separators=(",", ":"), default=_plain)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def merge(old: Applied | None, apply: str, plan: Plan, done: Collection[Address], wanted: World) -> Applied:
+    """`old` after the apply with this id: what it did, and what it found to be as wanted already."""
+    resources = dict(old.resources) if old else {}
+    steps = {step.address for step in plan.steps}
+    for address, resource in wanted.items():
+        if address not in steps and plan.found.get(address) == resource:
+            resources[str(address)] = hash_of(resource)
+    for step in plan.steps:
+        if step.address in done and step.wanted is not None:
+            resources[str(step.address)] = hash_of(step.wanted)
+        elif step.address in done:
+            resources.pop(str(step.address), None)
+    return Applied(resources=resources, apply=apply)
+
+
+def bases(applied: Applied | None, records: Iterable[Record]) -> Bases:
+    """What each resource may have been made to be; `records` are those of the latest applies."""
+    resources = applied.resources if applied else {}
+    known = {address: Base(frozenset({hashed}), True) for address, hashed in resources.items()}
+    otherwise = Base(frozenset({ABSENT}) if applied else frozenset())
+    for record in records:
+        if applied and _settled(record, applied):
+            continue
+        for step in record.steps:
+            if step.result in ("unknown", "failed"):
+                before = known.get(step.address, otherwise)
+                known[step.address] = Base(before.hashes | {step.wanted})
+    return Bases(known, otherwise)
+
+
+def _settled(record: Record, applied: Applied) -> bool:
+    """Whether the snapshot says all that became of it: it is older, or its own end could not be written."""
+    return record.id < applied.apply or (record.id == applied.apply and record.status == "running")
+
+
+def origin(address: str, bases: Bases, found: str, wanted: str) -> Origin:
+    """Who made the difference between two hashes that are not equal: somebody in AWS, or git."""
+    base = bases.known.get(address, bases.otherwise)
+    if found in base.hashes:
+        return "git"
+    if not base.sure:
+        return "unknown"
+    return "aws" if wanted in base.hashes else "both"
+
+
+def dump(applied: Applied) -> bytes:
+    document = {"version": VERSION, "apply": applied.apply, "resources": dict(applied.resources)}
+    return json.dumps(document, sort_keys=True).encode()
+
+
+def parse(content: bytes) -> Applied | None:
+    """None for what is not one of ours: the next apply writes a new one."""
+    try:
+        document = json.loads(content)
+        resources, apply = document["resources"], document["apply"]
+        if document["version"] != VERSION or not all(isinstance(each, str) for each in resources.values()):
+            return None
+        return Applied(resources=resources, apply=str(apply))
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return None
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, set | frozenset):
+        return sorted(value)
+    raise TypeError(f"{type(value).__name__} in a resource's field has no canonical form")
+
+
+# ---------------------------------------------------------------------------------------------------
+
+
+def load(aws: Aws, site: Site) -> Applied | None:
+    """None when there is none, or no bucket."""
+    stored = Cell(aws, site.bucket, site.applied_key).read()
+    return parse(stored.content) if stored else None
+
+
+def save(aws: Aws, site: Site, change: Callable[[Applied | None], Applied]) -> None:
+    """Write `change` of what is there, over nothing else: anew when somebody else wrote meanwhile."""
+    cell = Cell(aws, site.bucket, site.applied_key)
+    for _ in range(TRIES):
+        seen = cell.read()
+        try:
+            cell.put(dump(change(parse(seen.content) if seen else None)), seen)
+        except AwsError as error:
+            if not changed(error):
+                raise
+        else:
+            return
+    raise Refused(f"s3://{site.bucket}/{site.applied_key} changes faster than we can write it")
