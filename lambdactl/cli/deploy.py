@@ -264,7 +264,7 @@ def _carry_out(project: Project, made: Plan, engine: str, question: str, yes: bo
         for event in project.apply(
             made, engine=engine, on_line=output.line, stop=stop.is_set, command=command
         ):
-            if event.step.address in told or isinstance(event, Failed):
+            if event.step.address in told or isinstance(event, Failed | Skipped):
                 output.note(report.event(event))
                 seen.append(event)
     output.note(report.summary(seen))
