@@ -59,9 +59,9 @@ def hash_of(resource: Resource | None) -> str:
 def merge(old: Applied | None, apply: str, plan: Plan, done: Collection[Address]) -> Applied:
     """`old` after the apply with this id: what it did, and what it found to be as wanted already."""
     resources = dict(old.resources) if old else {}
-    steps = {step.address for step in plan.steps}
+    passed_over = {step.address for step in plan.steps} | {*plan.refused}
     for address, resource in plan.wanted.items():
-        if address not in steps and plan.found.get(address) == resource:
+        if address not in passed_over and plan.found.get(address) == resource:
             resources[str(address)] = hash_of(resource)
     for step in plan.steps:
         if step.address in done and step.wanted is not None:

@@ -25,7 +25,8 @@ INLINE_MAX = 10_240
 
 def listed() -> list[Permissions]:
     """The lists of all modules that plan and apply call AWS from."""
-    kinds = [getattr(sys.modules[kind.__module__], "PERMISSIONS") for kind in KINDS]  # noqa: B009
+    modules = [sys.modules[name] for name in dict.fromkeys(kind.__module__ for kind in KINDS)]
+    kinds = [getattr(module, "PERMISSIONS") for module in modules]  # noqa: B009
     return [*kinds, look.PERMISSIONS, secrets.PERMISSIONS]
 
 

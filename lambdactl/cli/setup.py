@@ -107,7 +107,8 @@ def permissions(
     """Print the least IAM policy for this project's plan, apply or launch, as JSON.
 
     With `account` and `region` in lambdactl.yaml AWS is not asked, and no credentials are needed. For apply
-    the project must have a permissionsBoundary: without one, who may write roles may do anything.
+    the project must have a permissionsBoundary: without one, who may write roles may do anything. What
+    removes images or logs (apply --prune with --images or --logs, destroy --data) is for people: not in it.
     """
     import json
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -11,14 +12,30 @@ from botocore.exceptions import ClientError
 DENIED = ("AccessDenied", "AccessDeniedException")
 
 
-def actions(policy: Mapping[str, Any]) -> list[str]:
-    return sorted(action for each in policy["Statement"] for action in each["Action"])
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """One action of one statement."""
+
+    sid: str
+    action: str
+
+    def __str__(self) -> str:
+        return f"{self.sid}-{self.action}"
 
 
-def without(policy: Mapping[str, Any], action: str) -> dict[str, Any]:
-    """The same policy, less one action."""
+def grants(policy: Mapping[str, Any]) -> list[Grant]:
+    return [Grant(each["Sid"], action) for each in policy["Statement"] for action in each["Action"]]
+
+
+def actions(policy: Mapping[str, Any]) -> set[str]:
+    return {grant.action for grant in grants(policy)}
+
+
+def without(policy: Mapping[str, Any], grant: Grant) -> dict[str, Any]:
+    """The same policy, less one action of one statement."""
     kept = [
-        {**each, "Action": [one for one in each["Action"] if one != action]} for each in policy["Statement"]
+        {**each, "Action": [one for one in each["Action"] if Grant(each["Sid"], one) != grant]}
+        for each in policy["Statement"]
     ]
     return {**policy, "Statement": [each for each in kept if each["Action"]]}
 

@@ -1,4 +1,5 @@
-"""A job's role as apply made it, with IAM enforced: its own parameters, definitions, prefix; nothing else."""
+"""The roles that apply made for a job, with IAM enforced: its own parameters, definitions, prefix, and
+nothing else; that of its schedule may start it, and nothing else."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ import pytest
 
 from lambdactl.kinds.role import POLICY_NAME
 from lambdactl.kinds.role import policy as role_policy
+from lambdactl.manifest.job import Schedule
 from lambdactl.policies import normal
 from lambdactl.reconcile import carry_out, plan
 from lambdactl.setup.boundary import boundary
@@ -24,7 +26,8 @@ KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1234"
 SITE = replace(BOUNDED, kms_key=KEY)
 BUCKET, OTHERS = SITE.bucket_arn, "arn:aws:s3:::another-bucket"
 OWN, OTHER = "/agents/triage/token", "/agents/other/token"
-ME = "AKIATRIAGE"
+ME, CLOCKWORK = "AKIATRIAGE", "AKIASCHEDULE"  # the job, and what starts it by its schedule
+BOUNDARY = boundary(SITE, ("/agents/*",))
 VIA_SSM = {"kms:ViaService": f"ssm.{REGION}.amazonaws.com"}
 VIA_S3 = {"kms:ViaService": f"s3.{REGION}.amazonaws.com"}
 SSM_KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/0f1e2d3c"
@@ -106,18 +109,24 @@ def world(enforcing: Enforced) -> Iterator[Enforced]:
     """Two jobs, applied; the key `ME` has the role that apply made for one of them, boundary and all."""
     enforcing.empty()
     aws = enforcing.aws()
-    wanted = deployments(job(), job("other"), site=SITE)
+    scheduled = job(schedule=Schedule(expression="rate(1 hour)"))
+    wanted = deployments(scheduled, job("other"), site=SITE)
     list(carry_out(aws, wanted, plan(aws, wanted), builder(enforcing, SITE)))
     for name in (OWN, OTHER):
         enforcing.client("ssm").put_parameter(Name=name, Value=f"of {name}", Type="SecureString")
     for key in ("triage/run/input.json", "other/run/input.json"):
         enforcing.client("s3").put_object(Bucket=SITE.bucket, Key=key, Body=b"{}")
-    role = {"RoleName": SITE.role("triage"), "PolicyName": POLICY_NAME}
-    made = enforcing.client("iam").get_role_policy(**role)["PolicyDocument"]
+    made = policy_of(enforcing, SITE.role("triage"), POLICY_NAME)
     assert normal(made) == normal(role_policy(job(), SITE))
-    enforcing.gate.admit(ME, made, boundary(SITE, ("/agents/*",)))
+    enforcing.gate.admit(ME, made, BOUNDARY, arn=SITE.role_arn("triage"))
+    starting = policy_of(enforcing, SITE.schedule_role("triage"), "schedule")
+    enforcing.gate.admit(CLOCKWORK, starting, BOUNDARY, arn=SITE.schedule_role_arn("triage"))
     yield enforcing
     enforcing.empty()
+
+
+def policy_of(world: Enforced, role: str, name: str) -> Any:
+    return world.client("iam").get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
 
 
 def may(simulator: Simulator, what: tuple[str, str, Mapping[str, str]], **bound: Any) -> bool:
@@ -129,7 +138,7 @@ def may(simulator: Simulator, what: tuple[str, str, Mapping[str, str]], **bound:
 @pytest.mark.parametrize("what", ALLOWED, ids=lambda what: what[0])
 def test_what_a_job_needs_is_allowed_and_fits_below_the_boundary(simulator: Simulator, what: Any) -> None:
     assert may(simulator, what)
-    assert may(simulator, what, **boundary(SITE, ("/agents/*",)))
+    assert may(simulator, what, **BOUNDARY)
 
 
 @pytest.mark.parametrize("what", DENIED, ids=lambda what: what[0])
@@ -141,15 +150,35 @@ def test_nothing_else_is(simulator: Simulator, what: Any) -> None:
     "what", [each for each in DENIED if each[0] in ("kms:Decrypt", "iam:PassRole", "lambda:InvokeFunction")]
 )
 def test_the_boundary_alone_keeps_a_widened_role_from(simulator: Simulator, what: Any) -> None:
-    """Somebody gives the role every right there is."""
-    anything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
-    me = Caller(
-        arn=SITE.role_arn("triage"),
-        policies=({"Version": "2012-10-17", "Statement": [anything]},),
-        boundary=boundary(SITE, ("/agents/triage/*",)),
-    )
-    action, resource, context = what
-    assert not simulator.allows(me, Ask(action=action, resource=resource, context=tuple(context.items())))
+    assert not widened(simulator, SITE.role_arn("triage"), *what)
+
+
+INVOKE = ("lambda:InvokeFunction", SITE.function_arn("other"))
+
+
+def test_only_schedules_roles_may_invoke_under_the_boundary(simulator: Simulator) -> None:
+    clockwork, path = SITE.schedule_role_arn("triage"), SITE.schedule_role_path
+    assert widened(simulator, clockwork, *INVOKE)
+    assert not widened(simulator, SITE.role_arn("triage"), *INVOKE)
+    # Nor one that looks like it: elsewhere, or of another environment.
+    assert not widened(simulator, SITE.role_arn("triage.schedule"), *INVOKE)
+    assert not widened(simulator, clockwork.replace(path, f"/x{path}"), *INVOKE)
+    assert not widened(simulator, clockwork.replace("/demo/main/", "/demo/other/"), *INVOKE)
+    foreign = SITE.function_arn("other").replace("demo-main", "demo-other")
+    assert not widened(simulator, clockwork, "lambda:InvokeFunction", foreign)
+    passing = {"iam:PassedToService": "scheduler.amazonaws.com"}
+    assert not widened(simulator, clockwork, "iam:PassRole", clockwork, passing)
+    assert not widened(simulator, clockwork, "sts:AssumeRole", SITE.role_arn("triage"))
+
+
+def widened(
+    simulator: Simulator, arn: str, action: str, resource: str, context: Mapping[str, str] | None = None
+) -> bool:
+    """What a role may do that somebody gave every right there is: what the boundary leaves of it."""
+    anything = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+    narrow = boundary(SITE, ("/agents/triage/*",))
+    me = Caller(arn=arn, policies=(anything,), boundary=narrow)
+    return simulator.allows(me, Ask(action=action, resource=resource, context=tuple((context or {}).items())))
 
 
 def test_through_s3_itself(world: Enforced) -> None:
@@ -185,3 +214,21 @@ def test_through_ssm_itself(world: Enforced) -> None:
     assert_denied(ssm.get_parameters, Names=[OWN, OTHER], WithDecryption=True)
     assert_denied(ssm.get_parameter, Name=OWN)
     assert_denied(ssm.get_parameters_by_path, Path="/agents")
+
+
+def test_through_lambda_itself_a_schedule_starts_its_job_and_a_job_nothing(world: Enforced) -> None:
+    me, clockwork = (world.client_of(key, "lambda") for key in (ME, CLOCKWORK))
+    event = {"InvocationType": "Event", "Payload": b"{}"}
+    assert clockwork.invoke(FunctionName=SITE.function("triage"), **event)["StatusCode"] == 202
+    for name in ("other", "triage"):
+        assert_denied(me.invoke, FunctionName=SITE.function(name), **event)
+    assert_denied(clockwork.invoke, FunctionName=SITE.function("other"), **event)
+    assert_denied(clockwork.get_function, FunctionName=SITE.function("triage"))
+
+
+@pytest.mark.parametrize("what", [*ALLOWED, *DENIED], ids=lambda what: what[0])
+def test_a_schedule_does_nothing_but_start_its_job(world: Enforced, simulator: Simulator, what: Any) -> None:
+    action, resource, context = what
+    starts = (action, resource) == ("lambda:InvokeFunction", SITE.function_arn("triage"))
+    ask = Ask(action=action, resource=resource, context=tuple(context.items()))
+    assert simulator.allows(world.gate.callers[CLOCKWORK], ask) is starts

@@ -11,20 +11,21 @@ from lambdactl.aws import Aws, Reader
 from lambdactl.engine import Plan, World
 from lambdactl.errors import AwsError
 from lambdactl.kinds import Look
-from lambdactl.manifest.job import Agent
+from lambdactl.manifest.job import Agent, Schedule
 from lambdactl.reconcile import carry_out, plan, read
 from lambdactl.scope import Scope
 from lambdactl.secrets import missing_notes
 from lambdactl.wanted import wanted as wanted_world
-from tests.iam.policies import actions, assert_denied, without
+from tests.iam.policies import Grant, actions, assert_denied, grants, without
 from tests.support.cloud import builder, deployments, job
 from tests.support.iam.gate import Enforced
 from tests.support.life import BOUNDED, stages
 
 SITE = BOUNDED
 MADE, CHANGED, TAMPERED = stages(SITE)
-# With a prompt that is nowhere yet: the plan reads the one that it would replace.
-WANTED = deployments(job(retries=0, agent=Agent(type="command", command=("true",), prompt="new")), site=SITE)
+# With a prompt and a schedule that are nowhere yet: the plan reads the ones that they would replace.
+NEW = Agent(type="command", command=("true",), prompt="new")
+WANTED = deployments(job(retries=0, agent=NEW, schedule=Schedule(expression="rate(2 hours)")), site=SITE)
 PLAN = permissions.plan(SITE)
 ME = "AKIAPLAN"
 # Without these a plan is made, and says less, or wrong things (tags look gone).
@@ -72,20 +73,20 @@ def test_plan_succeeds_under_exactly_the_printed_policy(
     world.gate.admit(ME, PLAN)
     assert planned(me) == whole
     assert world.denied(ME) == set()
-    assert {ask.action for ask in world.gate.asked[ME]} == set(actions(PLAN))
+    assert {ask.action for ask in world.gate.asked[ME]} == actions(PLAN)
 
 
-@pytest.mark.parametrize("action", actions(PLAN))
+@pytest.mark.parametrize("grant", grants(PLAN), ids=str)
 def test_plan_fails_or_shows_less_with_any_one_action_taken_out(
-    world: Enforced, me: Aws, whole: tuple[Plan, World], action: str
+    world: Enforced, me: Aws, whole: tuple[Plan, World], grant: Grant
 ) -> None:
-    world.gate.admit(ME, without(PLAN, action))
-    if action in SHOWN:
+    world.gate.admit(ME, without(PLAN, grant))
+    if grant.action in SHOWN:
         assert planned(me) != whole
     else:
         with pytest.raises(AwsError, match="AccessDenied"):
             planned(me)
-    assert world.denied(ME) == {action}
+    assert world.denied(ME) == {grant.action}
 
 
 def test_whoever_plans_reads_no_secret_and_no_run_and_starts_nothing(world: Enforced, me: Aws) -> None:

@@ -13,13 +13,14 @@ import lambdactl
 from lambdactl import permissions
 from lambdactl.deployment import Deployments
 from lambdactl.engine import Failed
+from lambdactl.grants import Permissions
 from lambdactl.reconcile import carry_out, plan
 from lambdactl.scope import Scope
 from lambdactl.secrets import missing_notes
 from tests.support.cloud import Cloud, builder, deployments, job
 from tests.support.life import BOUNDED, stages
 
-SERVICES = ("ecr", "iam", "lambda", "logs", "s3", "ssm", "sts")
+SERVICES = ("ecr", "iam", "lambda", "logs", "s3", "scheduler", "ssm", "sts")
 PACKAGE = Path(lambdactl.__file__).parent
 CLIENT = PACKAGE / "aws" / "client.py"  # whose account it is, and what an object holds
 NOT_OURS = {"ecr.PutImage"}  # the tests' stand-in for a push
@@ -59,8 +60,8 @@ def lived(cloud: Cloud) -> set[str]:
 def test_every_call_of_plan_and_apply_is_listed(cloud: Cloud) -> None:
     made = lived(cloud)
     assert made <= READS | WRITES
-    # And all that is listed is needed; a repository without our tags is refused, so none is tagged again.
-    assert WRITES - made == {"ecr.TagResource"}
+    # And all that is listed is needed; what is found without our tags is refused, so none is tagged again.
+    assert WRITES - made == {"ecr.TagResource", "scheduler.TagResource"}
 
 
 @pytest.mark.parametrize("cloud", ["moto"], indirect=True)
@@ -87,10 +88,10 @@ def test_what_is_listed_is_the_operations_that_the_modules_name() -> None:
 def test_each_kind_lists_only_what_its_own_module_calls() -> None:
     shared = operations(CLIENT) | operations(PACKAGE / "kinds" / "look.py")
     for kind in permissions.KINDS:
-        source = PACKAGE / "kinds" / f"{kind.kind}.py"
-        module = sys.modules[kind.__module__].PERMISSIONS
-        listed = set().union(module.reads, module.writes, module.withheld) - PUSH
-        assert {name.partition(".")[2] for name in listed} <= operations(source) | shared
+        module = sys.modules[kind.__module__]
+        table: Permissions = module.PERMISSIONS
+        listed = set().union(table.reads, table.writes, table.withheld) - PUSH
+        assert {name.partition(".")[2] for name in listed} <= operations(Path(str(module.__file__))) | shared
 
 
 def test_the_image_is_pushed_with_the_rights_for_it() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from lambdactl.deployment import Deployments
-from lambdactl.manifest.job import Agent
+from lambdactl.manifest.job import Agent, Schedule
 from lambdactl.site import Site
 from tests.support.cloud import ACCOUNT, SITE, Cloud, deployments, job
 
@@ -24,9 +24,11 @@ class Stage:
 
 def stages(site: Site = BOUNDED) -> tuple[Stage, ...]:
     agent = Agent(type="command", command=("true",), prompt="another")
-    changed = job(agent=agent, timeout=60, concurrency=5)
+    hourly, daily = Schedule(expression="rate(1 hour)"), Schedule(expression="rate(1 day)")
+    made = job(tags={"team": "a"}, schedule=hourly)
+    changed = job(agent=agent, timeout=60, concurrency=5, schedule=daily)
     return (
-        Stage(name="made", wanted=deployments(job(tags={"team": "a"}), job("gone"), site=site)),
+        Stage(name="made", wanted=deployments(made, job("gone"), site=site)),
         Stage(name="changed", wanted=deployments(changed, image="b" * 32, site=site)),
         Stage(name="mended", wanted=deployments(job(retries=0), site=site), before=tamper),
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, unquote
@@ -41,11 +41,14 @@ TAGGED = {
     "iam.CreateRole": ("Tags.member.1.Key", "iam:TagRole"),
     "lambda.CreateFunction": ("Tags", "lambda:TagResource"),
     "logs.CreateLogGroup": ("tags", "logs:TagResource"),
+    "scheduler.CreateScheduleGroup": ("Tags", "scheduler:TagResource"),
 }
 # Who hands a role over, under which parameter, to which service.
 PASSES = {
     "lambda.CreateFunction": ("Role", "lambda.amazonaws.com"),
     "lambda.UpdateFunctionConfiguration": ("Role", "lambda.amazonaws.com"),
+    "scheduler.CreateSchedule": ("RoleArn", "scheduler.amazonaws.com"),
+    "scheduler.UpdateSchedule": ("RoleArn", "scheduler.amazonaws.com"),
 }
 # "Amazon ECR permissions" in Lambda's guide to container images: the image is read as the caller.
 IMAGE = ("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
@@ -78,8 +81,7 @@ class Said:
 
 def said(request: Request) -> Said:
     service, operation = identify(request)
-    read = {"s3": _s3, "iam": _query, "sts": _query, "lambda": _lambda}.get(service, _json)
-    parameters, names = read(request)
+    parameters, names = READERS.get(service, _json)(request)
     return Said(call=f"{service}.{operation}", parameters=parameters, names=names)
 
 
@@ -183,6 +185,17 @@ def _lambda(request: Request) -> Read:
     return parameters, ({"FunctionName": name} if name else {},)
 
 
+def _scheduler(request: Request) -> Read:
+    """A schedule by its group and its own name, a group by its name or ARN; the target's role lies deeper."""
+    what, _, name = unquote(request.path).removeprefix("/").partition("/")
+    body = json.loads(request.body or b"{}")
+    parameters = {**dict(parse_qsl(request.query)), **body, **body.get("Target", {})}
+    if what == "schedules":
+        group = parameters.get("GroupName") or parameters.get("groupName") or "default"
+        return parameters, ({"GroupName": group, "ScheduleName": name} if name else {},)
+    return parameters, ({"GroupName": name.rpartition("schedule-group/")[2]} if name else {},)
+
+
 def _json(request: Request) -> Read:
     """ECR, Logs, SSM. One resource for each name that the call says."""
     parameters = json.loads(request.body or b"{}")
@@ -200,3 +213,12 @@ def _named(name: str) -> Mapping[str, str]:
         "LogStreamName": "any",
         "ParameterNameWithoutLeadingSlash": name.removeprefix("/"),
     }
+
+
+READERS: Mapping[str, Callable[[Request], Read]] = {
+    "iam": _query,
+    "lambda": _lambda,
+    "s3": _s3,
+    "scheduler": _scheduler,
+    "sts": _query,
+}

@@ -44,10 +44,17 @@ class Gate:
         self._lock = threading.Lock()
         self._clients: dict[str, Any] = {}
 
-    def admit(self, key: str, policy: Mapping[str, Any], boundary: Mapping[str, Any] | None = None) -> None:
-        """From now on the access key `key` is somebody with just this policy."""
-        arn = f"arn:aws:iam::{ACCOUNT}:role/{key}"
-        self.callers[key] = Caller(arn=arn, policies=(policy,), boundary=boundary or {})
+    def admit(
+        self,
+        key: str,
+        policy: Mapping[str, Any],
+        boundary: Mapping[str, Any] | None = None,
+        *,
+        arn: str = "",
+    ) -> None:
+        """From now on the access key `key` is somebody with just this policy; `arn`: who, if it matters."""
+        who = arn or f"arn:aws:iam::{ACCOUNT}:role/{key}"
+        self.callers[key] = Caller(arn=who, policies=(policy,), boundary=boundary or {})
         self.asked[key], self.denied[key] = set(), set()
 
     def allows(self, key: str, ask: Ask) -> bool:

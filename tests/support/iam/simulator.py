@@ -66,15 +66,16 @@ class Simulator:
             "trust": _trust(ask.action, caller.account),
             "action": ask.action,
             "resource": ask.resource,
-            "context": dict(ask.context),
+            "context": {"aws:PrincipalArn": caller.arn, **dict(ask.context)},
         }
-        line = json.dumps(question)
+        bearing = {"policies": [_on(ask.action, each) for each in caller.policies]}
+        known = json.dumps({**question, **bearing})
         with self._lock:
-            if line not in self._known:
-                answer = self._ask(line)
-                assert "allowed" in answer, f"{answer.get('error')}: {line}"
-                self._known[line] = answer["allowed"]
-            return self._known[line]
+            if known not in self._known:
+                answer = self._ask(json.dumps(question))
+                assert "allowed" in answer, f"{answer.get('error')}: {question}"
+                self._known[known] = answer["allowed"]
+            return self._known[known]
 
     def findings(self, kind: str, policy: Mapping[str, Any]) -> list[Any]:
         """What its linter says of an "identity", "resource" or "trust" policy."""
@@ -107,6 +108,23 @@ class Table:
         """The forms of ARNs that an action takes, with ${Names} to fill; none: it takes `*`."""
         types = self._read("resourceTypes", name.partition(":")[0])
         return [types[each["name"].lower()]["arn"] for each in self.action(name)["resourceTypes"]]
+
+
+def _on(action: str, policy: Mapping[str, Any]) -> list[Any]:
+    """What of a policy bears on an action: no statement that lists actions by name, and not this one."""
+    asked = action.lower()
+    return [
+        {**each, "Action": asked} if asked in listed else each
+        for each in policy["Statement"]
+        if asked in (listed := _named(each)) or not listed
+    ]
+
+
+def _named(statement: Mapping[str, Any]) -> frozenset[str]:
+    """The actions that a statement lists; none where it lists patterns, or what it is not about."""
+    listed = statement.get("Action", "*")
+    names = frozenset(name.lower() for name in ([listed] if isinstance(listed, str) else listed))
+    return frozenset() if any("*" in name or "?" in name for name in names) else names
 
 
 def _trust(action: str, account: str) -> dict[str, Any] | None:
