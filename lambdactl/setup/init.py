@@ -20,14 +20,8 @@ from lambdactl.setup.template import render
 
 DEFAULT_REGION = "us-east-1"
 IGNORED = (".lambdactl/", ".env*")
-FILES = {
-    "lambdactl.yaml": "lambdactl.yaml",
-    "jobs/hello.yaml": "job.yaml",
-    ".github/workflows/lambdactl-plan.yml": "plan.yml",
-    ".github/workflows/lambdactl-apply.yml": "apply.yml",
-    ".github/workflows/lambdactl-drift.yml": "drift.yml",
-}
-WORKFLOWS = ("plan", "apply", "drift")
+WORKFLOWS = {f".github/workflows/lambdactl-{each}.yml": f"{each}.yml" for each in ("plan", "apply", "drift")}
+FILES = {"lambdactl.yaml": "lambdactl.yaml", "jobs/hello.yaml": "job.yaml", **WORKFLOWS}
 # For editors: the first lines of lambdactl.yaml and of the job point at them.
 SCHEMAS = {"schemas/job.schema.json": "job", "schemas/project.schema.json": "project"}
 _PROJECT = re.compile(r"[a-z][a-z0-9]{1,31}")
@@ -89,13 +83,9 @@ def init_workflows(
         "INSTALL": install(install_from, root),
         **names.placeholders(environment),
     }
-    written = _write_all(
-        root,
-        {
-            f".github/workflows/lambdactl-{each}{values['SUFFIX']}.yml": render(f"{each}.yml", values)
-            for each in WORKFLOWS
-        },
-    )
+    ending = f"{values['SUFFIX']}.yml"
+    texts = {path.replace(".yml", ending): render(template, values) for path, template in WORKFLOWS.items()}
+    written = _write_all(root, texts)
     _tell(root, written, install_from, on_line)
     return written
 
