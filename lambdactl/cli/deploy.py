@@ -154,7 +154,7 @@ def apply(
                 f"the plan is {made.fingerprint}, not {expect}: nothing was changed",
                 hint="read this plan, then apply it by its own fingerprint",
             )
-        return _carry_out(project, made, engine, f"Apply {len(made.steps)} steps?", yes)
+        return _carry_out(project, made, engine, "Apply {} steps?", yes)
 
 
 def drift(
@@ -195,7 +195,7 @@ def destroy(
     project = open_project(root, env, sandbox, time_limit=timeout)
     with project.locked():
         made = project.plan_destroy(data=data)
-        return _carry_out(project, made, "", f"Remove {len(made.steps)} resources for good?", yes)
+        return _carry_out(project, made, "", "Remove {} resources for good?", yes)
 
 
 def _scope(
@@ -249,21 +249,24 @@ def _carry_out(project: Project, made: Plan, engine: str, question: str, yes: bo
     from lambdactl import reconcile
     from lambdactl.engine import Failed, Skipped
     from lambdactl.report import events as report
+    from lambdactl.report.plan import told_steps
 
     _show(made, Format.text)
     reconcile.guard(made)
     blocked = Exit.FAILED if made.blocked else Exit.OK
     if not made.steps:
         return blocked
-    confirmed(question, yes)
+    told = {step.address for step in told_steps(made)}
+    confirmed(question.format(len(told)), yes)
     seen = []
     with stopping(STOPPING) as stop:
         command = shlex.join(["lambdactl", *sys.argv[1:]])
         for event in project.apply(
             made, engine=engine, on_line=output.line, stop=stop.is_set, command=command
         ):
-            output.note(report.event(event))
-            seen.append(event)
+            if event.step.address in told or isinstance(event, Failed | Skipped):
+                output.note(report.event(event))
+                seen.append(event)
     output.note(report.summary(seen))
     return Exit.FAILED if any(isinstance(each, Failed | Skipped) for each in seen) else blocked
 
