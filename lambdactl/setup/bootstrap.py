@@ -139,8 +139,8 @@ def _apply_statements(site: Site) -> list[dict[str, Any]]:
 
 
 def _appliers(site: Site, trust: Trust) -> dict[str, str | list[str]]:
-    """The two environments, from main alone: whoever may push a branch could name one that does not exist
-    yet, or that he has found unprotected. AWS checks `ref` since 2026-01, in its commercial regions:
+    """The two environments, from main alone: a workflow on any branch can name one that does not exist yet,
+    and so is protected by nothing. AWS compares `ref` since 2026-01, in its commercial regions:
     https://aws.amazon.com/about-aws/whats-new/2026/01/aws-sts-supports-validation-identity-provider-claims/
     """
     main: dict[str, str | list[str]] = {"ref": "refs/heads/main"} if site.partition == "aws" else {}
