@@ -150,11 +150,10 @@ def test_the_steps_with_the_real_command(lambdactl: Program, cloud: Cloud) -> No
     code, moved = planned(root, path, fingerprint, env)
     (other, plan) = (line.partition("=")[2] for line in moved.splitlines())
     assert (code, plan) == (0, "other")
-    assert cloud.writes() == []
     refused = shell(apply, root, {**env, "PATH": path, "FINGERPRINT": fingerprint})
     assert refused.returncode == 1
     assert f"not {fingerprint}: nothing was changed" in refused.stderr
-    assert set(cloud.writes()) == {"s3.PutObject"}  # the lock's, for which there is no bucket yet
+    assert cloud.writes() == []
 
     applied = shell(apply, root, {**env, "PATH": path, "FINGERPRINT": other})
     assert applied.returncode == 0, applied.stderr
