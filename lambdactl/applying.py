@@ -10,7 +10,7 @@ from lambdactl import applied, history
 from lambdactl.author import Author
 from lambdactl.aws import Aws
 from lambdactl.deployment import Deployments
-from lambdactl.engine import Done, Event, Plan, Skipped
+from lambdactl.engine import Done, Event, Plan, Skipped, hash_of
 from lambdactl.errors import LambdactlError, Refused
 from lambdactl.history import Record
 from lambdactl.lease import Lease
@@ -69,9 +69,7 @@ def origins(aws: Aws, deployments: Deployments, plan: Plan) -> dict[Address, Ori
     site = deployments.site
     bases = applied.bases(applied.load(aws, site), history.latest(aws, site, _REMEMBERED))
     return {
-        step.address: applied.origin(
-            str(step.address), bases, applied.hash_of(step.found), applied.hash_of(step.wanted)
-        )
+        step.address: applied.origin(str(step.address), bases, hash_of(step.found), hash_of(step.wanted))
         for step in plan.steps
     }
 
