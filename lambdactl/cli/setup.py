@@ -121,11 +121,9 @@ def schema(
 
 def _site(project: Project) -> Site:
     """From lambdactl.yaml alone where it says account and region; else AWS is asked whose we are."""
-    from lambdactl.site import aws_registry
-
     account, region = project.settings.account, project.settings.region
     if account and region:
-        return project.site_at(account, region, aws_registry(account, region))
+        return project.offline_site
     try:
         return project.site
     except LambdactlError as error:
