@@ -10,7 +10,7 @@ from lambdactl import applied, history
 from lambdactl.author import Author
 from lambdactl.aws import Aws
 from lambdactl.deployment import Deployments
-from lambdactl.engine import Done, Event, Plan, Skipped
+from lambdactl.engine import Done, Event, Plan, Skipped, hash_of
 from lambdactl.errors import AwsError, LambdactlError, Refused
 from lambdactl.history import Record
 from lambdactl.lease import Lease
@@ -75,9 +75,7 @@ def origins(aws: Aws, deployments: Deployments, plan: Plan) -> dict[Address, Ori
             raise
         return {step.address: "unknown" for step in plan.steps}
     return {
-        step.address: applied.origin(
-            str(step.address), bases, applied.hash_of(step.found), applied.hash_of(step.wanted)
-        )
+        step.address: applied.origin(str(step.address), bases, hash_of(step.found), hash_of(step.wanted))
         for step in plan.steps
     }
 

@@ -41,6 +41,13 @@ def init(
         typer.Option(help="First part of every name in AWS.", show_default="the repository's name"),
     ] = "",
     region: Annotated[str, typer.Option(help="Where the jobs live.", show_default="us-east-1")] = "",
+    env: Annotated[
+        str,
+        typer.Option(
+            "--env",
+            help="Only the workflows, for this environment of an existing project, beside those of others.",
+        ),
+    ] = "",
     install_from: Annotated[
         str,
         typer.Option(
@@ -52,6 +59,14 @@ def init(
     """Write lambdactl.yaml, an example job, workflows, and schemas for editors. Never overwrites a file."""
     from lambdactl import setup
 
+    if env:
+        if project or region:
+            raise UsageError(
+                "--project and --region are for a new project", hint="leave them away with --env"
+            )
+        setup.init_workflows(root, env, install_from=install_from, on_line=output.result)
+        output.note(f"next: `lambdactl bootstrap --print --env {env}`, which says what GitHub needs")
+        return Exit.OK
     setup.init(root, project=project, region=region, install_from=install_from, on_line=output.result)
     output.note("next: `lambdactl lock`, then `lambdactl validate` and `lambdactl plan --offline`")
     return Exit.OK
@@ -66,8 +81,11 @@ def bootstrap(
         ),
     ] = "",
     github_environment: Annotated[
-        str, typer.Option(help="The GitHub environment that applies.")
-    ] = "production",
+        str,
+        typer.Option(
+            help="The GitHub environment that applies.", show_default="production, or as the environment"
+        ),
+    ] = "",
     print_: Annotated[
         bool, typer.Option("--print", help="Print the template: nothing else is done with it.")
     ] = False,
@@ -80,7 +98,7 @@ def bootstrap(
     """
     from lambdactl import setup
     from lambdactl.project import Project
-    from lambdactl.setup import git
+    from lambdactl.setup import git, names
 
     if not print_:
         raise UsageError(
@@ -91,9 +109,11 @@ def bootstrap(
     repository = repo or git.repository(project.root)
     if not repository:
         raise UsageError("there is no remote `origin` to take the repository from", hint="--repo OWNER/NAME")
-    trust = setup.Trust(repository=repository, environment=github_environment)
+    site = _site(project)
+    environment = github_environment or names.github_environment(site.environment)
+    trust = setup.Trust(repository=repository, environment=environment)
     allowed = project.settings.allow_parameters
-    output.raw(setup.bootstrap(_site(project), trust, allowed_parameters=allowed))
+    output.raw(setup.bootstrap(site, trust, allowed_parameters=allowed))
     return Exit.OK
 
 
@@ -139,11 +159,9 @@ def schema(
 
 def _site(project: Project) -> Site:
     """From lambdactl.yaml alone where it says account and region; else AWS is asked whose we are."""
-    from lambdactl.site import aws_registry
-
     account, region = project.settings.account, project.settings.region
     if account and region:
-        return project.site_at(account, region, aws_registry(account, region))
+        return project.offline_site
     try:
         return project.site
     except LambdactlError as error:

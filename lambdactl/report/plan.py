@@ -72,7 +72,7 @@ def comment(plan: Plan, *, title: str = "lambdactl plan", origins: Origins | Non
     body = "\n".join(each for _, each in _lines(plan, origins or {}))
     room = COMMENT_MAX - len(head) - 200
     if len(body) > room:
-        body = body[:room].rsplit("\n", 1)[0] + "\n… cut: the whole plan is in the workflow's log"
+        body = body[:room].rsplit("\n", 1)[0] + "\n… cut: `lambdactl plan` shows the whole"
     return f"{head}\n{fence(body, 'diff')}\n" if body else head
 
 
