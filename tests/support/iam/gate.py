@@ -11,6 +11,7 @@ import re
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import boto3
@@ -140,12 +141,21 @@ class Enforced(Cloud):
 
     def client_of(self, key: str, service: str) -> Any:
         """A boto3 client of somebody who was admitted."""
-        session = boto3.Session(key, "made-up", region_name=REGION)
-        return session.client(service, endpoint_url=self.url, config=Config(retries={"max_attempts": 0}))
+        return _client(self.url, key, service)
+
+    def client(self, service: str) -> Any:
+        return _client(self.url, ADMINISTRATOR, service)
 
     def denied(self, key: str) -> set[str]:
         """The actions that this caller was refused."""
         return {ask.action for ask in self.gate.denied[key]}
+
+
+@cache
+def _client(url: str, key: str, service: str) -> Any:
+    """Made once: that takes longer than the calls of a test."""
+    session = boto3.Session(key, "made-up", region_name=REGION)
+    return session.client(service, endpoint_url=url, config=Config(retries={"max_attempts": 0}))
 
 
 @pytest.fixture(scope="session")
