@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Address:
-    """A resource's name in plans: `function.triage`."""
+class Address(NamedTuple):
+    """A resource's name in plans: `function.triage`. A tuple: plans hash and sort many."""
 
     kind: str
     name: str
