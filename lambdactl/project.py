@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import cached_property
@@ -275,8 +276,11 @@ class Project:
         from lambdactl import reconcile
         from lambdactl.secrets import missing_notes
 
-        made = reconcile.plan(self.aws, self.deployments(self.site), scope)
-        return replace(made, notes=(*made.notes, *missing_notes(self.aws, self.jobs.values())))
+        wanted = self.deployments(self.site)
+        with ThreadPoolExecutor(1, "notes") as meanwhile:
+            notes = meanwhile.submit(missing_notes, self.aws, self.jobs.values())
+            made = reconcile.plan(self.aws, wanted, scope)
+        return replace(made, notes=(*made.notes, *notes.result()))
 
     def plan_offline(self) -> Plan:
         """What would be created in an empty account; asks AWS nothing, needs no credentials."""

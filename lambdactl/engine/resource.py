@@ -136,6 +136,8 @@ class Resource:
 
 def deltas(found: Resource, wanted: Resource) -> tuple[Delta, ...]:
     """The fields in which two states of one resource differ, in the order they are declared."""
+    if found == wanted:
+        return ()
     return tuple(
         delta
         for each in fields(wanted)

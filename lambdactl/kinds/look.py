@@ -7,7 +7,7 @@ one by one, whichever is fewer calls.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from math import ceil
 from typing import Any
@@ -61,7 +61,7 @@ class Look:
 
     aws: Reader
     deployments: Deployments
-    wanted: World
+    wanted: World = field(default_factory=dict)
     full: bool = False
     only: str = ""
     ages: bool = False  # of images: for removing old ones that no function of the account uses
