@@ -132,10 +132,10 @@ class _Run:
         self.fresh = deque(sorted(first, key=self._reading_order))
 
     def _reading_order(self, address: Address) -> tuple[bool, str, str]:
-        """What all jobs share, then job by job."""
+        """What there is nothing to do about, what all jobs share, then job by job."""
         step = self.steps.get(address)
         resource = step and (step.wanted or step.found)
-        return not (resource and resource.shared), address.name, address.kind
+        return bool(resource and not resource.shared), address.name, address.kind
 
     def ready(self, room: int) -> Iterator[Event]:
         """Events for what can start now, `room` steps at most, or must be skipped; what has no step

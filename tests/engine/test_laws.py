@@ -108,6 +108,14 @@ def test_a_job_that_was_begun_goes_before_the_next_one() -> None:
     assert cloud.calls == ["Create a", "Create c", "Create d", "Create b"]
 
 
+def test_what_is_there_already_holds_nothing_up() -> None:
+    there = Thing(name="z")
+    wanted = world(there, Thing(name="a", uses=("z",)), Thing(name="b"), Thing(name="c"))
+    cloud = Cloud(world(there))
+    list(apply(make_plan(world(there), wanted), cloud.perform, workers=1))
+    assert cloud.calls[0] == "Create a"
+
+
 def test_what_is_not_ours_is_refused_and_never_removed() -> None:
     found = world(Thing(name="a", size=1, mark="none"), Thing(name="b", mark="theirs"))
     plan = make_plan(found, world(Thing(name="a", size=2)), Choice(remove=True))
