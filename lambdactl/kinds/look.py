@@ -185,10 +185,12 @@ class Look:
         found = self.aws.maybe("iam", "GetRole", RoleName=name)
         if found is None:
             return None
-        inline = self.aws.pages("iam", "ListRolePolicies", "PolicyNames", RoleName=name)
-        attached = self.aws.pages("iam", "ListAttachedRolePolicies", "AttachedPolicies", RoleName=name)
-        documents = self.aws.each(lambda policy: self._policy(name, policy), inline)
-        return {**found["Role"], "RolePolicyList": documents, "AttachedManagedPolicies": attached}
-
-    def _policy(self, role: str, policy: str) -> Mapping[str, Any]:
-        return dict(self.aws.read("iam", "GetRolePolicy", RoleName=role, PolicyName=policy))
+        inline = self.aws.maybe_pages("iam", "ListRolePolicies", "PolicyNames", RoleName=name)
+        attached = self.aws.maybe_pages("iam", "ListAttachedRolePolicies", "AttachedPolicies", RoleName=name)
+        if inline is None or attached is None:
+            return None  # it went while it was read: another step of this apply removes it
+        documents = self.aws.each(
+            lambda policy: self.aws.maybe("iam", "GetRolePolicy", RoleName=name, PolicyName=policy), inline
+        )
+        there = [dict(each) for each in documents if each is not None]
+        return {**found["Role"], "RolePolicyList": there, "AttachedManagedPolicies": attached}

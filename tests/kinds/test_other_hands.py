@@ -93,6 +93,24 @@ def test_the_log_group_of_a_foreign_function_is_never_ours(cloud: Cloud) -> None
     assert [each["logGroupName"] for each in left["logGroups"]] == [group]
 
 
+def test_a_role_that_goes_while_it_is_read_is_gone(cloud: Cloud) -> None:
+    """When a job is removed, steps look at its role while another step deletes it."""
+    wanted = deployments(job())
+    assert apply(cloud, wanted) == []
+    iam, role = cloud.client("iam"), SITE.role("triage")
+
+    def gone(request: Request, following: Next) -> Response:
+        if identify(request) == ("iam", "ListAttachedRolePolicies"):
+            iam.delete_role_policy(RoleName=role, PolicyName="job")
+            iam.delete_role(RoleName=role)
+        return following(request)
+
+    with Front(cloud.upstream, [gone, Fill()]) as front:
+        behind = replace(cloud, url=front.url)
+        look = Look(aws=Reader(behind.aws()), deployments=wanted, only="triage")
+        assert look.roles == []
+
+
 def test_statements_that_others_added_to_the_repositorys_policy_stay(cloud: Cloud) -> None:
     assert apply(cloud, deployments(job())) == []
     ecr, name = cloud.client("ecr"), {"repositoryName": SITE.repository}
