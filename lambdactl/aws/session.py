@@ -112,7 +112,7 @@ class Clients:
 
 
 def _time(value: Any) -> Any:
-    """A timestamp of an answer. botocore's own parser takes any spelling, and half a plan's time."""
+    """A timestamp of an answer. botocore's own parser takes any spelling, and a tenth of a plan's CPU."""
     try:
         found = datetime.fromisoformat(value)
     except (TypeError, ValueError):  # seconds, or the date of an HTTP header
