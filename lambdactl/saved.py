@@ -11,8 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from lambdactl.applied import hash_of
-from lambdactl.engine import Plan, World
+from lambdactl.engine import Plan, World, hash_of
 from lambdactl.errors import Refused, UsageError
 from lambdactl.scope import Scope
 from lambdactl.site import Site
@@ -57,8 +56,8 @@ def parse(text: str, name: str) -> Saved:
         if document.pop("version") != VERSION:
             raise UsageError("it was written by another version of lambdactl", where=name, hint="plan again")
         scope: dict[str, Any] = document.pop("scope")
-        for name in ("targets", "excludes"):
-            scope[name] = tuple(scope[name])
+        for globs in ("targets", "excludes"):
+            scope[globs] = tuple(scope[globs])
         return Saved(scope=Scope(**scope), **document)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(

@@ -6,7 +6,7 @@ one by one, whichever is fewer calls.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import ceil
@@ -16,6 +16,7 @@ from lambdactl.aws import Aws, Reader
 from lambdactl.deployment import Deployments
 from lambdactl.engine import Mark, World
 from lambdactl.errors import NotFound
+from lambdactl.grants import ACCOUNT, FUNCTIONS, REPOSITORY, ROLES, Permissions, Reach, role_arns
 from lambdactl.manifest.job import Job
 from lambdactl.site import Site
 from lambdactl.tags import unpaired
@@ -115,7 +116,19 @@ class Look:
     @cached_property
     def roles(self) -> list[Mapping[str, Any]]:
         """The candidates' roles whole, in the shape of GetAccountAuthorizationDetails."""
-        names = {self.site.role(job) for job in self.candidates}
+        return self._whole({self.site.role(job) for job in self.candidates})
+
+    @cached_property
+    def schedule_roles(self) -> Mapping[str, Mapping[str, Any]]:
+        """The roles of schedules whole, by job: of the wanted ones, and all that lie under their path."""
+        jobs = {each.job.name for each in self.deployments.jobs if each.job.schedule}
+        names = {self.site.schedule_role(job) for job in ({self.only} if self.only else jobs)}
+        if not self.only:
+            names.update(self._names_under(self.site.schedule_role_path))
+        roles = {self.site.job_of_schedule_role(each["RoleName"]): each for each in self._whole(names)}
+        return {job: each for job, each in roles.items() if job is not None}
+
+    def _whole(self, names: Collection[str]) -> list[Mapping[str, Any]]:
         if self._everyone is not None:
             return [each for each in self._everyone if each["RoleName"] in names]
         return [role for role in self.aws.each(self._role, sorted(names)) if role is not None]
@@ -155,11 +168,14 @@ class Look:
 
     @property
     def _our_roles(self) -> list[str]:
-        """Names under our path. A path below it (a schedule's role) is another kind's."""
-        path = self.site.role_path
+        return self._names_under(self.site.role_path)
+
+    def _names_under(self, path: str) -> list[str]:
+        """Names of the roles in just this path, ours or one below; one listing tells of all."""
         if self._many_roles:
             return [each["RoleName"] for each in self._everyone or () if each["Path"] == path]
-        roles = self.aws.pages("iam", "ListRoles", "Roles", PathPrefix=path, MaxItems=ROLES_PAGE)
+        ours = self.site.role_path
+        roles = self.aws.pages("iam", "ListRoles", "Roles", PathPrefix=ours, MaxItems=ROLES_PAGE)
         return [each["RoleName"] for each in roles if each["Path"] == path]
 
     @cached_property
@@ -194,3 +210,28 @@ class Look:
         )
         there = [dict(each) for each in documents if each is not None]
         return {**found["Role"], "RolePolicyList": there, "AttachedManagedPolicies": attached}
+
+
+def _named(site: Site) -> Mapping[str, Any]:
+    """Also without our path: IAM knows the path of no role that is not there, and would say "denied"
+    instead of "absent" (*unverified*)."""
+    return {"Resource": [role_arns(site), f"arn:{site.partition}:iam::{site.account}:role/{site.role('*')}"]}
+
+
+NAMED_ROLES = Reach(sid="RolesByName", limits=_named)
+PERMISSIONS = Permissions(
+    reads={
+        "ecr.ListImages": {"ecr:ListImages": REPOSITORY},
+        "iam.GetAccountAuthorizationDetails": {"iam:GetAccountAuthorizationDetails": ACCOUNT},
+        "iam.GetAccountSummary": {"iam:GetAccountSummary": ACCOUNT},
+        "iam.GetRole": {"iam:GetRole": NAMED_ROLES},
+        "iam.GetRolePolicy": {"iam:GetRolePolicy": ROLES},
+        "iam.ListAttachedRolePolicies": {"iam:ListAttachedRolePolicies": ROLES},
+        "iam.ListRolePolicies": {"iam:ListRolePolicies": ROLES},
+        "iam.ListRoles": {"iam:ListRoles": ACCOUNT},
+        "lambda.GetAccountSettings": {"lambda:GetAccountSettings": ACCOUNT},
+        # Without ListTags the answer is the same, but has no tags: they would look gone.
+        "lambda.GetFunction": {"lambda:GetFunction": FUNCTIONS, "lambda:ListTags": FUNCTIONS},
+        "lambda.ListFunctions": {"lambda:ListFunctions": ACCOUNT},
+    }
+)

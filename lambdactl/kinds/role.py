@@ -14,7 +14,8 @@ from typing import Any, ClassVar, Self
 
 from lambdactl.deployment import Deployments
 from lambdactl.engine import Address, Call, Effect, Resource, computed
-from lambdactl.kinds.look import STAMP_TAG, Look, mark_of_tags, tags_of
+from lambdactl.grants import ROLES, Permissions, Reach, role_arns
+from lambdactl.kinds.look import NAMED_ROLES, STAMP_TAG, Look, mark_of_tags, tags_of
 from lambdactl.manifest.job import Job
 from lambdactl.policies import normal
 from lambdactl.site import Site
@@ -71,26 +72,33 @@ class Role(Resource):
             job, tags = look.site.job_of(detail["RoleName"]), dict(look.role_tags[detail["RoleName"]])
             if job is None or not look.concerns(job):
                 continue
-            mark = mark_of_tags(look.site, tags)
-            if mark != "ours" and look.wanted.get(Address("role", job)) is None:
+            strange = mark_of_tags(look.site, tags) != "ours"
+            if strange and Address("role", job) not in look.wanted and not look.only:
                 continue
             if detail["RoleName"] in look.functions_by_name:
                 # Otherwise it stays a difference: a stamp must not outlive the function it vouches for.
                 tags.pop(STAMP_TAG, None)
-            yield cls(
-                name=job,
-                mark=mark,
-                blocked=_immovable(look.site, detail["Path"]),
-                role_name=detail["RoleName"],
-                path=detail["Path"],
-                trust=normal(detail["AssumeRolePolicyDocument"]),
-                policies={
-                    each["PolicyName"]: normal(each["PolicyDocument"]) for each in detail["RolePolicyList"]
-                },
-                attached=tuple(sorted(each["PolicyArn"] for each in detail["AttachedManagedPolicies"])),
-                permissions_boundary=_boundary(look, detail),
-                tags=tags,
-            )
+            yield cls.found(look, job, detail, tags, path=look.site.role_path)
+
+    @classmethod
+    def found(
+        cls, look: Look, job: str, detail: Mapping[str, Any], tags: Mapping[str, str], *, path: str
+    ) -> Self:
+        """A role as IAM shows it; `path` is where ours lie."""
+        return cls(
+            name=job,
+            mark=mark_of_tags(look.site, tags),
+            blocked=_immovable(path, detail["Path"]),
+            role_name=detail["RoleName"],
+            path=detail["Path"],
+            trust=normal(detail["AssumeRolePolicyDocument"]),
+            policies={
+                each["PolicyName"]: normal(each["PolicyDocument"]) for each in detail["RolePolicyList"]
+            },
+            attached=tuple(sorted(each["PolicyArn"] for each in detail["AttachedManagedPolicies"])),
+            permissions_boundary=_boundary(look, detail),
+            tags=tags,
+        )
 
     def create(self) -> Iterator[Effect]:
         boundary: dict[str, Any] = (
@@ -145,8 +153,8 @@ class Role(Resource):
         )
 
 
-def _immovable(site: Site, path: str) -> str:
-    if path == site.role_path:
+def _immovable(wanted: str, path: str) -> str:
+    if path == wanted:
         return ""
     return f"its path is {path}, and IAM moves no role: rename the job, or delete the role"
 
@@ -232,3 +240,28 @@ def _logs(job: Job, site: Site) -> dict[str, Any]:
         "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
         "Resource": f"{site.log_group_arn(job.name)}:*",
     }
+
+
+def _bounded(site: Site) -> Mapping[str, Any]:
+    """A role made or changed here can never do more than the boundary; without one, none can be."""
+    bound = {"iam:PermissionsBoundary": site.permissions_boundary}
+    return {"Resource": role_arns(site), "Condition": {"ArnEquals": bound}}
+
+
+BOUNDED = Reach(sid="BoundedRoles", limits=_bounded)
+PERMISSIONS = Permissions(
+    reads={"iam.GetRole": {"iam:GetRole": NAMED_ROLES}},
+    writes={
+        "iam.CreateRole": {"iam:CreateRole": BOUNDED, "iam:TagRole": ROLES},
+        "iam.UpdateAssumeRolePolicy": {"iam:UpdateAssumeRolePolicy": ROLES},
+        "iam.PutRolePermissionsBoundary": {"iam:PutRolePermissionsBoundary": BOUNDED},
+        "iam.PutRolePolicy": {"iam:PutRolePolicy": BOUNDED},
+        "iam.DeleteRolePolicy": {"iam:DeleteRolePolicy": ROLES},
+        "iam.DetachRolePolicy": {"iam:DetachRolePolicy": ROLES},
+        "iam.TagRole": {"iam:TagRole": ROLES},
+        "iam.UntagRole": {"iam:UntagRole": ROLES},
+        "iam.DeleteRole": {"iam:DeleteRole": ROLES},
+    },
+    # No workflow takes a boundary off a role.
+    withheld={"iam.DeleteRolePermissionsBoundary": {"iam:DeleteRolePermissionsBoundary": ROLES}},
+)

@@ -12,6 +12,7 @@ from typing import ClassVar, Self
 
 from lambdactl.deployment import Deployments
 from lambdactl.engine import Address, Call, Effect, Resource, computed
+from lambdactl.grants import ROLES, Permissions
 from lambdactl.kinds.function import Function
 from lambdactl.kinds.look import STAMP_TAG, Look
 from lambdactl.tags import pairs
@@ -52,3 +53,6 @@ class Stamp(Resource):
 
     def delete(self) -> Iterator[Effect]:
         yield from ()  # it goes with the role
+
+
+PERMISSIONS = Permissions(writes={"iam.TagRole": {"iam:TagRole": ROLES}})
