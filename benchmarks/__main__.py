@@ -1,7 +1,7 @@
-"""All benchmarks, one after the other: `make benchmark`."""
+"""All benchmarks, one after the other: `make benchmark`. `python -m benchmarks 10 100` for other sizes."""
 
 from benchmarks import manifests, plan
 
-manifests.main()
-print()
 plan.main()
+print()
+manifests.main()

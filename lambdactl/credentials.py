@@ -8,12 +8,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from lambdactl.aws import Aws
 from lambdactl.errors import AwsError, Refused
-from lambdactl.kinds.role import policy
-from lambdactl.manifest.job import Job
-from lambdactl.site import Site
+
+if TYPE_CHECKING:  # the command line needs the names of `Creds` at each start, and no more
+    from lambdactl.aws import Aws
+    from lambdactl.manifest.job import Job
+    from lambdactl.site import Site
 
 SESSION_SECONDS = 3600  # a role assumed from a role lasts an hour at most
 
@@ -37,6 +39,8 @@ def of_job(aws: Aws, job: Job, site: Site) -> tuple[dict[str, str], str]:
     The role itself where its trust lets us assume it; else the caller's own session narrowed by a
     policy equal to the role's, which STS gives to IAM users only.
     """
+    from lambdactl.kinds.role import policy
+
     name = site.function(job.name)
     role = {"RoleArn": site.role_arn(job.name), "RoleSessionName": name, "DurationSeconds": SESSION_SECONDS}
     try:

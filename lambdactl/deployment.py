@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from lambdactl.definition import digest
@@ -11,13 +12,13 @@ from lambdactl.manifest.job import Job
 from lambdactl.site import Site
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Deployment:
     job: Job
     image: str  # the fingerprint, which is the image's tag
     definition: Mapping[str, Any]
 
-    @property
+    @cached_property
     def definition_sha256(self) -> str:
         return digest(self.definition)
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import cached_property
@@ -36,7 +37,7 @@ if TYPE_CHECKING:  # what costs an import of boto3 or of the image code comes in
     from lambdactl.engine import Address, Event, Plan
     from lambdactl.history import Record
     from lambdactl.holder import Holder
-    from lambdactl.image.context import Context
+    from lambdactl.image.context import Context, Contexts
     from lambdactl.lease import Lease
     from lambdactl.lock import Lock
     from lambdactl.runs import Place, Run, Runs
@@ -71,7 +72,6 @@ class Project:
         self._containers = containers
         self._time_limit = time_limit
         self._lease: Lease | None = None
-        self._contexts: dict[str, Context] = {}
 
     @classmethod
     def open(
@@ -169,13 +169,14 @@ class Project:
 
     def context(self, name: str) -> Context:
         """A job's build context. LockError says what lambdactl.lock lacks for this job."""
-        if name not in self._contexts:
-            from lambdactl.bundled import agent_source
-            from lambdactl.image.context import context
+        self._check_lock([self.jobs[name]])
+        return self._contexts.of(self.jobs[name])
 
-            lock = self._locked([self.jobs[name]])
-            self._contexts[name] = context(self.jobs[name], self._built_with, lock, agent_source())
-        return self._contexts[name]
+    @cached_property
+    def _contexts(self) -> Contexts:
+        from lambdactl.image.context import Contexts
+
+        return Contexts(self._built_with, self._lock)
 
     @cached_property
     def _lock(self) -> Lock:
@@ -183,11 +184,10 @@ class Project:
 
         return lock.load(self.root / "lambdactl.lock")
 
-    def _locked(self, jobs: Collection[Job]) -> Lock:
+    def _check_lock(self, jobs: Collection[Job]) -> None:
         from lambdactl import lock
 
         lock.check(self._lock, self._built_with, jobs)
-        return self._lock
 
     @property
     def _built_with(self) -> Settings:
@@ -202,15 +202,16 @@ class Project:
 
     def deployments(self, site: Site) -> Deployments:
         from lambdactl import role_limits
+        from lambdactl.definition import definition
         from lambdactl.deployment import Deployment, Deployments
 
         def one(job: Job) -> Deployment:
-            image = self.context(job.name).fingerprint
-            return Deployment(job=job, image=image, definition=self.definition(job, site))
+            image = self._contexts.of(job).fingerprint
+            return Deployment(job=job, image=image, definition=definition(job, site, image))
 
         if problems := list(role_limits.problems(self.jobs.values(), site)):
             raise ManifestError(problems)
-        self._locked(self.jobs.values())  # all that is missing at once
+        self._check_lock(self.jobs.values())  # all that is missing at once
         jobs = tuple(one(self.jobs[name]) for name in sorted(self.jobs))
         return Deployments(site=site, jobs=jobs, bucket_named=bool(self.settings.bucket))
 
@@ -221,8 +222,11 @@ class Project:
         from lambdactl import reconcile
         from lambdactl.secrets import missing_notes
 
-        made = reconcile.plan(self.aws, self.deployments(self.site), scope)
-        notes = (*made.notes, *missing_notes(self.aws, self.jobs.values()))
+        wanted = self.deployments(self.site)
+        with ThreadPoolExecutor(1, "notes") as meanwhile:
+            missing = meanwhile.submit(missing_notes, self.aws, self.jobs.values())
+            made = reconcile.plan(self.aws, wanted, scope)
+        notes = (*made.notes, *missing.result())
         return replace(made, notes=(*notes, NO_SCHEDULES) if self._waits_in_vain else notes)
 
     @property

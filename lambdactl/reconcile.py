@@ -52,20 +52,28 @@ def read(look: Look) -> dict[Address, Resource]:
     found = {resource.address: resource for world in worlds for resource in world}
     leaving = {each.name for address, each in found.items() if not each.shared and address not in look.wanted}
     guarded = {job for job in leaving if look.protected(job)}
-    return {a: replace(each, protected=each.name in guarded and not each.shared) for a, each in found.items()}
+    stay = {
+        a: replace(each, protected=True)
+        for a, each in found.items()
+        if each.name in guarded and not each.shared
+    }
+    return {**found, **stay}
 
 
 def plan(aws: Aws, deployments: Deployments, scope: Scope | None = None) -> Plan:
     """What would change. Reads AWS, changes nothing."""
-    scope, wanted = scope or Scope(), wanted_world(deployments)
+    scope = scope or Scope()
     look = Look(
         aws=Reader(aws),
         deployments=deployments,
-        wanted=wanted,
         full=scope.full,
         ages=scope.prune_images is not None,
     )
-    found = read(look)
+    with ThreadPoolExecutor(1, "functions") as meanwhile:
+        # Its pages come one after the other, and take longer than all else.
+        meanwhile.submit(lambda: look.functions)
+        wanted = wanted_world(deployments)
+        found = read(replace(look, wanted=wanted))
     for resource in found.values():
         if isinstance(resource, Image):
             aws.images[resource.name] = f"{deployments.site.repository_uri}@{resource.digest}"
@@ -90,7 +98,7 @@ def plan_offline(deployments: Deployments) -> Plan:
 def plan_destroy(aws: Aws, deployments: Deployments, *, data: bool = False) -> Plan:
     """Remove all of the project's resources; with `data` its logs and images too, never the bucket."""
     nothing = replace(deployments, jobs=())
-    found = read(Look(aws=Reader(aws), deployments=nothing, wanted={}))
+    found = read(Look(aws=Reader(aws), deployments=nothing))
     going = {address: resource for address, resource in found.items() if resource.kind != "bucket"}
     return make_plan(going, {}, Choice(remove=True, remove_data=lambda resource: data))
 

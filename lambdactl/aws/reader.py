@@ -53,6 +53,10 @@ class Reader:
     def each(self, function: Callable[[T], R], items: Iterable[T]) -> list[R]:
         return self._aws.each(function, items)
 
+    def together(self, *asked: Callable[[], Any]) -> list[Any]:
+        """What each of these answers, asked concurrently."""
+        return self._aws.each(lambda ask: ask(), asked)
+
     def _once(self, key: tuple[str, str, Mapping[str, Any]], call: Callable[[], T]) -> T:
         text = repr((key[0], key[1], sorted(key[2].items())))
         with self._lock:

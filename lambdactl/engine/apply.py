@@ -1,13 +1,16 @@
 """Carry out a plan: the only threads of lambdactl. Yields events; draws nothing.
 
-A step starts as soon as everything before it is done. A failure skips only what depends on it. A removal
-looks once more, right before it starts, at what it is to remove.
+A step starts as soon as everything before it is done and a worker is free. What a finished step made
+possible goes first: a job that was begun is finished before others are begun, and the rate budgets of
+all kinds are drawn on at once. A failure skips only what depends on it. A removal looks once more, right
+before it starts, at what it is to remove.
 Once `stop` answers true (Ctrl-C), no further step starts and the running ones are waited for: a step
 is never abandoned half-way. A half-made resource is found to differ and healed by the next apply.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -71,7 +74,7 @@ def apply(
     running: dict[Future[float], Step] = {}
     try:
         while True:
-            for event in run.ready():
+            for event in run.ready(workers - len(running)):
                 yield event
                 if isinstance(event, Started):
                     running[pool.submit(_perform, event.step, perform, recheck)] = event.step
@@ -125,12 +128,20 @@ class _Run:
             for each in before:
                 self.dependents.setdefault(each, []).append(address)
         self.broken: dict[Address, Address] = {}  # what cannot be done, and the failure it stems from
-        self.fresh = [address for address, before in self.waits.items() if not before]
+        first = (address for address, before in self.waits.items() if not before)
+        self.fresh = deque(sorted(first, key=self._reading_order))
 
-    def ready(self) -> Iterator[Event]:
-        """Events for all that can start or must be skipped now; what has no step settles at once."""
-        while self.fresh:
-            address = self.fresh.pop(0)
+    def _reading_order(self, address: Address) -> tuple[bool, str, str]:
+        """What there is nothing to do about, what all jobs share, then job by job."""
+        step = self.steps.get(address)
+        resource = step and (step.wanted or step.found)
+        return bool(resource and not resource.shared), address.name, address.kind
+
+    def ready(self, room: int) -> Iterator[Event]:
+        """Events for what can start now, `room` steps at most, or must be skipped; what has no step
+        settles at once."""
+        while self.fresh and room:
+            address = self.fresh.popleft()
             step = self.steps.get(address)
             if step is None:
                 self._settle(address)
@@ -141,6 +152,7 @@ class _Run:
                 yield Skipped(step, None)
                 self._settle(address)
             else:
+                room -= 1
                 yield Started(step)
 
     def finish(self, step: Step, future: Future[float]) -> Event:
@@ -161,7 +173,7 @@ class _Run:
                 self.broken.setdefault(dependent, self.broken[address])
             self.waits[dependent].discard(address)
             if not self.waits[dependent]:
-                self.fresh.append(dependent)
+                self.fresh.appendleft(dependent)
         self.waits.pop(address)
 
     def check(self) -> None:

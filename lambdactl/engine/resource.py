@@ -10,12 +10,11 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Address:
-    """A resource's name in plans: `function.triage`."""
+class Address(NamedTuple):
+    """A resource's name in plans: `function.triage`. A tuple: plans hash and sort many."""
 
     kind: str
     name: str
@@ -143,6 +142,8 @@ class Resource:
 
 def deltas(found: Resource, wanted: Resource) -> tuple[Delta, ...]:
     """The fields in which two states of one resource differ, in the order they are declared."""
+    if found == wanted:
+        return ()
     return tuple(
         delta
         for each in fields(wanted)

@@ -99,7 +99,7 @@ class Link:
     prefix: str
     package: Package
     executable: str = ""
-    natives: Mapping[str, str] = field(default_factory=dict)
+    natives: Mapping[str, str] = field(default_factory=dict, hash=False)  # a hash is not of mappings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from lambdactl.manifest.job import Architecture, Job, Settings
 INSTALLER = Path(__file__).with_name("install.py")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Context:
     base: str  # reference with digest
     architecture: Architecture
@@ -37,7 +38,7 @@ class Context:
     node: bool
     apt: tuple[str, ...]
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """64 hex digits; the image's tag, and the text of /opt/lambdactl/fingerprint."""
         description = {
@@ -57,39 +58,70 @@ class Context:
         }
 
 
-def context(job: Job, project: Settings, lock: Lock, agent_source: Path | None = None) -> Context:
-    """Everything `docker build` needs for this job. `agent_source`: the supervisor, default our own."""
-    wanted = contents(job)
-    _refuse_clashes(wanted)
-    first = tuple(_folder(bundle) for bundle in wanted.first)
-    bundles = tuple(_folder(bundle) for bundle in wanted.bundles)
-    files = {
-        "install.py": File(INSTALLER.read_bytes()),
-        "tools.txt": File(pypi.requirements(lock.closure(TOOLS)).encode()),
-        "links.json": File(_json(_links(wanted)).encode()),
-        **{f"agent/{path}": file for path, file in source(agent_source or bundled.agent_source()).items()},
-        **{f"files/{path}": file for path, file in included(job, project.root).items()},
-    }
-    for bundle in (*wanted.first, *wanted.bundles):
-        for name, text in _bundle(bundle, lock.closure(bundle)).items():
-            files[f"{_folder(bundle)}/{name}"] = File(text.encode())
-    files = dict(sorted(files.items()))
-    return Context(
-        base=lock.base(project.base_image),
-        architecture=job.architecture,
-        dockerfile=dockerfile(
-            architecture=job.architecture,
+class Contexts:
+    """The contexts of a project's jobs: jobs of equal content share one, and files are read once.
+
+    `agent_source` is the supervisor, default our own.
+    """
+
+    def __init__(self, project: Settings, lock: Lock, agent_source: Path | None = None) -> None:
+        self._project, self._lock = project, lock
+        self._agent_source = agent_source or bundled.agent_source()
+        self._made: dict[tuple[Contents, tuple[str, ...], Architecture], Context] = {}
+
+    def of(self, job: Job) -> Context:
+        """Everything `docker build` needs for this job."""
+        wanted = contents(job)
+        key = (wanted, job.include, job.architecture)
+        if key not in self._made:
+            # Made of nothing but the key and the project, so that sharing it is right.
+            self._made[key] = self._context(wanted, included(job, self._project.root), job.architecture)
+        return self._made[key]
+
+    def _context(self, wanted: Contents, own: Mapping[str, File], architecture: Architecture) -> Context:
+        _refuse_clashes(wanted)
+        first = tuple(_folder(bundle) for bundle in wanted.first)
+        bundles = tuple(_folder(bundle) for bundle in wanted.bundles)
+        files = {
+            **self._shared_files,
+            "links.json": File(_json(_links(wanted)).encode()),
+            **{f"files/{path}": file for path, file in own.items()},
+        }
+        for bundle in (*wanted.first, *wanted.bundles):
+            for name, text in _bundle(bundle, self._lock.closure(bundle)).items():
+                files[f"{_folder(bundle)}/{name}"] = File(text.encode())
+        files = dict(sorted(files.items()))
+        return Context(
+            base=self._lock.base(self._project.base_image),
+            architecture=architecture,
+            dockerfile=dockerfile(
+                architecture=architecture,
+                files=files,
+                first=first,
+                apt=wanted.apt,
+                bundles=bundles,
+                node=wanted.needs_node,
+            ),
             files=files,
-            first=first,
-            apt=wanted.apt,
-            bundles=bundles,
+            bundles=(*first, *bundles),
             node=wanted.needs_node,
-        ),
-        files=files,
-        bundles=(*first, *bundles),
-        node=wanted.needs_node,
-        apt=wanted.apt,
-    )
+            apt=wanted.apt,
+        )
+
+    @cached_property
+    def _shared_files(self) -> Mapping[str, File]:
+        """What is in every context."""
+        agent = source(self._agent_source)
+        return {
+            "install.py": File(INSTALLER.read_bytes()),
+            "tools.txt": File(pypi.requirements(self._lock.closure(TOOLS)).encode()),
+            **{f"agent/{path}": file for path, file in agent.items()},
+        }
+
+
+def context(job: Job, project: Settings, lock: Lock, agent_source: Path | None = None) -> Context:
+    """Everything `docker build` needs for this one job."""
+    return Contexts(project, lock, agent_source).of(job)
 
 
 def source(folder: Path) -> dict[str, File]:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class File:
     content: bytes = field(repr=False)
     executable: bool = False
 
-    @property
+    @cached_property  # asked for by every fingerprint that the file goes into
     def sha256(self) -> str:
         return hashlib.sha256(self.content).hexdigest()
 

@@ -55,9 +55,11 @@ class Bucket(Resource):
             # The user's own bucket, named in lambdactl.yaml: used as it is, its settings are not ours.
             yield next(iter(cls.wanted(look.deployments)))
             return
-        block = look.aws.maybe("s3", "GetPublicAccessBlock", Bucket=bucket)
-        encryption = look.aws.maybe("s3", "GetBucketEncryption", Bucket=bucket)
-        versioning = look.aws.read("s3", "GetBucketVersioning", Bucket=bucket)
+        block, encryption, versioning = look.aws.together(
+            lambda: look.aws.maybe("s3", "GetPublicAccessBlock", Bucket=bucket),
+            lambda: look.aws.maybe("s3", "GetBucketEncryption", Bucket=bucket),
+            lambda: look.aws.read("s3", "GetBucketVersioning", Bucket=bucket),
+        )
         ours = look.site.owner_tags.keys()
         yield cls(
             name=bucket,

@@ -7,7 +7,7 @@ one by one, whichever is fewer calls.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from math import ceil
 from typing import Any
@@ -62,7 +62,7 @@ class Look:
 
     aws: Reader
     deployments: Deployments
-    wanted: World
+    wanted: World = field(default_factory=dict)
     full: bool = False
     only: str = ""
     ages: bool = False  # of images: for removing old ones that no function of the account uses
@@ -201,13 +201,15 @@ class Look:
         found = self.aws.maybe("iam", "GetRole", RoleName=name)
         if found is None:
             return None
-        inline = self.aws.pages("iam", "ListRolePolicies", "PolicyNames", RoleName=name)
-        attached = self.aws.pages("iam", "ListAttachedRolePolicies", "AttachedPolicies", RoleName=name)
-        documents = self.aws.each(lambda policy: self._policy(name, policy), inline)
-        return {**found["Role"], "RolePolicyList": documents, "AttachedManagedPolicies": attached}
-
-    def _policy(self, role: str, policy: str) -> Mapping[str, Any]:
-        return dict(self.aws.read("iam", "GetRolePolicy", RoleName=role, PolicyName=policy))
+        inline = self.aws.maybe_pages("iam", "ListRolePolicies", "PolicyNames", RoleName=name)
+        attached = self.aws.maybe_pages("iam", "ListAttachedRolePolicies", "AttachedPolicies", RoleName=name)
+        if inline is None or attached is None:
+            return None  # it went while it was read: another step of this apply removes it
+        documents = self.aws.each(
+            lambda policy: self.aws.maybe("iam", "GetRolePolicy", RoleName=name, PolicyName=policy), inline
+        )
+        there = [dict(each) for each in documents if each is not None]
+        return {**found["Role"], "RolePolicyList": there, "AttachedManagedPolicies": attached}
 
 
 def _named(site: Site) -> Mapping[str, Any]:

@@ -70,10 +70,13 @@ class Repository(Resource):
         if answer is None:
             return
         arn = answer["repositories"][0]["repositoryArn"]
-        tags = unpaired(look.aws.read("ecr", "ListTagsForResource", resourceArn=arn)["tags"])
-        policy = look.aws.maybe("ecr", "GetRepositoryPolicy", repositoryName=site.repository)
+        tagged, policy, lifecycle = look.aws.together(
+            lambda: look.aws.read("ecr", "ListTagsForResource", resourceArn=arn),
+            lambda: look.aws.maybe("ecr", "GetRepositoryPolicy", repositoryName=site.repository),
+            lambda: look.aws.maybe("ecr", "GetLifecyclePolicy", repositoryName=site.repository),
+        )
+        tags = unpaired(tagged["tags"])
         statements = normal(policy["policyText"])["Statement"] if policy else []
-        lifecycle = look.aws.maybe("ecr", "GetLifecyclePolicy", repositoryName=site.repository)
         yield cls(
             name=site.repository,
             arn=site.repository_arn,

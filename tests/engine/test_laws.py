@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -83,6 +85,36 @@ def test_stop_starts_nothing_more_and_lets_what_runs_finish() -> None:
     events = list(apply(make_plan({}, wanted), perform, stop=lambda: bool(stopped)))
     assert [type(event) for event in events] == [Started, Done, Skipped, Skipped]
     assert cloud.calls == ["Create a"]
+
+
+def test_stop_holds_for_what_is_ready_and_waits_for_a_worker() -> None:
+    wanted = world(*(Thing(name=name) for name in NAMES))
+    cloud = Cloud({})
+
+    def perform(effect) -> None:  # type: ignore[no-untyped-def]
+        time.sleep(0.02)  # long enough for all others to be started, if they were
+        cloud.perform(effect)
+
+    events = list(apply(make_plan({}, wanted), perform, workers=1, stop=lambda: bool(cloud.calls)))
+    assert [type(event) for event in events] == [Started, Done, *[Skipped] * (len(NAMES) - 1)]
+    assert cloud.calls == ["Create a"]
+
+
+def test_a_job_that_was_begun_goes_before_the_next_one() -> None:
+    wanted = world(
+        Thing(name="a"), Thing(name="b"), Thing(name="c", uses=("a",)), Thing(name="d", uses=("c",))
+    )
+    cloud = Cloud({})
+    list(apply(make_plan({}, wanted), cloud.perform, workers=1))
+    assert cloud.calls == ["Create a", "Create c", "Create d", "Create b"]
+
+
+def test_what_is_there_already_holds_nothing_up() -> None:
+    there = Thing(name="z")
+    wanted = world(there, Thing(name="a", uses=("z",)), Thing(name="b"), Thing(name="c"))
+    cloud = Cloud(world(there))
+    list(apply(make_plan(world(there), wanted), cloud.perform, workers=1))
+    assert cloud.calls[0] == "Create a"
 
 
 def test_what_is_not_ours_is_refused_and_never_removed() -> None:

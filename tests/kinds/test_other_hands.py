@@ -9,8 +9,10 @@ from dataclasses import replace
 
 import pytest
 
+from lambdactl.aws import Reader
 from lambdactl.deployment import Deployments
 from lambdactl.engine import Action, Address, Failed, Plan
+from lambdactl.kinds import Look
 from lambdactl.reconcile import carry_out, plan, plan_destroy
 from lambdactl.sandbox.front import Front, Layer, Next, Request, Response
 from lambdactl.sandbox.identify import identify
@@ -91,6 +93,22 @@ def test_the_log_group_of_a_foreign_function_is_never_ours(cloud: Cloud) -> None
     assert apply(cloud, wanted, plan_destroy(cloud.aws(), wanted, data=True)) == []
     left = cloud.client("logs").describe_log_groups(logGroupNamePrefix="/aws/lambda/demo-main-")
     assert [each["logGroupName"] for each in left["logGroups"]] == [group]
+
+
+def test_a_role_that_goes_while_it_is_read_is_gone(cloud: Cloud) -> None:
+    """When a job is removed, steps look at its role while another step deletes it."""
+    wanted = deployments(job())
+    assert apply(cloud, wanted) == []
+    iam, role = cloud.client("iam"), SITE.role("triage")
+
+    def gone(request: Request, following: Next) -> Response:
+        if identify(request) == ("iam", "ListAttachedRolePolicies"):
+            iam.delete_role_policy(RoleName=role, PolicyName="job")
+            iam.delete_role(RoleName=role)
+        return following(request)
+
+    with behind(cloud, gone) as unlucky:
+        assert Look(aws=Reader(unlucky.aws()), deployments=wanted, only="triage").roles == []
 
 
 def test_statements_that_others_added_to_the_repositorys_policy_stay(cloud: Cloud) -> None:
