@@ -170,8 +170,7 @@ class Function(Resource):
             yield Settle("lambda", self._settled())
         if _settings(found) != _settings(self):
             # From here until the new stamp is written, nothing vouches for what is half changed.
-            parameters = {"RoleName": self.role_name, "TagKeys": [STAMP_TAG]}
-            yield Call(service="iam", operation="UntagRole", parameters=parameters)
+            yield self._unstamp()
         failed = bool(found.last_update) and found.last_update not in _UNDER_WAY
         revision: dict[str, Any] = (
             {"RevisionId": found.revision} if found.revision and not found.last_update else {}
@@ -198,7 +197,17 @@ class Function(Resource):
         yield from self._put_unlisted(found)
 
     def delete(self) -> Iterator[Effect]:
+        if self.broken:
+            yield self._unstamp()  # made anew under its name, and then only half
         yield self._call("DeleteFunction", tolerate=_GONE)
+
+    def _unstamp(self) -> Call:
+        return Call(
+            service="iam",
+            operation="UntagRole",
+            parameters={"RoleName": self.role_name, "TagKeys": [STAMP_TAG]},
+            tolerate=frozenset({"NoSuchEntity"}),  # a role made elsewhere carries no stamp
+        )
 
     def _configuration(self) -> dict[str, Any]:
         """What CreateFunction and UpdateFunctionConfiguration take alike."""
