@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import fields, replace
 
 from lambdactl.aws import Aws, Reader
 from lambdactl.deployment import Deployments
@@ -43,6 +43,7 @@ _TWICE = frozenset(
         "ResourceConflictException",
     }
 )
+_SETTLING = frozenset({"last_update"})  # how an update fares, be it ours
 
 
 def read(look: Look) -> dict[Address, Resource]:
@@ -165,9 +166,21 @@ def _left(step: Step, now: Resource | None, error: Exception | None) -> Step | N
             raise Refused(f"{step.address} was protected since the plan was made: it was left alone")
         return replace(step, found=now)
     left = step_to(now, step.wanted)
-    if left is not None and isinstance(error, AwsError) and error.code == "PreconditionFailedException":
+    if left is None or not isinstance(error, AwsError):
+        return left
+    if error.code != "PreconditionFailedException":
+        if left.deltas == step.deltas:
+            raise error
+    elif step.found is None or _by_others(step.found, now, step.wanted):
         error.hint = "somebody changed it since the plan was made: plan again"
         raise error
-    if left is not None and isinstance(error, AwsError) and left.deltas == step.deltas:
-        raise error
-    return left
+    return left  # with the revision of now: it was our own work, or none that matters
+
+
+def _by_others(found: Resource, now: Resource, wanted: Resource) -> bool:
+    """Whether something is neither as it was found nor as we were about to make it."""
+    return any(
+        getattr(now, each.name) not in (getattr(found, each.name), getattr(wanted, each.name))
+        for each in fields(wanted)
+        if each.compare and each.name not in _SETTLING
+    )
