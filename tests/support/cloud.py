@@ -180,8 +180,10 @@ def strict_front(
     options: Options = Options(),  # noqa: B008 - frozen
     *,
     outer: Sequence[Layer] = (),
+    inner: Sequence[Layer] = (),
 ) -> Iterator[StrictCloud]:
-    """What is in the emulator now, behind new strict layers; `outer` ones before all (such as KillAt).
+    """What is in the emulator now, behind new strict layers; `outer` ones before all (such as KillAt),
+    `inner` ones behind all: they see what was really done.
 
     New layers know nothing of pending functions and young roles: to them, what is there is settled.
     A process of its own does not move the virtual clock by sleeping, only by calling (`call_seconds`).
@@ -189,7 +191,7 @@ def strict_front(
     clock, record = VirtualClock(), Record()
     layers = strict(clock.now, options)
     network = latency(options.call_seconds, clock.sleep)
-    with Front(upstream, [*outer, record, network, *layers.layers, put_replaces]) as front:
+    with Front(upstream, [*outer, record, network, *layers.layers, *inner, put_replaces]) as front:
         yield StrictCloud(
             name=name, url=front.url, record=record, upstream=upstream, clock=clock, strict=layers
         )

@@ -1,0 +1,113 @@
+"""Apply as the command does, under the lock and with a record, and again until it is quiet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from lambdactl.applying import Work, run
+from lambdactl.author import Author
+from lambdactl.aws import Aws
+from lambdactl.deployment import Deployment, Deployments
+from lambdactl.engine import Event, Failed, Plan, Skipped
+from lambdactl.errors import AwsError, LambdactlError
+from lambdactl.kinds.look import digests
+from lambdactl.lease import Lease, Timing
+from lambdactl.manifest.job import Job
+from lambdactl.reconcile import plan
+from lambdactl.scope import Scope
+from tests.support.cloud import SITE
+
+PRUNE = Scope(prune=True, allow_mass_prune=True)
+ANN = Author(who="ann@laptop")
+MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+APPLIES = 12  # most that it may take, however often something fails
+
+
+def wanted(jobs: Sequence[Job], image: Callable[[Job], str] = lambda job: "a" * 32) -> Deployments:
+    each = tuple(
+        Deployment(job=one, image=image(one), definition={"version": 1, "prompt": one.agent.prompt})
+        for one in jobs
+    )
+    return Deployments(site=SITE, jobs=each)
+
+
+def pushed(aws: Aws) -> Callable[[str], str]:
+    """Stands for build and push, through the same way to AWS: a push may fail, or be done and not said."""
+    import json
+
+    def push(tag: str) -> str:
+        config = {"mediaType": "application/vnd.docker.container.image.v1+json", "size": 1}
+        manifest = {
+            "schemaVersion": 2,
+            "mediaType": MANIFEST,
+            "config": {**config, "digest": "sha256:" + "0" * 64},
+            "layers": [],
+            "annotations": {"tag": tag},
+        }
+        parameters = {
+            "repositoryName": SITE.repository,
+            "imageManifest": json.dumps(manifest),
+            "imageManifestMediaType": MANIFEST,
+            "imageTag": tag,
+        }
+        try:
+            aws.call("ecr", "PutImage", parameters)
+        except AwsError as error:
+            if error.code not in ("ImageAlreadyExistsException", "ImageTagAlreadyExistsException"):
+                raise
+        return (digests(aws, SITE) or {})[tag]
+
+    return push
+
+
+@dataclass
+class Outcome:
+    """What became of the applies: their plans, and what went wrong in each."""
+
+    plans: list[Plan] = field(default_factory=list)
+    troubles: list[str] = field(default_factory=list)
+
+
+def applied(aws: Aws, deployments: Deployments, scope: Scope = PRUNE) -> tuple[Plan, list[Event]]:
+    """One apply, whole. Raises what it raises."""
+    timing = Timing(clock=aws._clock, sleep=aws._sleep_for, start=lambda keep: None)
+    with Lease.acquire(aws, SITE, ANN, timing) as lease:
+        made = plan(aws, deployments, scope)
+        work = Work(
+            aws=aws,
+            deployments=deployments,
+            build=pushed(aws),
+            author=ANN,
+            command="apply --prune",
+            stop=lambda: False,
+            on_line=lambda line: None,
+        )
+        return made, list(run(work, made, lease))
+
+
+def until_quiet(
+    new_aws: Callable[[], Aws], deployments: Deployments, scope: Scope = PRUNE, most: int = APPLIES
+) -> Outcome:
+    """Applies until one finds nothing to do. Only a LambdactlError, a failed and a skipped step are borne."""
+    outcome = Outcome()
+    for _ in range(most):
+        aws = new_aws()
+        try:
+            made, events = applied(aws, deployments, scope)
+        except LambdactlError as error:
+            outcome.troubles.append(f"raised {error}")
+            continue
+        outcome.plans.append(made)
+        bad = [event for event in events if isinstance(event, Failed | Skipped)]
+        outcome.troubles += [_told(event) for event in bad]
+        if not made.steps:
+            return outcome
+    raise AssertionError(f"not quiet after {most} applies: {outcome.troubles}")
+
+
+def _told(event: Failed | Skipped) -> str:
+    if isinstance(event, Skipped):
+        return f"{event.step.address} skipped"
+    assert isinstance(event.error, LambdactlError), repr(event.error)
+    return f"{event.step.action} {event.step.address}: {event.error}"
