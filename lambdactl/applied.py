@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from lambdactl.aws import Aws
 from lambdactl.cell import TRIES, Cell, changed
-from lambdactl.engine import Address, Plan, Resource, World
+from lambdactl.engine import Address, Plan, Resource
 from lambdactl.errors import AwsError, Refused
 from lambdactl.site import Site
 
@@ -56,12 +56,12 @@ def hash_of(resource: Resource | None) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def merge(old: Applied | None, apply: str, plan: Plan, done: Collection[Address], wanted: World) -> Applied:
+def merge(old: Applied | None, apply: str, plan: Plan, done: Collection[Address]) -> Applied:
     """`old` after the apply with this id: what it did, and what it found to be as wanted already."""
     resources = dict(old.resources) if old else {}
-    steps = {step.address for step in plan.steps}
-    for address, resource in wanted.items():
-        if address not in steps and plan.found.get(address) == resource:
+    passed_over = {step.address for step in plan.steps} | {*plan.refused}
+    for address, resource in plan.wanted.items():
+        if address not in passed_over and plan.found.get(address) == resource:
             resources[str(address)] = hash_of(resource)
     for step in plan.steps:
         if step.address in done and step.wanted is not None:

@@ -100,6 +100,6 @@ def _end(work: Work, plan: Plan, record: Record, seen: Sequence[Event]) -> None:
     site = work.deployments.site
     try:
         history.write(work.aws, site, history.ended(record, seen))
-        applied.save(work.aws, site, lambda old: applied.merge(old, record.id, plan, done, plan.wanted))
+        applied.save(work.aws, site, lambda old: applied.merge(old, record.id, plan, done))
     except LambdactlError as error:
         work.on_line(f"the record of this apply could not be written: {error}")

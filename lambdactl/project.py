@@ -45,6 +45,7 @@ if TYPE_CHECKING:  # what costs an import of boto3 or of the image code comes in
     from lambdactl.scope import Scope
 
 OFFLINE_ACCOUNT = "000000000000"
+NO_SCHEDULES = "the sandbox keeps schedules but starts no job by them: `lambdactl launch` does"
 Line = Callable[[str], None]
 
 
@@ -276,7 +277,12 @@ class Project:
         from lambdactl.secrets import missing_notes
 
         made = reconcile.plan(self.aws, self.deployments(self.site), scope)
-        return replace(made, notes=(*made.notes, *missing_notes(self.aws, self.jobs.values())))
+        notes = (*made.notes, *missing_notes(self.aws, self.jobs.values()))
+        return replace(made, notes=(*notes, NO_SCHEDULES) if self._waits_in_vain else notes)
+
+    @property
+    def _waits_in_vain(self) -> bool:
+        return self.sandbox and any(job.schedule and job.schedule.enabled for job in self.jobs.values())
 
     def plan_offline(self) -> Plan:
         """What would be created in an empty account; asks AWS nothing, needs no credentials."""

@@ -162,7 +162,7 @@ def _left(step: Step, now: Resource | None, error: Exception | None) -> Step | N
     if not (now.owned or adopted):
         raise Refused(f"{step.address} is not ours any more: it was left alone") from error
     if step.wanted is None:
-        if now.protected:
+        if now.protected and not (step.found and step.found.protected):
             raise Refused(f"{step.address} was protected since the plan was made: it was left alone")
         return replace(step, found=now)
     left = step_to(now, step.wanted)

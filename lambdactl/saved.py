@@ -57,8 +57,8 @@ def parse(text: str, name: str) -> Saved:
         if document.pop("version") != VERSION:
             raise UsageError("it was written by another version of lambdactl", where=name, hint="plan again")
         scope: dict[str, Any] = document.pop("scope")
-        for name in ("targets", "excludes"):
-            scope[name] = tuple(scope[name])
+        for globs in ("targets", "excludes"):
+            scope[globs] = tuple(scope[globs])
         return Saved(scope=Scope(**scope), **document)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(

@@ -73,7 +73,9 @@ def mass_removal(found: World, plan: Plan, scope: Scope, jobs: int) -> tuple[str
 
     Most often somebody ran in the wrong folder, or on a branch without the manifests.
     """
-    going = {step.address.name for step in plan.steps if step.action == "delete" and not step.found.shared}  # type: ignore[union-attr]
+    removed = [step.found for step in plan.steps if step.action == "delete" and step.found is not None]
+    # A part (a schedule taken out of its manifest) does not make its job one that goes.
+    going = {each.name for each in removed if not each.shared and each.part_of() is None}
     there = {each.name for each in found.values() if each.owned and not each.shared and not each.data}
     if scope.allow_mass_prune or not going:
         return ()
@@ -89,4 +91,4 @@ def _jobs(count: int) -> str:
     return "1 job" if count == 1 else f"{count} jobs"
 
 
-_SHARED = frozenset({"bucket", "repository", "image"})
+_SHARED = frozenset({"bucket", "repository", "image", "schedule_group"})

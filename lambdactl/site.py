@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 # Lambda: FunctionName 64 characters; IAM: RoleName 64. (botocore models)
 NAME_MAX = 64
+# With a dot, which no job's name has: the role of a schedule is never taken for that of a job.
+SCHEDULE_ROLE_SUFFIX = ".schedule"
 BUCKET_MAX = 63  # S3: bucket naming rules
 
 
@@ -46,7 +48,8 @@ class Site:
 
     def job_of(self, function: str) -> str | None:
         """The job a function or role of ours belongs to, or None when the name is not ours."""
-        return function.removeprefix(self.stem) if function.startswith(self.stem) else None
+        ours = function.startswith(self.stem) and "." not in function
+        return function.removeprefix(self.stem) if ours else None
 
     def function_arn(self, job: str) -> str:
         return f"arn:{self.partition}:lambda:{self.region}:{self.account}:function:{self.function(job)}"
@@ -59,6 +62,40 @@ class Site:
 
     def role_arn(self, job: str) -> str:
         return f"arn:{self.partition}:iam::{self.account}:role{self.role_path}{self.role(job)}"
+
+    def schedule_role(self, job: str) -> str:
+        """The role that EventBridge Scheduler assumes to start the job."""
+        return f"{self.function(job)}{SCHEDULE_ROLE_SUFFIX}"
+
+    def job_of_schedule_role(self, role: str) -> str | None:
+        """The job whose schedule has a role of this name, or None when the name is none of ours."""
+        function = role.removesuffix(SCHEDULE_ROLE_SUFFIX)
+        return self.job_of(function) if function != role else None
+
+    @property
+    def schedule_role_path(self) -> str:
+        return f"{self.role_path}schedule/"
+
+    def schedule_role_arn(self, job: str) -> str:
+        role = f"{self.schedule_role_path}{self.schedule_role(job)}"
+        return f"arn:{self.partition}:iam::{self.account}:role{role}"
+
+    @property
+    def schedule_group(self) -> str:
+        return self.stem.removesuffix("-")
+
+    @property
+    def schedule_group_arn(self) -> str:
+        return f"{self._scheduler}:schedule-group/{self.schedule_group}"
+
+    schedule = function
+
+    def schedule_arn(self, job: str) -> str:
+        return f"{self._scheduler}:schedule/{self.schedule_group}/{self.schedule(job)}"
+
+    @property
+    def _scheduler(self) -> str:
+        return f"arn:{self.partition}:scheduler:{self.region}:{self.account}"
 
     def log_group(self, job: str) -> str:
         return f"/aws/lambda/{self.function(job)}"

@@ -87,6 +87,9 @@ def _type(field: Mapping[str, Any]) -> str:
         kind = f"list of {_TYPES[field['items']['type']]}s"
     elif isinstance(extra, dict):
         kind = f"map of NAME to {_TYPES[extra['type']]}"
+    elif isinstance(field["type"], list):
+        several = len(field["type"]) < 3
+        kind = " or ".join(_TYPES[each] for each in field["type"]) if several else "anything"
     else:
         kind = _TYPES[field["type"]]
     return "; ".join([kind, *_limits(field)])

@@ -126,6 +126,20 @@ NOT_YET = (
         young=30,
         settled=30,
     ),
+    NotYet(
+        operations=frozenset({"CreateSchedule", "UpdateSchedule"}),
+        code="ValidationException",
+        text=r"must allow AWS EventBridge Scheduler to assume the role",
+        young=120,
+        settled=20,
+    ),
+    # botocore: "Updating or deleting the resource can cause an inconsistent state."
+    NotYet(
+        operations=frozenset({"UpdateSchedule", "DeleteSchedule"}),
+        code="ConflictException",
+        young=20,
+        settled=20,
+    ),
     # Another host of IAM does not know the role yet; `settled`: one that a killed apply made just now.
     NotYet(operations=frozenset({"PutRolePolicy", "TagRole"}), code="NoSuchEntity", young=60, settled=10),
     NotYet(operations=frozenset({"DeleteRole"}), code="DeleteConflict", young=20, settled=20),

@@ -35,7 +35,8 @@ class Choice:
     """What a plan may do beside making what is wanted.
 
     `remove` takes away what is found and not wanted; where that holds data (`Resource.data`) only what
-    `remove_data` answers true to. `adopt` takes over what has our names and nobody's mark. Only what
+    `remove_data` answers true to. A part (`Resource.part_of`) of what is wanted goes in any case. Nothing
+    goes that something which stays needs. `adopt` takes over what has our names and nobody's mark. Only what
     `chosen` answers true to, and what that needs, is planned for.
     """
 
@@ -90,7 +91,7 @@ def make_plan(found: World, wanted: World, choice: Choice | None = None) -> Plan
     gone = _gone(found, wanted, blocked, choice)
     for address in gone["leaving"]:
         steps[address] = Step(address=address, action="delete", deltas=(), found=found[address], wanted=None)
-    taken = _with_needs(wanted, choice.chosen) | {a for a in gone["leaving"] if choice.chosen(a)}
+    taken = _with_needs(wanted, choice.chosen) | _going(found, gone["leaving"], choice)
     after = _after(found, wanted, gone["leaving"])
     return Plan(
         steps=tuple(steps[a] for a in _sorted(after) if a in steps and a in taken),
@@ -130,18 +131,35 @@ def _gone(
 ) -> dict[str, tuple[Address, ...]]:
     """What is ours and no longer wanted, and what becomes of it: each address under one word."""
     held = {need for address in blocked if address in found for need in found[address].needs()}
-    result: dict[str, list[Address]] = {"leaving": [], "protected": [], "orphans": [], "kept": []}
+    result: dict[str, set[Address]] = {"leaving": set(), "protected": set(), "orphans": set(), "kept": set()}
     for address in sorted(found):
         resource = found[address]
         if address in wanted or not resource.owned or address in blocked or address in held:
             continue
         if resource.data and not (choice.remove and choice.remove_data(resource)):
-            result["kept"].append(address)
+            result["kept"].add(address)
+        elif resource.part_of() in wanted:
+            result["leaving"].add(address)
         elif resource.protected:
-            result["protected"].append(address)
+            result["protected"].add(address)
         else:
-            result["leaving" if choice.remove else "orphans"].append(address)
-    return {word: tuple(addresses) for word, addresses in result.items()}
+            result["leaving" if choice.remove else "orphans"].add(address)
+    while stay := result["leaving"] & _needed(found, result["protected"] | result["orphans"]):
+        result["leaving"] -= stay
+        result["protected" if choice.remove else "orphans"] |= stay
+    return {word: tuple(sorted(addresses)) for word, addresses in result.items()}
+
+
+def _going(found: World, leaving: Collection[Address], choice: Choice) -> set[Address]:
+    """What of `leaving` is chosen, and not needed by what would be left behind."""
+    going = {address for address in leaving if choice.chosen(address)}
+    while stay := going & _needed(found, set(leaving) - going):
+        going -= stay
+    return going
+
+
+def _needed(found: World, addresses: Collection[Address]) -> set[Address]:
+    return {need for address in addresses for need in found[address].needs()}
 
 
 def _blocked(found: World, wanted: World) -> dict[Address, str]:

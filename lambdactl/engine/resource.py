@@ -125,6 +125,10 @@ class Resource:
         """What must exist before this does."""
         return ()
 
+    def part_of(self) -> Address | None:
+        """What it is a part of: while that is wanted, this goes as soon as it is not, without being asked."""
+        return None
+
     def create(self) -> Iterator[Effect]:
         raise NotImplementedError(self.kind)
 

@@ -10,8 +10,12 @@ from lambdactl.kinds.log_group import LogGroup
 from lambdactl.kinds.look import Look
 from lambdactl.kinds.repository import Repository
 from lambdactl.kinds.role import Role
+from lambdactl.kinds.schedule import Schedule, ScheduleGroup, ScheduleRole
 from lambdactl.kinds.stamp import Stamp
 
-KINDS = (Bucket, Repository, Image, Definition, Role, LogGroup, Function, Stamp)
+KINDS = (
+    Bucket, Repository, Image, Definition, Role, LogGroup, Function, Stamp,
+    ScheduleGroup, ScheduleRole, Schedule,
+)  # fmt: skip
 
 __all__ = ["KINDS", "Look"]

@@ -6,7 +6,7 @@ one by one, whichever is fewer calls.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from math import ceil
@@ -115,7 +115,19 @@ class Look:
     @cached_property
     def roles(self) -> list[Mapping[str, Any]]:
         """The candidates' roles whole, in the shape of GetAccountAuthorizationDetails."""
-        names = {self.site.role(job) for job in self.candidates}
+        return self._whole({self.site.role(job) for job in self.candidates})
+
+    @cached_property
+    def schedule_roles(self) -> Mapping[str, Mapping[str, Any]]:
+        """The roles of schedules whole, by job: of the wanted ones, and all that lie under their path."""
+        jobs = {each.job.name for each in self.deployments.jobs if each.job.schedule}
+        names = {self.site.schedule_role(job) for job in ({self.only} if self.only else jobs)}
+        if not self.only:
+            names.update(self._names_under(self.site.schedule_role_path))
+        roles = {self.site.job_of_schedule_role(each["RoleName"]): each for each in self._whole(names)}
+        return {job: each for job, each in roles.items() if job is not None}
+
+    def _whole(self, names: Collection[str]) -> list[Mapping[str, Any]]:
         if self._everyone is not None:
             return [each for each in self._everyone if each["RoleName"] in names]
         return [role for role in self.aws.each(self._role, sorted(names)) if role is not None]
@@ -155,11 +167,14 @@ class Look:
 
     @property
     def _our_roles(self) -> list[str]:
-        """Names under our path. A path below it (a schedule's role) is another kind's."""
-        path = self.site.role_path
+        return self._names_under(self.site.role_path)
+
+    def _names_under(self, path: str) -> list[str]:
+        """Names of the roles in just this path, ours or one below; one listing tells of all."""
         if self._many_roles:
             return [each["RoleName"] for each in self._everyone or () if each["Path"] == path]
-        roles = self.aws.pages("iam", "ListRoles", "Roles", PathPrefix=path, MaxItems=ROLES_PAGE)
+        ours = self.site.role_path
+        roles = self.aws.pages("iam", "ListRoles", "Roles", PathPrefix=ours, MaxItems=ROLES_PAGE)
         return [each["RoleName"] for each in roles if each["Path"] == path]
 
     @cached_property

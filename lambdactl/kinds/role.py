@@ -71,26 +71,32 @@ class Role(Resource):
             job, tags = look.site.job_of(detail["RoleName"]), dict(look.role_tags[detail["RoleName"]])
             if job is None or not look.concerns(job):
                 continue
-            mark = mark_of_tags(look.site, tags)
-            if mark != "ours" and look.wanted.get(Address("role", job)) is None:
+            if mark_of_tags(look.site, tags) != "ours" and look.wanted.get(Address("role", job)) is None:
                 continue
             if detail["RoleName"] in look.functions_by_name:
                 # Otherwise it stays a difference: a stamp must not outlive the function it vouches for.
                 tags.pop(STAMP_TAG, None)
-            yield cls(
-                name=job,
-                mark=mark,
-                blocked=_immovable(look.site, detail["Path"]),
-                role_name=detail["RoleName"],
-                path=detail["Path"],
-                trust=normal(detail["AssumeRolePolicyDocument"]),
-                policies={
-                    each["PolicyName"]: normal(each["PolicyDocument"]) for each in detail["RolePolicyList"]
-                },
-                attached=tuple(sorted(each["PolicyArn"] for each in detail["AttachedManagedPolicies"])),
-                permissions_boundary=_boundary(look, detail),
-                tags=tags,
-            )
+            yield cls.found(look, job, detail, tags, path=look.site.role_path)
+
+    @classmethod
+    def found(
+        cls, look: Look, job: str, detail: Mapping[str, Any], tags: Mapping[str, str], *, path: str
+    ) -> Self:
+        """A role as IAM shows it; `path` is where ours lie."""
+        return cls(
+            name=job,
+            mark=mark_of_tags(look.site, tags),
+            blocked=_immovable(path, detail["Path"]),
+            role_name=detail["RoleName"],
+            path=detail["Path"],
+            trust=normal(detail["AssumeRolePolicyDocument"]),
+            policies={
+                each["PolicyName"]: normal(each["PolicyDocument"]) for each in detail["RolePolicyList"]
+            },
+            attached=tuple(sorted(each["PolicyArn"] for each in detail["AttachedManagedPolicies"])),
+            permissions_boundary=_boundary(look, detail),
+            tags=tags,
+        )
 
     def create(self) -> Iterator[Effect]:
         boundary: dict[str, Any] = (
@@ -145,8 +151,8 @@ class Role(Resource):
         )
 
 
-def _immovable(site: Site, path: str) -> str:
-    if path == site.role_path:
+def _immovable(wanted: str, path: str) -> str:
+    if path == wanted:
         return ""
     return f"its path is {path}, and IAM moves no role: rename the job, or delete the role"
 

@@ -14,7 +14,14 @@ from typing import Any
 
 Accepts = Callable[[Any], bool]
 
-_TYPES: Mapping[str, type] = {"string": str, "boolean": bool, "object": dict, "array": list, "integer": int}
+_TYPES: Mapping[str, tuple[type, ...]] = {
+    "string": (str,),
+    "boolean": (bool,),
+    "object": (dict,),
+    "array": (list,),
+    "integer": (int,),
+    "number": (int, float),
+}
 _ANNOTATIONS = {"$schema", "title", "description", "default", "examples", "errorMessage"}
 _OF_OBJECTS = {"properties", "additionalProperties", "propertyNames", "required"}
 
@@ -33,8 +40,9 @@ def acceptor(schema: Mapping[str, Any], resolve: Callable[[str], Mapping[str, An
     kind = rules.pop("type", None)
     checks += [_check(keyword, wanted) for keyword, wanted in rules.items()]
     if kind is not None:
-        expected = _TYPES[kind]
-        return lambda value: type(value) is expected and all(check(value) for check in checks)
+        names = [kind] if isinstance(kind, str) else kind
+        expected = [type_ for name in names for type_ in _TYPES[name]]
+        return lambda value: type(value) in expected and all(check(value) for check in checks)
     return lambda value: all(check(value) for check in checks)
 
 
@@ -70,7 +78,9 @@ def _object(rules: Mapping[str, Any], resolve: Callable[[str], Mapping[str, Any]
     extra = rules.get("additionalProperties", {})
     other: Accepts = (lambda value: False) if extra is False else acceptor(extra, resolve)
 
-    def accepts(value: dict[str, Any]) -> bool:
+    def accepts(value: Any) -> bool:
+        if type(value) is not dict:
+            return True  # these keywords speak of maps only; `type` says whether it may be another
         if not value.keys() >= required or (names and not all(map(names, value))):
             return False
         return all(fields.get(name, other)(item) for name, item in value.items())

@@ -155,8 +155,8 @@ def _wrong_type(path: Path, error: Any) -> Finding:
     value, wanted = error.instance, error.validator_value
     field = dotted(path) or "the file"
     if value is None:
-        return Finding(path, f"{field} has no value", f"it must be {_TYPES[wanted]}; fill it or remove it")
-    what = f"{field} must be {_TYPES[wanted]}, not {_KINDS[type(value)]}"
+        return Finding(path, f"{field} has no value", f"it must be {_named(wanted)}; fill it or remove it")
+    what = f"{field} must be {_named(wanted)}, not {_KINDS[type(value)]}"
     if "errorMessage" in error.schema:
         return Finding(path, what, f"it {_expected(error)}")
     if wanted == "string" and not isinstance(value, dict | list):
@@ -164,6 +164,11 @@ def _wrong_type(path: Path, error: Any) -> Finding:
     if wanted in ("integer", "boolean") and isinstance(value, str):
         return Finding(path, what, "write it without quotes")
     return Finding(path, what, _example(error))
+
+
+def _named(wanted: str | list[str]) -> str:
+    names = [wanted] if isinstance(wanted, str) else wanted
+    return " or ".join(_TYPES[name] for name in names) if len(names) < 3 else "anything but null"
 
 
 def _expected(error: Any) -> str:

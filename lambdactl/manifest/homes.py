@@ -19,6 +19,8 @@ def home_of(name: str, path: Path, key: str) -> str:
             return "it belongs under `agent:`, and is not there yet"
         if key in _of_agent():
             return "it belongs under `agent:`"
+        if name == "project" and key in _fields("job"):
+            return "it belongs to each job itself"
         return "it belongs into lambdactl.yaml" if key in _fields("project") else ""
     if place == ("agent",) and key in _fields("job"):
         return "it belongs beside `agent:`, not in it"

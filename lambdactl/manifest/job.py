@@ -5,10 +5,11 @@ Nothing here reads a file. `manifest.load` makes these; everything else only rea
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 AgentType = Literal["claude-code", "codex", "command"]
 Architecture = Literal["x86_64", "arm64"]
@@ -71,6 +72,27 @@ class Packages:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """When EventBridge Scheduler starts the job. `flexible_minutes`: None is on the minute."""
+
+    expression: str
+    timezone: str = "UTC"
+    flexible_minutes: int | None = None
+    input: Any = None  # None is none: no manifest says null here
+    enabled: bool = True
+
+    @property
+    def event(self) -> str:
+        """What the function gets: as `launch` sends it, but the run's id comes from Lambda's request."""
+        return written({"version": 1} | ({} if self.input is None else {"input": self.input}))
+
+
+def written(event: Any) -> str:
+    """An event in the one spelling by which two are compared: as values, 1 and true would be equal."""
+    return json.dumps(event, ensure_ascii=False, indent=2, sort_keys=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """One job. Times are seconds, sizes are MB as Lambda counts them (1024 KB)."""
 
@@ -90,6 +112,7 @@ class Job:
     retries: int = 1
     max_event_age: int = 21600
     concurrency: int | None = None  # reserved concurrency
+    schedule: Schedule | None = None
     log_retention_days: int = 30
     tags: Mapping[str, str] = field(default_factory=dict)
     protect: bool = False  # not removed, even when the manifest is gone

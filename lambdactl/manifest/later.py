@@ -19,7 +19,6 @@ _LATER: Mapping[tuple[str, ...], str] = MappingProxyType(
         ("mcpServers", "*", "optional"): "MCP servers that may fail to start",
         ("mcpServers", "*", "aws"): "AWS credentials for MCP servers",
         ("legs",): "runs over 15 minutes, in several legs",
-        ("schedule",): "schedules",
         ("permissionsBoundary",): "a permissions boundary for one job (the project's works: lambdactl.yaml)",
         ("localDev",): "the job's role on developers' machines",
     }

@@ -9,7 +9,7 @@ from typing import Any
 from lambdactl.manifest.bundling import bundle, npm, pypi
 from lambdactl.manifest.draft import Draft
 from lambdactl.manifest.durations import seconds
-from lambdactl.manifest.job import Agent, Job, McpServer, Packages, Settings
+from lambdactl.manifest.job import Agent, Job, McpServer, Packages, Schedule, Settings
 from lambdactl.manifest.pins import TESTED
 from lambdactl.manifest.rules.agents import PROVIDERS
 from lambdactl.manifest.rules.files import read_prompt
@@ -28,6 +28,8 @@ def job(draft: Draft, source: Path) -> Job:
         rest["ephemeral_storage"] = value["ephemeralStorage"]
     if "retentionDays" in value.get("logs", {}):
         rest["log_retention_days"] = value["logs"]["retentionDays"]
+    if "schedule" in value:
+        rest["schedule"] = _schedule(value["schedule"])
     return Job(
         name=draft.name,
         agent=_agent(draft),
@@ -115,6 +117,16 @@ def _server(name: str, value: Mapping[str, Any]) -> McpServer:
         package=found.package if found else None,
         executable=found.executable if found else "",
     )
+
+
+def _schedule(value: str | Mapping[str, Any]) -> Schedule:
+    if isinstance(value, str):
+        return _schedule({"expression": value})
+    rest = {key: value[key] for key in ("timezone", "input", "enabled") if key in value}
+    if "flexibleWindow" in value:
+        rest["flexible_minutes"] = _seconds(value["flexibleWindow"]) // 60
+    # Single spaces: whether AWS keeps others is not known, and they would be a difference for ever.
+    return Schedule(expression=" ".join(value["expression"].split()), **rest)
 
 
 def _packages(value: Mapping[str, Any]) -> Packages:

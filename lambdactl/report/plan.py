@@ -29,7 +29,7 @@ _WHO: Mapping[Origin, str] = {
     "both": "changed in AWS and in git",
     "unknown": "who changed it is not known",
 }
-_SHARED = ("bucket", "repository", "image")
+_SHARED = ("bucket", "repository", "image", "schedule_group")
 COMMENT_MAX = 65_000  # GitHub cuts at 65,535 characters; leave room for the marker
 _LONG = 80
 

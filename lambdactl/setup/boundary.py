@@ -15,7 +15,7 @@ from lambdactl.site import Site
 def boundary(site: Site, allowed_parameters: Sequence[str]) -> dict[str, Any]:
     """The policy document. `allowed_parameters`: globs of lambdactl.yaml's `allow`; none is all."""
     statements = [*_parameters(site, allowed_parameters or ("/*",)), *_bucket(site), *_logs(site)]
-    return {"Version": "2012-10-17", "Statement": statements}
+    return {"Version": "2012-10-17", "Statement": [*statements, _schedules(site)]}
 
 
 def _parameters(site: Site, globs: Sequence[str]) -> list[dict[str, Any]]:
@@ -74,3 +74,15 @@ def _logs(site: Site) -> list[dict[str, Any]]:
             "Resource": f"{site.log_group_arn('*')}:*",
         }
     ]
+
+
+def _schedules(site: Site) -> dict[str, Any]:
+    """For the roles that Scheduler assumes, not for a job's own: no job starts another, or itself."""
+    roles = f"arn:{site.partition}:iam::{site.account}:role{site.schedule_role_path}*"
+    return {
+        "Sid": "Schedules",
+        "Effect": "Allow",
+        "Action": ["lambda:InvokeFunction"],
+        "Resource": site.function_arn("*"),
+        "Condition": {"ArnLike": {"aws:PrincipalArn": roles}},
+    }

@@ -39,6 +39,10 @@ READS: Actions = MappingProxyType(
         "lambda.GetFunction": ("lambda:GetFunction", "lambda:ListTags"),
         "lambda.GetFunctionEventInvokeConfig": ("lambda:GetFunctionEventInvokeConfig",),
         "logs.DescribeLogGroups": ("logs:DescribeLogGroups",),
+        "scheduler.GetScheduleGroup": ("scheduler:GetScheduleGroup",),
+        "scheduler.ListTagsForResource": ("scheduler:ListTagsForResource",),
+        "scheduler.ListSchedules": ("scheduler:ListSchedules",),
+        "scheduler.GetSchedule": ("scheduler:GetSchedule",),
         "ssm.DescribeParameters": ("ssm:DescribeParameters",),
     }
 )
@@ -87,6 +91,13 @@ WRITES: Actions = MappingProxyType(
         "lambda.DeleteFunction": ("lambda:DeleteFunction",),
         "logs.CreateLogGroup": ("logs:CreateLogGroup",),
         "logs.PutRetentionPolicy": ("logs:PutRetentionPolicy",),
+        "scheduler.CreateScheduleGroup": ("scheduler:CreateScheduleGroup", "scheduler:TagResource"),
+        "scheduler.TagResource": ("scheduler:TagResource",),
+        # With a group go the schedules in it.
+        "scheduler.DeleteScheduleGroup": ("scheduler:DeleteScheduleGroup", "scheduler:DeleteSchedule"),
+        "scheduler.CreateSchedule": ("scheduler:CreateSchedule", "iam:PassRole"),
+        "scheduler.UpdateSchedule": ("scheduler:UpdateSchedule", "iam:PassRole"),
+        "scheduler.DeleteSchedule": ("scheduler:DeleteSchedule",),
     }
 )
 # The one effect that is no call of a kind: an image pushed through the registry's own protocol.
@@ -116,7 +127,14 @@ WITHHELD = frozenset(
 )
 
 # Where an action applies: by service, with exceptions.
-_SERVICES = {"s3": "Bucket", "ecr": "Repository", "iam": "Roles", "lambda": "Functions", "logs": "LogGroups"}
+_SERVICES = {
+    "s3": "Bucket",
+    "ecr": "Repository",
+    "iam": "Roles",
+    "lambda": "Functions",
+    "logs": "LogGroups",
+    "scheduler": "Schedules",
+}
 _EXCEPTIONS = {
     "s3:GetObject": "Definitions",
     "s3:PutObject": "Definitions",
@@ -124,13 +142,14 @@ _EXCEPTIONS = {
     "iam:CreateRole": "BoundedRoles",
     "iam:PutRolePolicy": "BoundedRoles",
     "iam:PutRolePermissionsBoundary": "BoundedRoles",
-    "iam:PassRole": "RolesForLambda",
+    "iam:PassRole": "RolesForServices",
     "logs:DescribeLogGroups": "LogGroupNames",
     # These name no resource.
     "ecr:GetAuthorizationToken": "Account",
     "iam:GetAccountAuthorizationDetails": "Account",
     "iam:ListRoles": "Account",
     "lambda:ListFunctions": "Account",
+    "scheduler:ListSchedules": "Account",
     "ssm:DescribeParameters": "Account",
 }
 
@@ -166,9 +185,15 @@ def _limits(place: str, site: Site, boundary: str) -> dict[str, Any]:
             "Resource": roles,
             "Condition": {"StringEquals": {"iam:PermissionsBoundary": boundary}},
         },
-        "RolesForLambda": {
+        # A job's role is for Lambda, a schedule's for Scheduler: the trust policy of each says so.
+        "RolesForServices": {
             "Resource": roles,
-            "Condition": {"StringEquals": {"iam:PassedToService": "lambda.amazonaws.com"}},
+            "Condition": {
+                "StringEquals": {
+                    "iam:PassedToService": ["lambda.amazonaws.com", "scheduler.amazonaws.com"],
+                }
+            },
         },
+        "Schedules": {"Resource": [site.schedule_group_arn, site.schedule_arn("*")]},
     }
     return limits[place]

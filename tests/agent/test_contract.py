@@ -16,7 +16,7 @@ from agent.contract import ContractError, Definition, Request, Result, ServerSta
 from lambdactl import runs
 from lambdactl.bundled import schema
 from lambdactl.definition import canonical, definition
-from lambdactl.manifest.job import Agent, Job, McpServer, Package
+from lambdactl.manifest.job import Agent, Job, McpServer, Package, Schedule
 from tests.agent import bench
 from tests.agent.bench import Bench
 from tests.support.cloud import SITE
@@ -79,6 +79,15 @@ def test_the_event_lambdactl_sends_is_the_request() -> None:
         run_id=RUN_ID, request_id="r", input={"issue": 42}, has_input=True
     )
     assert not Request.of_event(json.loads(runs.event(RUN_ID)), "r").has_input
+
+
+def test_the_event_of_a_schedule_is_the_request_without_a_run_id() -> None:
+    request_id = "7697a46f-b283-4da3-8e7c-62c11c03dd9e"
+    event = json.loads(Schedule(expression="rate(1 hour)", input=[1]).event)
+    assert Request.of_event(event, request_id) == Request(
+        run_id=request_id, request_id=request_id, input=[1], has_input=True
+    )
+    assert not Request.of_event(json.loads(Schedule(expression="rate(1 hour)").event), "r").has_input
 
 
 @given(JSON)

@@ -19,7 +19,8 @@ def worlds(draw: st.DrawFn) -> dict:
         earlier = [thing.name for thing in things if thing.name < name]
         uses = draw(st.lists(st.sampled_from(earlier), unique=True)) if earlier else []
         size, shape = draw(st.integers(0, 2)), draw(st.sampled_from(["round", "flat"]))
-        things.append(Thing(name=name, size=size, shape=shape, uses=tuple(uses)))
+        whole = draw(st.sampled_from(["", *NAMES]))
+        things.append(Thing(name=name, size=size, shape=shape, uses=tuple(uses), whole=whole))
     return world(*things)
 
 
@@ -96,6 +97,61 @@ def test_what_is_no_longer_wanted_stays_until_its_removal_is_asked_for() -> None
     assert make_plan(found, {}).steps == ()
     assert [str(address) for address in make_plan(found, {}).orphans] == ["thing.a"]
     assert [step.action for step in make_plan(found, {}, Choice(remove=True)).steps] == ["delete"]
+
+
+def test_a_part_of_what_stays_goes_without_being_asked_to() -> None:
+    part = Thing(name="b", uses=("a",), whole="a")
+    plan = make_plan(world(Thing(name="a"), part), world(Thing(name="a")))
+    assert [(step.action, step.address.name) for step in plan.steps] == [("delete", "b")]
+    assert plan.orphans == ()
+
+
+def test_a_part_stays_with_what_it_is_a_part_of() -> None:
+    plan = make_plan(world(Thing(name="a"), Thing(name="b", whole="a")), {})
+    assert plan.steps == ()
+    assert [address.name for address in plan.orphans] == ["a", "b"]
+
+
+def test_a_part_stays_while_something_that_stays_needs_it() -> None:
+    """Also by way of another part: c stays, so b does, so a does."""
+    whole, parts = Thing(name="w"), (Thing(name="a", whole="w"), Thing(name="b", uses=("a",), whole="w"))
+    found = world(whole, *parts, Thing(name="c", uses=("b",)))
+    plan = make_plan(found, world(whole))
+    assert plan.steps == ()
+    assert [address.name for address in plan.orphans] == ["a", "b", "c"]
+    gone = make_plan(found, world(whole), Choice(remove=True))
+    assert [step.address.name for step in gone.steps] == ["c", "b", "a"]
+
+
+def test_what_something_protected_needs_stays_even_when_removal_is_asked_for() -> None:
+    found = world(Thing(name="a"), Thing(name="b", uses=("a",), protected=True), Thing(name="c"))
+    plan = make_plan(found, {}, Choice(remove=True))
+    assert [step.address.name for step in plan.steps] == ["c"]
+    assert [address.name for address in plan.protected] == ["a", "b"]
+
+
+def test_what_something_needs_that_is_not_chosen_to_go_stays_with_it() -> None:
+    found = world(Thing(name="a"), Thing(name="b", uses=("a",)))
+    plan = make_plan(found, {}, Choice(remove=True, chosen=lambda address: address.name == "a"))
+    assert (plan.steps, plan.left_out) == ((), 2)
+
+
+def test_a_part_goes_though_its_whole_is_protected() -> None:
+    whole = Thing(name="a", protected=True)
+    plan = make_plan(world(whole, Thing(name="b", whole="a", protected=True)), world(whole))
+    assert [step.address.name for step in plan.steps] == ["b"]
+
+
+@given(worlds(), worlds())
+def test_what_goes_without_being_asked_leaves_nothing_dangling(found: dict, wanted: dict) -> None:
+    if not safe(found, wanted):
+        return
+    cloud = Cloud(found)
+    plan = make_plan(found, wanted)
+    events = list(apply(plan, cloud.perform))
+    assert [event for event in events if isinstance(event, Failed | Skipped)] == []
+    again = make_plan(cloud.world(), wanted)
+    assert (again.steps, again.orphans) == ((), plan.orphans)
 
 
 def test_a_changed_field_that_cannot_change_in_place_is_a_replace() -> None:

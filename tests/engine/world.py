@@ -18,12 +18,16 @@ class Thing(Resource):
     size: int = 0
     shape: str = ""
     uses: tuple[str, ...] = ()
+    whole: str = ""  # what it is a part of
 
     def needs(self) -> tuple[Address, ...]:
         return tuple(Address("thing", name) for name in self.uses)
 
+    def part_of(self) -> Address | None:
+        return Address("thing", self.whole) if self.whole else None
+
     def _call(self, operation: str) -> Call:
-        parameters = {"name": self.name, "size": self.size, "shape": self.shape, "uses": self.uses}
+        parameters = {field: getattr(self, field) for field in ("name", *KEPT)}
         return Call(service="things", operation=operation, parameters=parameters)
 
     def create(self) -> Iterator[Effect]:
@@ -40,6 +44,9 @@ def world(*things: Thing) -> dict[Address, Resource]:
     return {thing.address: thing for thing in things}
 
 
+KEPT = ("size", "shape", "uses", "whole")
+
+
 class Cloud:
     """Holds things by name; refuses a reference to what is not there, as AWS does."""
 
@@ -50,7 +57,7 @@ class Cloud:
         self._lock = threading.Lock()
         for thing in found.values():
             assert isinstance(thing, Thing)
-            self.things[thing.name] = {"size": thing.size, "shape": thing.shape, "uses": thing.uses}
+            self.things[thing.name] = {key: getattr(thing, key) for key in KEPT}
 
     def perform(self, effect: Effect) -> None:
         assert isinstance(effect, Call)
@@ -67,7 +74,7 @@ class Cloud:
             assert (effect.operation == "Create") == (name not in self.things), effect
             missing = [use for use in effect.parameters["uses"] if use not in self.things]
             assert not missing, f"{name} needs {missing}"
-            self.things[name] = {key: effect.parameters[key] for key in ("size", "shape", "uses")}
+            self.things[name] = {key: effect.parameters[key] for key in KEPT}
 
     def world(self) -> dict[Address, Resource]:
         return world(*(Thing(name=name, **thing) for name, thing in self.things.items()))  # type: ignore[arg-type]

@@ -12,6 +12,7 @@ from botocore.validate import ParamValidator
 
 from lambdactl.engine import Call, Effect, ImageRef, Resource
 from lambdactl.kinds.definition import Definition
+from lambdactl.manifest.job import Schedule
 from lambdactl.wanted import wanted
 from tests.support.cloud import SITE, deployments, job
 
@@ -30,10 +31,11 @@ def resolved(value: object) -> object:
 
 
 def worlds() -> tuple[dict, dict]:
-    before = wanted(deployments(job(concurrency=3, tags={"old": "1"})))
-    after = wanted(
-        deployments(job(timeout=700, retries=0, tags={"new": "2"}), image="b" * 32, site=ELSEWHERE)
-    )
+    hourly = Schedule(expression="rate(1 hour)", enabled=False)
+    daily = Schedule(expression="cron(0 6 * * ? *)", timezone="Asia/Tokyo", flexible_minutes=15, input=[1])
+    before = wanted(deployments(job(concurrency=3, tags={"old": "1"}, schedule=hourly)))
+    changed = job(timeout=700, retries=0, tags={"new": "2"}, schedule=daily)
+    after = wanted(deployments(changed, image="b" * 32, site=ELSEWHERE))
     return before, after
 
 

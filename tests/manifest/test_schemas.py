@@ -62,10 +62,11 @@ def test_the_defaults_that_editors_show_are_those_that_hold(project: Write) -> N
         "agent": {"type": "claude-code", "model": "m", "prompt": "p"},
         "secrets": {"ANTHROPIC_API_KEY": "/k"},
         "prefix": "a/",
+        "schedule": {"expression": "cron(0 6 * * ? *)"},
     }
     said = _defaults(schema("job"))
     assert (said["memory"], said["logs"]) == (3072, {"retentionDays": 30})
-    full = {**least, **said, "agent": {**least["agent"], **said["agent"]}}
+    full = {**least, **said, **{key: {**least[key], **said[key]} for key in ("agent", "schedule")}}
     short = load(project(a=yaml.safe_dump(least))).checked()
     long = load(
         project(yaml.safe_dump({"project": "demo", **_defaults(schema("project"))}), a=yaml.safe_dump(full))
@@ -75,7 +76,7 @@ def test_the_defaults_that_editors_show_are_those_that_hold(project: Write) -> N
 
 
 def test_defaults_know_every_field_of_a_job_but_its_own() -> None:
-    job = set(schema("job")["properties"]) - {"prefix", "description"}
+    job = set(schema("job")["properties"]) - {"prefix", "description", "schedule"}
     defaults = schema("project")["properties"]["defaults"]["properties"]
     assert {name: field["$ref"] for name, field in defaults.items()} == {
         name: f"job.schema.json#/properties/{name}" for name in job

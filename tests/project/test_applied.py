@@ -11,10 +11,12 @@ import pytest
 from lambdactl import applied, history
 from lambdactl.applied import Applied, bases, hash_of, merge, origin
 from lambdactl.author import Author
-from lambdactl.engine import Address, Done, Failed, Plan, Resource, Skipped, World, make_plan
+from lambdactl.aws import Reader
+from lambdactl.engine import Address, Choice, Done, Failed, Plan, Resource, Skipped, make_plan
 from lambdactl.engine.resource import deltas
 from lambdactl.errors import AwsError
 from lambdactl.history import Record
+from lambdactl.kinds import Look
 from lambdactl.reconcile import carry_out, plan, read
 from lambdactl.sandbox.front import Front, Next, Request, Response
 from lambdactl.sandbox.identify import identify
@@ -31,8 +33,8 @@ def world(**changes: object) -> dict[Address, Resource]:
     return wanted(deployments(job(**changes)))
 
 
-def after(made: Plan, want: World, old: Applied | None = None, apply: str = FIRST) -> Applied:
-    return merge(old, apply, made, {step.address for step in made.steps}, want)
+def after(made: Plan, old: Applied | None = None, apply: str = FIRST) -> Applied:
+    return merge(old, apply, made, {step.address for step in made.steps})
 
 
 # -- hashes -----------------------------------------------------------------------------------------
@@ -57,9 +59,9 @@ def test_a_hash_changes_just_when_a_plan_would_see_a_difference() -> None:
 
 def test_what_is_read_back_after_an_apply_has_the_hash_that_was_wanted(cloud: Cloud) -> None:
     aws, jobs = cloud.aws(), deployments(job())
-    list(carry_out(aws, SITE, plan(aws, jobs), builder(cloud)))
+    list(carry_out(aws, jobs, plan(aws, jobs), builder(cloud)))
     want = wanted(jobs)
-    found = read(aws, jobs, want)
+    found = read(Look(aws=Reader(aws), deployments=jobs, wanted=want))
     assert {a: hash_of(found[a]) for a in want} == {a: hash_of(want[a]) for a in want}
 
 
@@ -71,32 +73,32 @@ def test_what_was_done_and_what_was_so_already_is_kept() -> None:
     found = {address: each for address, each in want.items() if address != FUNCTION}
     made = make_plan(found, want)
     assert [step.address for step in made.steps] == [FUNCTION]
-    assert after(made, want).resources == {str(address): hash_of(each) for address, each in want.items()}
+    assert after(made).resources == {str(address): hash_of(each) for address, each in want.items()}
 
 
 def test_what_was_not_done_keeps_what_it_was() -> None:
-    old = after(make_plan({}, world()), world())
+    old = after(make_plan({}, world()))
     want = world(timeout=61)
     made = make_plan(world(), want)
-    new = merge(old, "x", made, (), want)
+    new = merge(old, "x", made, ())
     assert new.resources == old.resources
     assert new.apply == "x"
 
 
 def test_what_was_deleted_is_dropped_and_what_was_to_be_stays() -> None:
-    old = after(make_plan({}, world()), world())
-    made = make_plan(world(), {}, remove=True)
+    old = after(make_plan({}, world()))
+    made = make_plan(world(), {}, Choice(remove=True))
     assert str(FUNCTION) in old.resources
-    new = merge(old, "x", made, {FUNCTION}, {})
+    new = merge(old, "x", made, {FUNCTION})
     assert old.resources.keys() - new.resources.keys() == {str(FUNCTION)}
 
 
 def test_what_is_refused_is_not_ours_to_remember() -> None:
     want = world()
-    found = {FUNCTION: replace(want[FUNCTION], owned=False)}
+    found = {FUNCTION: replace(want[FUNCTION], mark="none")}
     made = make_plan(found, want)
     assert made.refused == (FUNCTION,)
-    assert str(FUNCTION) not in after(made, want).resources
+    assert str(FUNCTION) not in after(made).resources
 
 
 # -- whose difference it is -------------------------------------------------------------------------
@@ -131,7 +133,7 @@ def record(made: Plan, minutes: int = 0) -> Record:
 def test_a_killed_apply_may_have_come_to_either_end() -> None:
     old, new, newer = world(), world(timeout=61), world(timeout=62)
     first = record(make_plan({}, old))
-    snapshot = after(make_plan({}, old), old, apply=first.id)
+    snapshot = after(make_plan({}, old), apply=first.id)
     killed = record(make_plan(old, new), minutes=5)
     known = bases(snapshot, [killed, first])
     name = str(FUNCTION)
@@ -146,14 +148,14 @@ def test_a_killed_apply_may_have_come_to_either_end() -> None:
 def test_an_apply_that_was_killed_before_the_snapshot_is_over() -> None:
     old, new = world(), world(timeout=61)
     killed = record(make_plan({}, old))
-    snapshot = after(make_plan({}, new), new, apply=record(make_plan({}, new), minutes=5).id)
+    snapshot = after(make_plan({}, new), apply=record(make_plan({}, new), minutes=5).id)
     assert origin(str(FUNCTION), bases(snapshot, [killed]), "changed", hash_of(new[FUNCTION])) == "aws"
 
 
 def test_a_step_that_failed_leaves_it_open_and_a_skipped_one_does_not() -> None:
     old, new = world(), world(timeout=61)
     made = make_plan(old, new)
-    snapshot = after(make_plan({}, old), old)
+    snapshot = after(make_plan({}, old))
     now = hash_of(new[FUNCTION])
     step = next(step for step in made.steps if step.address == FUNCTION)
     failed = history.ended(record(made), [Failed(step, ValueError("no"))])
@@ -177,7 +179,7 @@ def test_it_is_written_merged_and_read_back(bucket: Cloud) -> None:
     aws = bucket.aws()
     assert applied.load(aws, SITE) is None
     want = world()
-    applied.save(aws, SITE, lambda old: after(make_plan({}, want), want, old))
+    applied.save(aws, SITE, lambda old: after(make_plan({}, want), old))
     applied.save(aws, SITE, lambda old: replace(old or Applied(), apply="second"))
     found = applied.load(aws, SITE)
     assert found == Applied(resources={str(a): hash_of(each) for a, each in want.items()}, apply="second")

@@ -94,7 +94,7 @@ def test_a_real_apply_from_its_start_to_its_end(bucket: Cloud) -> None:
     record = begun(made)
     history.write(aws, SITE, record)
     assert history.one(aws, SITE, record.id) == record
-    after = history.ended(record, carry_out(aws, SITE, made, builder(bucket)))
+    after = history.ended(record, carry_out(aws, jobs, made, builder(bucket)))
     history.write(aws, SITE, after)
     assert history.latest(aws, SITE, 5) == [after]
     assert (after.status, after.count("done")) == ("complete", len(made.steps))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -21,6 +22,7 @@ import pytest
 
 from lambdactl import sandbox
 from lambdactl.errors import SandboxError
+from lambdactl.project import NO_SCHEDULES, Project
 from lambdactl.sandbox.state import Folder, State
 
 
@@ -249,3 +251,18 @@ def test_what_a_newer_daemon_says_besides_is_no_matter(tmp_path: Path) -> None:
     state = State(pid=1, started="", url="http://127.0.0.1:9", door_url="", model_url="", engine="")
     (folder.path / "state.json").write_text(json.dumps({**asdict(state), "newer": 1}))
     assert folder.read() == state
+
+
+@pytest.mark.parametrize(("enabled", "said"), [("true", [NO_SCHEDULES]), ("false", [])])
+def test_that_nothing_runs_by_a_schedule_here_is_said(root: Path, enabled: str, said: list[str]) -> None:
+    shutil.copy(Path(__file__).parents[2] / "lambdactl.lock", root)
+    (root / "lambdactl.yaml").write_text("project: demo\nsandbox: true\n")
+    (root / "jobs").mkdir()
+    (root / "jobs" / "a.yaml").write_text(
+        "agent: { type: command, command: ['true'] }\nprefix: a/\n"
+        f"schedule: {{ expression: rate(1 hour), enabled: {enabled} }}\n"
+    )
+    sandbox.up(root, engine="process")
+    made = Project.open(root).plan()
+    assert "schedule.a" in [str(step.address) for step in made.steps]
+    assert list(made.notes) == said

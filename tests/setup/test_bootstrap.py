@@ -87,7 +87,8 @@ def test_the_apply_role_can_only_make_bounded_roles_on_the_jobs_path() -> None:
     assert {"iam:PutRolePolicy", "iam:PutRolePermissionsBoundary"} <= set(bounded["Action"])
     assert bounded["Condition"] == {"StringEquals": {"iam:PermissionsBoundary": boundary_arn(SITE)}}
     (passed,) = (each for each in iam if "iam:PassRole" in each["Action"])
-    assert passed["Condition"] == {"StringEquals": {"iam:PassedToService": "lambda.amazonaws.com"}}
+    services = ["lambda.amazonaws.com", "scheduler.amazonaws.com"]
+    assert passed["Condition"] == {"StringEquals": {"iam:PassedToService": services}}
 
 
 def test_the_apply_role_cannot_lift_the_boundary_nor_destroy_data() -> None:
@@ -159,7 +160,16 @@ def test_the_boundary_stops_what_no_job_may_do() -> None:
     assert not permitted(limits, "ssm:GetParameters", SITE.parameter_arn("/other/token"))
     assert not permitted(limits, "s3:GetObject", "arn:aws:s3:::another/key")
     assert not permitted(limits, "s3:DeleteObject", f"{SITE.bucket_arn}/triage/x")
-    assert not permitted(limits, "lambda:InvokeFunction", SITE.function_arn("triage"))
+
+
+def test_only_scheduler_invokes_and_only_this_projects_functions() -> None:
+    limits = resources()["Boundary"]["PolicyDocument"]["Statement"]
+    (invoking,) = (each for each in limits if any(a.startswith("lambda:") for a in each["Action"]))
+    assert invoking["Action"] == ["lambda:InvokeFunction"]
+    assert invoking["Resource"] == f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:demo-main-*"
+    pattern = invoking["Condition"]["ArnLike"]["aws:PrincipalArn"]
+    assert fnmatchcase(SITE.schedule_role_arn("triage"), pattern)
+    assert not fnmatchcase(SITE.role_arn("triage"), pattern)
 
 
 def test_without_allowed_parameters_it_says_that_the_boundary_is_wide() -> None:

@@ -12,7 +12,7 @@ import pytest
 import lambdactl
 from lambdactl.deployment import Deployments
 from lambdactl.engine import Failed
-from lambdactl.manifest.job import Agent
+from lambdactl.manifest.job import Agent, Schedule
 from lambdactl.reconcile import carry_out, plan
 from lambdactl.scope import Scope
 from lambdactl.secrets import missing_notes
@@ -20,7 +20,7 @@ from lambdactl.setup.permissions import PUSH, READS, WITHHELD, WRITES
 from lambdactl.site import Site
 from tests.support.cloud import ACCOUNT, SITE, Cloud, builder, deployments, job
 
-SERVICES = ("ecr", "iam", "lambda", "logs", "s3", "ssm", "sts")
+SERVICES = ("ecr", "iam", "lambda", "logs", "s3", "scheduler", "ssm", "sts")
 PACKAGE = Path(lambdactl.__file__).parent
 CLIENT = PACKAGE / "aws" / "client.py"  # whose account it is, and what an object holds
 BOUNDED = replace(SITE, permissions_boundary=f"arn:aws:iam::{ACCOUNT}:policy/boundary")
@@ -62,8 +62,10 @@ def tamper(cloud: Cloud) -> None:
 def lived(cloud: Cloud) -> set[str]:
     """The calls of a project's life: made, changed, tampered with, shrunk."""
     agent = Agent(type="command", command=("true",), prompt="another")
-    made = applied(cloud, deployments(job(tags={"team": "a"}), job("gone")))
-    made |= applied(cloud, deployments(job(agent=agent, timeout=60, concurrency=5), image="b" * 32))
+    hourly, daily = Schedule(expression="rate(1 hour)"), Schedule(expression="rate(1 day)")
+    made = applied(cloud, deployments(job(tags={"team": "a"}, schedule=hourly), job("gone")))
+    changed = job(agent=agent, timeout=60, concurrency=5, schedule=daily)
+    made |= applied(cloud, deployments(changed, image="b" * 32))
     tamper(cloud)
     return made | applied(cloud, deployments(job(retries=0), site=BOUNDED), BOUNDED)
 
@@ -72,8 +74,8 @@ def lived(cloud: Cloud) -> set[str]:
 def test_every_call_of_plan_and_apply_is_in_the_table(cloud: Cloud) -> None:
     made = lived(cloud)
     assert made <= READS.keys() | WRITES.keys()
-    # And all of the table is needed; a repository without our tags is refused, so none is tagged again.
-    assert WRITES.keys() - made == {"ecr.TagResource"}
+    # And all of the table is needed; what is found without our tags is refused, so none is tagged again.
+    assert WRITES.keys() - made == {"ecr.TagResource", "scheduler.TagResource"}
 
 
 @pytest.mark.parametrize("cloud", ["moto"], indirect=True)

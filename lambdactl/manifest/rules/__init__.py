@@ -11,7 +11,18 @@ from collections.abc import Callable, Iterator
 
 from lambdactl.manifest.draft import Draft
 from lambdactl.manifest.finding import Finding
-from lambdactl.manifest.rules import agents, files, limits, names, prefixes, roles, secrets, servers, tags
+from lambdactl.manifest.rules import (
+    agents,
+    files,
+    limits,
+    names,
+    prefixes,
+    roles,
+    schedules,
+    secrets,
+    servers,
+    tags,
+)
 
 Rule = Callable[[Draft], Iterator[Finding]]
 
@@ -38,6 +49,11 @@ RULES: tuple[Rule, ...] = (
     tags.tags,
     roles.role,
     limits.sizes,
+    schedules.expression,
+    schedules.timezone,
+    schedules.window,
+    schedules.input_size,
+    schedules.role_name,
     files.prompt_file,
     files.include,
     files.artifacts,

@@ -38,7 +38,7 @@ def event_age(draft: Draft) -> Iterator[Finding]:
 
 def sizes(draft: Draft) -> Iterator[Finding]:
     for path, text in draft.texts:
-        if len(text) > TEXT_MAX // 4 and len(text.encode()) > TEXT_MAX:
+        if path[0] != "schedule" and len(text) > TEXT_MAX // 4 and len(text.encode()) > TEXT_MAX:
             what = f"the text has {len(text.encode())} bytes; Linux hands over at most about {TEXT_MAX}"
             yield Finding(path, what, "put it into a file, name that in `include`, and refer to it")
     for path, env in _environments(draft):
