@@ -98,6 +98,9 @@ class Role(Resource):
             tags=tags,
         )
 
+    def part_of(self) -> Address:
+        return Address("function", self.name)  # which may have a role made elsewhere now
+
     def create(self) -> Iterator[Effect]:
         boundary: dict[str, Any] = (
             {"PermissionsBoundary": self.permissions_boundary} if self.permissions_boundary else {}

@@ -56,9 +56,6 @@ class ScheduleRole(roles.Role):
             if mark_of_tags(look.site, tags) == "ours" or Address(cls.kind, job) in look.wanted:
                 yield cls.found(look, job, detail, tags, path=look.site.schedule_role_path)
 
-    def part_of(self) -> Address:
-        return Address("function", self.name)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduleGroup(Resource):

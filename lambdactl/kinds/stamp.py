@@ -43,6 +43,9 @@ class Stamp(Resource):
     def needs(self) -> tuple[Address, ...]:
         return (Address("function", self.name),)
 
+    def part_of(self) -> Address:
+        return Address("function", self.name)
+
     def create(self) -> Iterator[Effect]:
         tags = pairs({STAMP_TAG: self.value})
         yield Call(service="iam", operation="TagRole", parameters={"RoleName": self.role_name, "Tags": tags})

@@ -68,3 +68,7 @@ class Ledger:
                 again.append(each.resource)
             digests[each.resource] = image
         return again
+
+    def repeated(self) -> list[str]:
+        """Writes that were made twice with the same content to the same thing."""
+        return [f"{each}" for each, count in Counter(self.taken).items() if count > 1 and each.body]
