@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from lambdactl.aws import Reader
 from lambdactl.engine import Plan
 from lambdactl.kinds.function import Function
+from lambdactl.kinds.role import Role
 
 # Lambda keeps this many executions for functions without a reservation ("Specified
 # ReservedConcurrentExecutions ... below its minimum value of [100]"). New accounts with a limit of 10 or 50
@@ -20,7 +21,7 @@ def quota_problems(aws: Reader, plan: Plan) -> tuple[str, ...]:
 
 
 def _roles(aws: Reader, plan: Plan) -> Iterator[str]:
-    new = sum(step.action == "create" and step.address.kind == "role" for step in plan.steps)
+    new = sum(step.action == "create" and isinstance(step.wanted, Role) for step in plan.steps)
     answer = aws.maybe("iam", "GetAccountSummary") if new else None
     counts = answer["SummaryMap"] if answer else {}
     if "RolesQuota" in counts and counts["Roles"] + new > counts["RolesQuota"]:

@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 
 from lambdactl.engine import Address, Choice, Plan, Resource, World
 from lambdactl.errors import UsageError
+from lambdactl.kinds import SHARED
 from lambdactl.kinds.image import Image
 
 FEW, SHARE = 5, 0.3  # jobs that may go at once: the larger of a few and a share of all
@@ -55,7 +56,7 @@ class Scope:
 
     def _chosen(self, address: Address) -> bool:
         # What all jobs share comes along where a chosen job needs it.
-        return address.kind not in _SHARED and self.takes(address.name)
+        return address.kind not in SHARED and self.takes(address.name)
 
     def _may_go(self, resource: Resource, now: datetime) -> bool:
         if isinstance(resource, Image):
@@ -89,6 +90,3 @@ def mass_removal(found: World, plan: Plan, scope: Scope, jobs: int) -> tuple[str
 
 def _jobs(count: int) -> str:
     return "1 job" if count == 1 else f"{count} jobs"
-
-
-_SHARED = frozenset({"bucket", "repository", "image", "schedule_group"})

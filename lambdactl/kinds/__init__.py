@@ -18,4 +18,6 @@ KINDS = (
     ScheduleGroup, ScheduleRole, Schedule,
 )  # fmt: skip
 
-__all__ = ["KINDS", "Look"]
+SHARED = frozenset(kind.kind for kind in KINDS if kind.shared)  # by all jobs, rather than one job's
+
+__all__ = ["KINDS", "SHARED", "Look"]

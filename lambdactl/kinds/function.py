@@ -104,7 +104,8 @@ class Function(Resource):
             if job is None or not look.concerns(job):
                 return None
             wanted = look.wanted.get(Address("function", job))
-            if wanted is None and mark_of(look.site, answer) != "ours" and not unreadable(answer):
+            strange = mark_of(look.site, answer) != "ours" and not unreadable(answer)
+            if wanted is None and strange and not look.only:
                 return None
             return cls._found(look, job, answer, wanted if isinstance(wanted, Function) else None)
 

@@ -71,7 +71,8 @@ class Role(Resource):
             job, tags = look.site.job_of(detail["RoleName"]), dict(look.role_tags[detail["RoleName"]])
             if job is None or not look.concerns(job):
                 continue
-            if mark_of_tags(look.site, tags) != "ours" and look.wanted.get(Address("role", job)) is None:
+            strange = mark_of_tags(look.site, tags) != "ours"
+            if strange and Address("role", job) not in look.wanted and not look.only:
                 continue
             if detail["RoleName"] in look.functions_by_name:
                 # Otherwise it stays a difference: a stamp must not outlive the function it vouches for.

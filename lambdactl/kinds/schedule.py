@@ -53,7 +53,8 @@ class ScheduleRole(roles.Role):
     def read(cls, look: Look) -> Iterable[Resource]:
         for job, detail in look.schedule_roles.items():
             tags = unpaired(detail.get("Tags", ()))
-            if mark_of_tags(look.site, tags) == "ours" or Address(cls.kind, job) in look.wanted:
+            ours = mark_of_tags(look.site, tags) == "ours"
+            if ours or look.only or Address(cls.kind, job) in look.wanted:
                 yield cls.found(look, job, detail, tags, path=look.site.schedule_role_path)
 
 

@@ -29,7 +29,6 @@ _WHO: Mapping[Origin, str] = {
     "both": "changed in AWS and in git",
     "unknown": "who changed it is not known",
 }
-_SHARED = ("bucket", "repository", "image", "schedule_group")
 COMMENT_MAX = 65_000  # GitHub cuts at 65,535 characters; leave room for the marker
 _LONG = 80
 
@@ -136,9 +135,8 @@ def _bookkeeping(step: Step) -> bool:
 def _reading_order(step: Step) -> tuple[bool, str, str]:
     """What all jobs share first, then job by job."""
     kind, name = step.address.kind, step.address.name
-    if kind in _SHARED:
-        return False, str(_SHARED.index(kind)), name
-    return True, name, kind
+    resource = step.wanted or step.found
+    return (False, kind, name) if resource is not None and resource.shared else (True, name, kind)
 
 
 def _step_lines(step: Step, origin: Origin | None) -> Iterator[tuple[str, str]]:
