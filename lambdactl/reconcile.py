@@ -67,9 +67,6 @@ def plan(aws: Aws, deployments: Deployments, scope: Scope | None = None) -> Plan
         ages=scope.prune_images is not None,
     )
     found = read(look)
-    for resource in found.values():
-        if isinstance(resource, Image):
-            aws.images[resource.name] = f"{deployments.site.repository_uri}@{resource.digest}"
     scope.check({each.name for each in (*wanted.values(), *found.values()) if not each.shared})
     made = make_plan(found, wanted, scope.choice(now()))
     mass = mass_removal(found, made, scope, len(deployments.jobs))
@@ -119,6 +116,10 @@ def carry_out(
 ) -> Iterator[Event]:
     """Apply `plan`. Running it again after a failure continues where it stopped."""
     guard(plan)
+    uri = deployments.site.repository_uri
+    aws.images |= {
+        each.name: f"{uri}@{each.digest}" for each in plan.found.values() if isinstance(each, Image)
+    }
 
     def perform(effect: Effect) -> None:
         match effect:
@@ -127,7 +128,7 @@ def carry_out(
             case Settle(service, wait):
                 aws.settle(service, wait)
             case Build(tag):
-                aws.images[tag] = f"{deployments.site.repository_uri}@{build(tag)}"
+                aws.images[tag] = f"{uri}@{build(tag)}"
 
     def recheck(step: Step, error: Exception | None) -> Step | None:
         if error is not None and not (isinstance(error, AwsError) and error.code in _TWICE):

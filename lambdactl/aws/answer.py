@@ -54,7 +54,7 @@ def check_whole(operation_model: Any, response_dict: Mapping[str, Any], **_: Any
     body, headers = response_dict["body"], response_dict["headers"]
     if response_dict["status_code"] >= 300 or operation_model.http.get("method") == "HEAD":
         return
-    if not isinstance(body, bytes) or not body and not headers.get("content-length"):
+    if not isinstance(body, bytes) or (not body and not headers.get("content-length")):
         return  # a stream: whoever reads it compares
     service = operation_model.service_model
     call = f"{service.service_name}.{operation_model.name}"

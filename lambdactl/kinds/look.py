@@ -197,13 +197,15 @@ class Look:
         return ROLE_CALLS * len(self.candidates) >= pages
 
     def _role(self, name: str) -> Mapping[str, Any] | None:
-        found = self.aws.maybe("iam", "GetRole", RoleName=name)
-        if found is None:
+        """None also of one that goes while it is read: steps run side by side."""
+        try:
+            role = self.aws.read("iam", "GetRole", RoleName=name)["Role"]
+            inline = self.aws.pages("iam", "ListRolePolicies", "PolicyNames", RoleName=name)
+            attached = self.aws.pages("iam", "ListAttachedRolePolicies", "AttachedPolicies", RoleName=name)
+            documents = self.aws.each(lambda policy: self._policy(name, policy), inline)
+        except NotFound:
             return None
-        inline = self.aws.pages("iam", "ListRolePolicies", "PolicyNames", RoleName=name)
-        attached = self.aws.pages("iam", "ListAttachedRolePolicies", "AttachedPolicies", RoleName=name)
-        documents = self.aws.each(lambda policy: self._policy(name, policy), inline)
-        return {**found["Role"], "RolePolicyList": documents, "AttachedManagedPolicies": attached}
+        return {**role, "RolePolicyList": documents, "AttachedManagedPolicies": attached}
 
     def _policy(self, role: str, policy: str) -> Mapping[str, Any]:
         return dict(self.aws.read("iam", "GetRolePolicy", RoleName=role, PolicyName=policy))

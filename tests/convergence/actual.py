@@ -198,6 +198,11 @@ def images(state: State) -> dict[str, str]:
     return {n.removeprefix("image."): each for n, each in state.items() if n.startswith("image.")}
 
 
+def locked(url: str) -> bool:
+    listed = client(url, "s3").list_objects_v2(Bucket=SITE.bucket, Prefix=SITE.apply_lock_key)
+    return bool(listed["KeyCount"])
+
+
 def elsewhere(url: str) -> str:
     """Makes the role that is not ours, as another tool would have; its ARN."""
     made = client(url, "iam").create_role(RoleName=ELSEWHERE, AssumeRolePolicyDocument=json.dumps(TRUST))

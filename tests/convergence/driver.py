@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from email.utils import format_datetime, parsedate_to_datetime
+from hashlib import sha256
 
 from lambdactl.applying import Work, run
 from lambdactl.author import Author
@@ -11,16 +15,19 @@ from lambdactl.aws import Aws
 from lambdactl.deployment import Deployment, Deployments
 from lambdactl.engine import Event, Failed, Plan, Skipped
 from lambdactl.errors import AwsError, LambdactlError
+from lambdactl.holder import EXPIRE_SECONDS
 from lambdactl.kinds.look import digests
 from lambdactl.lease import Lease, Timing
 from lambdactl.manifest.job import Job
 from lambdactl.reconcile import plan
+from lambdactl.sandbox.front import Next, Request, Response
 from lambdactl.scope import Scope
-from tests.support.cloud import SITE
+from tests.support.cloud import SITE, StrictCloud
 
 PRUNE = Scope(prune=True, allow_mass_prune=True)
 ANN = Author(who="ann@laptop")
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 APPLIES = 12  # most that it may take, however often something fails
 
 
@@ -34,7 +41,6 @@ def wanted(jobs: Sequence[Job], image: Callable[[Job], str] = lambda job: "a" * 
 
 def pushed(aws: Aws) -> Callable[[str], str]:
     """Stands for build and push, through the same way to AWS: a push may fail, or be done and not said."""
-    import json
 
     def push(tag: str) -> str:
         config = {"mediaType": "application/vnd.docker.container.image.v1+json", "size": 1}
@@ -42,8 +48,9 @@ def pushed(aws: Aws) -> Callable[[str], str]:
             "schemaVersion": 2,
             "mediaType": MANIFEST,
             "config": {**config, "digest": "sha256:" + "0" * 64},
-            "layers": [],
-            "annotations": {"tag": tag},
+            "layers": [
+                {"mediaType": LAYER, "size": 1, "digest": f"sha256:{sha256(tag.encode()).hexdigest()}"}
+            ],
         }
         parameters = {
             "repositoryName": SITE.repository,
@@ -59,6 +66,23 @@ def pushed(aws: Aws) -> Callable[[str], str]:
         return (digests(aws, SITE) or {})[tag]
 
     return push
+
+
+def dead_holders(request: Request, following: Next) -> Response:
+    """A layer: S3's clock is so late at each look at the lock that whoever left it there counts as dead."""
+    answer = following(request)
+    if request.method != "GET" or not request.path.endswith(SITE.apply_lock_key):
+        return answer
+    now = parsedate_to_datetime(answer.header("date")) + timedelta(seconds=EXPIRE_SECONDS + 2)
+    kept = tuple(each for each in answer.headers if each[0].lower() != "date")
+    return replace(answer, headers=(*kept, ("Date", format_datetime(now, usegmt=True))))
+
+
+def fresh(cloud: StrictCloud, like: Aws) -> Aws:
+    """As a new command would have it, nothing remembered, but with clients that are made already."""
+    aws = cloud.aws()
+    aws._clients = like._clients
+    return aws
 
 
 @dataclass
@@ -103,7 +127,8 @@ def until_quiet(
         outcome.troubles += [_told(event) for event in bad]
         if not made.steps:
             return outcome
-    raise AssertionError(f"not quiet after {most} applies: {outcome.troubles}")
+    last = [f"{step.action} {step.address} {step.deltas}" for step in outcome.plans[-1].steps]
+    raise AssertionError(f"not quiet after {most} applies: {outcome.troubles}; still {last}")
 
 
 def _told(event: Failed | Skipped) -> str:

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field, replace
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
-from lambdactl.engine import Failed, Skipped
-from tests.convergence.actual import actual, client, differences, elsewhere, expected, images
-from tests.convergence.driver import APPLIES, Outcome, applied, until_quiet
+from lambdactl.aws import Aws
+from tests.convergence.actual import actual, differences, elsewhere, expected, images, locked
+from tests.convergence.driver import Outcome, dead_holders, fresh, until_quiet
 from tests.convergence.ledger import Ledger
 from tests.convergence.worlds import World, deployments, expected_world, histories, options
-from tests.support.cloud import SITE, StrictCloud, reset, strict_front
+from tests.support.cloud import StrictCloud, reset, strict_front
 from tests.support.strict import Options, Rates
 
 FEW = settings(
@@ -46,6 +46,7 @@ class Account:
     cloud: StrictCloud
     ledger: Ledger
     foreign: str
+    aws: Aws
     world: World = field(default_factory=dict)
     ever: set[str] = field(default_factory=set)
     code: dict[str, str] = field(default_factory=dict)
@@ -55,16 +56,13 @@ class Account:
         self.world = expected_world(self.world, world)
         self.ever |= self.world.keys()
         self.ledger.reset()
-        outcome = until_quiet(self.cloud.aws, deployments(world, self.foreign))
+        outcome = until_quiet(lambda: fresh(self.cloud, self.aws), deployments(world, self.foreign))
         self.check()
         return outcome
 
     def check(self) -> None:
         found, jobs = actual(self.cloud.upstream), deployments(self.world, self.foreign).jobs
         assert differences(found, expected(jobs, images(found)), self.ever - self.world.keys()) == []
-        assert not client(self.cloud.upstream, "s3").list_objects_v2(
-            Bucket=SITE.bucket, Prefix=SITE.apply_lock_key
-        )["KeyCount"], "the lock is left behind"
         assert self.ledger.made_twice() == []
         assert self.ledger.sent_again(self.code) == []
 
@@ -73,8 +71,8 @@ class Account:
 def account(emulator: Emulator, options: Options) -> Iterator[Account]:
     reset(emulator.name, emulator.url)
     foreign, ledger = elsewhere(emulator.url), Ledger()
-    with strict_front(emulator.name, emulator.url, options, inner=[ledger]) as cloud:
-        yield Account(cloud, ledger, foreign)
+    with strict_front(emulator.name, emulator.url, options, outer=[dead_holders], inner=[ledger]) as cloud:
+        yield Account(cloud, ledger, foreign, cloud.aws())
 
 
 @FEW
@@ -98,3 +96,4 @@ def test_without_faults_one_apply_does_it_and_each_write_is_made_once(
             outcome = there.reach(world)
             assert (outcome.troubles, len(outcome.plans)) == ([], 1 + bool(outcome.plans[0].steps))
             assert there.ledger.repeated() == []
+            assert not locked(emulator.url)

@@ -15,6 +15,7 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +169,28 @@ def put_replaces(request: Request, following: Next) -> Response:
     return following(request)
 
 
+class Modified:
+    """A layer. AWS dates a function by its last change, moto by its creation for ever."""
+
+    def __init__(self) -> None:
+        self._times: dict[str, str] = {}
+
+    def __call__(self, request: Request, following: Next) -> Response:
+        response = following(request)
+        service, operation = identify(request)
+        if service != "lambda" or response.status >= 300 or "Function" not in operation or not response.body:
+            return response
+        answer = json.loads(response.body)
+        told = answer.get("Functions") or [answer.get("Configuration", answer)]
+        if operation in ("UpdateFunctionCode", "UpdateFunctionConfiguration"):
+            now = datetime.now(UTC).isoformat(timespec="milliseconds")
+            self._times[answer["FunctionName"]] = now.replace("+00:00", "+0000")
+        for each in told:
+            if changed := self._times.get(each.get("FunctionName", "")):
+                each["LastModified"] = max(changed, each["LastModified"])
+        return response.with_body(json.dumps(answer).encode())
+
+
 def reset(name: str, upstream: str) -> None:
     """The emulated account is empty again."""
     _post(upstream + ("/moto-api/reset" if name == "moto" else "/_ministack/reset"))
@@ -191,7 +214,7 @@ def strict_front(
     clock, record = VirtualClock(), Record()
     layers = strict(clock.now, options)
     network = latency(options.call_seconds, clock.sleep)
-    with Front(upstream, [*outer, record, network, *layers.layers, *inner, put_replaces]) as front:
+    with Front(upstream, [*outer, record, network, *layers.layers, *inner, Modified(), put_replaces]) as front:
         yield StrictCloud(
             name=name, url=front.url, record=record, upstream=upstream, clock=clock, strict=layers
         )
@@ -212,7 +235,7 @@ def cloud(request: pytest.FixtureRequest) -> Iterator[Cloud]:
     upstream = request.getfixturevalue(f"{request.param}_server")
     reset(request.param, upstream)
     record = Record()
-    with Front(upstream, [record, Fill(), put_replaces]) as front:
+    with Front(upstream, [record, Fill(), Modified(), put_replaces]) as front:
         yield Cloud(name=request.param, url=front.url, record=record, upstream=upstream)
 
 
