@@ -271,7 +271,7 @@ class Aws:
 def answered(answer: Mapping[str, Any]) -> datetime | None:
     """When AWS gave this answer, by its own clock; None when the answer does not say."""
     try:
-        date = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+        date = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"].get("date", ""))
     except (KeyError, ValueError):
         return None
     return date.replace(tzinfo=UTC)  # HTTP's dates are

@@ -113,7 +113,7 @@ def applied(aws: Aws, deployments: Deployments, scope: Scope = PRUNE) -> tuple[P
 def until_quiet(
     new_aws: Callable[[], Aws], deployments: Deployments, scope: Scope = PRUNE, most: int = APPLIES
 ) -> Outcome:
-    """Applies until one finds nothing to do. Only a LambdactlError, a failed and a skipped step are borne."""
+    """Applies until one finds nothing to do (or just one). Only a LambdactlError, a failed and a skipped step are borne."""
     outcome = Outcome()
     for _ in range(most):
         aws = new_aws()
@@ -125,7 +125,7 @@ def until_quiet(
         outcome.plans.append(made)
         bad = [event for event in events if isinstance(event, Failed | Skipped)]
         outcome.troubles += [_told(event) for event in bad]
-        if not made.steps:
+        if not made.steps or most == 1:
             return outcome
     last = [f"{step.action} {step.address} {step.deltas}" for step in outcome.plans[-1].steps]
     raise AssertionError(f"not quiet after {most} applies: {outcome.troubles}; still {last}")

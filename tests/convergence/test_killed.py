@@ -20,14 +20,15 @@ from lambdactl.sandbox.layers import latency
 from tests.convergence.actual import actual, differences, expected, images, locked
 from tests.convergence.driver import dead_holders
 from tests.convergence.ledger import Ledger
-from tests.convergence.zygote import world
+from tests.convergence.zygote import TEN, world
 from tests.support.cloud import Modified, put_replaces, reset
 from tests.support.strict import KillAt, Options, VirtualClock, strict
 
 NEVER = 10**9
 # Time passes with each call, and only with it: enough for roles and functions to get ready.
 STRICT = Options(call_seconds=1.0, per_second={})
-EVERY = {"moto": 1, "ministack": 9}
+# Each how manieth call is the last one; LAMBDACTL_KILL_EVERY=1 makes it every call everywhere.
+EVERY = int(os.environ.get("LAMBDACTL_KILL_EVERY", "0"))
 
 
 class Stage:
@@ -49,6 +50,7 @@ class Theatre:
     stage: Stage
     zygote: subprocess.Popen[str]
     ledger: Ledger = field(default_factory=Ledger)
+    code: dict[str, str] = field(default_factory=dict)  # what each function runs
     victim: int = 0
     known: threading.Event = field(default_factory=threading.Event)
     kill_at: KillAt = field(default_factory=lambda: KillAt(NEVER, lambda: None))
@@ -56,7 +58,7 @@ class Theatre:
     def open(self) -> None:
         """An empty account."""
         reset(self.name, self.upstream)
-        clock, self.ledger = VirtualClock(), Ledger()
+        clock, self.ledger, self.code = VirtualClock(), Ledger(), {}
         layers = [latency(STRICT.call_seconds, clock.sleep), *strict(clock.now, STRICT).layers]
         self.stage.layers = [self._killing, dead_holders, *layers, self.ledger, Modified(), put_replaces]
 
@@ -95,14 +97,20 @@ class Theatre:
 
     def killed_and_mended(self, name: str, kill: int) -> bool:
         """Whether call `kill` was made, and so the process killed, and all was mended by one apply."""
+        self.ledger.reset()
         if self.apply(name, kill=kill):
             return False
-        self.ledger.reset()
         after = self.apply(name, most=2)
         assert after["troubles"] == []
         assert after["steps"][-1] == 0, "a further plan is not empty"
         assert self.ledger.made_twice() == []
+        assert self.ledger.sent_again(self.code) == []
         return True
+
+    def settle(self, name: str) -> None:
+        self.ledger.reset()
+        assert self.apply(name)["troubles"] == []
+        assert self.ledger.sent_again(self.code) == []
 
 
 @contextmanager
@@ -122,16 +130,40 @@ def there(request: pytest.FixtureRequest) -> Iterator[Theatre]:
         yield made
 
 
-def calls(there: Theatre) -> range:
+def calls(there: Theatre, moto: int, ministack: int) -> range:
     """Which calls to kill at, of an apply that was just made without that."""
-    return range(1, there.kill_at.calls + 1, EVERY[there.name])
+    return range(1, there.kill_at.calls + 1, EVERY or {"moto": moto, "ministack": ministack}[there.name])
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_a_creation(there: Theatre) -> None:
     there.open()
-    assert there.apply("new")["troubles"] == []
-    for kill in calls(there):
+    there.settle("new")
+    for kill in calls(there, 1, 20):
         there.open()
         there.killed_and_mended("new", kill)
         there.check("new")
+
+
+@pytest.mark.timeout(900)
+def test_an_update(there: Theatre) -> None:
+    """To new images, settings and reservations, and back again, by turns."""
+    there.open()
+    there.settle("new")
+    there.settle("changed")
+    now, then = "changed", "new"
+    for kill in calls(there, 4, 20):
+        there.killed_and_mended(then, kill)
+        there.check(then)
+        now, then = then, now
+
+
+@pytest.mark.timeout(900)
+def test_a_prune(there: Theatre) -> None:
+    there.open()
+    there.settle("new")
+    there.settle("one")
+    for kill in calls(there, 6, 30):
+        there.settle("new")
+        there.killed_and_mended("one", kill)
+        there.check("one", gone=tuple(TEN[1:]))

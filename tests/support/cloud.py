@@ -214,7 +214,9 @@ def strict_front(
     clock, record = VirtualClock(), Record()
     layers = strict(clock.now, options)
     network = latency(options.call_seconds, clock.sleep)
-    with Front(upstream, [*outer, record, network, *layers.layers, *inner, Modified(), put_replaces]) as front:
+    with Front(
+        upstream, [*outer, record, network, *layers.layers, *inner, Modified(), put_replaces]
+    ) as front:
         yield StrictCloud(
             name=name, url=front.url, record=record, upstream=upstream, clock=clock, strict=layers
         )
