@@ -113,7 +113,7 @@ def applied(aws: Aws, deployments: Deployments, scope: Scope = PRUNE) -> tuple[P
 def until_quiet(
     new_aws: Callable[[], Aws], deployments: Deployments, scope: Scope = PRUNE, most: int = APPLIES
 ) -> Outcome:
-    """Applies until one finds nothing to do (or just one). Only a LambdactlError, a failed and a skipped step are borne."""
+    """Applies until one finds nothing to do, or just one. Borne are LambdactlErrors and what they end."""
     outcome = Outcome()
     for _ in range(most):
         aws = new_aws()
