@@ -48,7 +48,7 @@ READS: Actions = MappingProxyType(
 )
 WRITES: Actions = MappingProxyType(
     {
-        "s3.CreateBucket": ("s3:CreateBucket",),
+        "s3.CreateBucket": ("s3:CreateBucket", "s3:TagResource"),
         "s3.PutBucketTagging": ("s3:PutBucketTagging",),
         "s3.PutPublicAccessBlock": ("s3:PutBucketPublicAccessBlock",),
         "s3.PutBucketEncryption": ("s3:PutEncryptionConfiguration",),

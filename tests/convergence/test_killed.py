@@ -21,7 +21,7 @@ from tests.convergence.actual import actual, differences, expected, images, lock
 from tests.convergence.driver import dead_holders
 from tests.convergence.ledger import Ledger
 from tests.convergence.zygote import TEN, world
-from tests.support.cloud import Modified, put_replaces, reset
+from tests.support.cloud import Modified, put_replaces, reset, tagged_buckets
 from tests.support.strict import KillAt, Options, VirtualClock, strict
 
 NEVER = 10**9
@@ -60,7 +60,15 @@ class Theatre:
         reset(self.name, self.upstream)
         clock, self.ledger, self.code = VirtualClock(), Ledger(), {}
         layers = [latency(STRICT.call_seconds, clock.sleep), *strict(clock.now, STRICT).layers]
-        self.stage.layers = [self._killing, dead_holders, *layers, self.ledger, Modified(), put_replaces]
+        self.stage.layers = [
+            self._killing,
+            dead_holders,
+            *layers,
+            self.ledger,
+            Modified(),
+            tagged_buckets,
+            put_replaces,
+        ]
 
     def _killing(self, request: Request, following: Next) -> Response:
         return self.kill_at(request, following)

@@ -7,6 +7,7 @@ as AWS does where both do not, and records every call.
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -169,6 +170,16 @@ def put_replaces(request: Request, following: Next) -> Response:
     return following(request)
 
 
+def tagged_buckets(request: Request, following: Next) -> Response:
+    """moto makes a bucket without the tags it is to be made with."""
+    response = following(request)
+    tags = re.search(rb"<Tags>.*</Tags>", request.body, re.DOTALL)
+    if identify(request) == ("s3", "CreateBucket") and tags and response.status < 300:
+        body = tags[0].replace(b"Tags>", b"TagSet>")
+        following(replace(request, target=f"{request.path}?tagging", body=b"<Tagging>%s</Tagging>" % body))
+    return response
+
+
 class Modified:
     """A layer. AWS dates a function by its last change, moto by its creation for ever."""
 
@@ -215,7 +226,7 @@ def strict_front(
     layers = strict(clock.now, options)
     network = latency(options.call_seconds, clock.sleep)
     with Front(
-        upstream, [*outer, record, network, *layers.layers, *inner, Modified(), put_replaces]
+        upstream, [*outer, record, network, *layers.layers, *inner, Modified(), tagged_buckets, put_replaces]
     ) as front:
         yield StrictCloud(
             name=name, url=front.url, record=record, upstream=upstream, clock=clock, strict=layers
@@ -237,7 +248,7 @@ def cloud(request: pytest.FixtureRequest) -> Iterator[Cloud]:
     upstream = request.getfixturevalue(f"{request.param}_server")
     reset(request.param, upstream)
     record = Record()
-    with Front(upstream, [record, Fill(), Modified(), put_replaces]) as front:
+    with Front(upstream, [record, Fill(), Modified(), tagged_buckets, put_replaces]) as front:
         yield Cloud(name=request.param, url=front.url, record=record, upstream=upstream)
 
 
