@@ -6,24 +6,20 @@ Above the line all is pure; below it the one object in the bucket is read and wr
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass, field
+from typing import Literal
 
 from lambdactl.aws import Aws
 from lambdactl.cell import TRIES, Cell, changed
-from lambdactl.engine import Address, Plan, Resource
+from lambdactl.engine import ABSENT, Address, Plan, hash_of
 from lambdactl.errors import AwsError, Refused
+from lambdactl.history import Record
 from lambdactl.site import Site
-
-if TYPE_CHECKING:
-    from lambdactl.history import Record
 
 VERSION = 1
 Origin = Literal["aws", "git", "both", "unknown"]
-ABSENT = ""  # the hash of a resource that does not exist, or is not wanted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,15 +41,6 @@ class Base:
 class Bases:
     known: Mapping[str, Base]
     otherwise: Base
-
-
-def hash_of(resource: Resource | None) -> str:
-    """Equal for equal resources: 16 hex digits over the fields that a plan compares."""
-    if resource is None:
-        return ABSENT
-    compared = {each.name: getattr(resource, each.name) for each in fields(resource) if each.compare}
-    text = json.dumps(compared, sort_keys=True, separators=(",", ":"), default=_plain)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def merge(old: Applied | None, apply: str, plan: Plan, done: Collection[Address]) -> Applied:
@@ -116,14 +103,6 @@ def parse(content: bytes) -> Applied | None:
         return Applied(resources=resources, apply=str(apply))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return dict(value)
-    if isinstance(value, set | frozenset):
-        return sorted(value)
-    raise TypeError(f"{type(value).__name__} in a resource's field has no canonical form")
 
 
 # ---------------------------------------------------------------------------------------------------

@@ -10,8 +10,8 @@ from lambdactl import applied, history
 from lambdactl.author import Author
 from lambdactl.aws import Aws
 from lambdactl.deployment import Deployments
-from lambdactl.engine import Done, Event, Plan, Skipped
-from lambdactl.errors import LambdactlError, Refused
+from lambdactl.engine import Done, Event, Plan, Skipped, hash_of
+from lambdactl.errors import AwsError, LambdactlError, Refused
 from lambdactl.history import Record
 from lambdactl.lease import Lease
 from lambdactl.reconcile import Builder, carry_out, guard
@@ -65,13 +65,17 @@ def run(work: Work, plan: Plan, lease: Lease) -> Iterator[Event]:
 
 
 def origins(aws: Aws, deployments: Deployments, plan: Plan) -> dict[Address, Origin]:
-    """Who made each difference: somebody in AWS, or git."""
+    """Who made each difference: somebody in AWS, or git. Unknown to who may not read what was applied:
+    the plan role in CI may not decrypt what a key of the user's encrypts."""
     site = deployments.site
-    bases = applied.bases(applied.load(aws, site), history.latest(aws, site, _REMEMBERED))
+    try:
+        bases = applied.bases(applied.load(aws, site), history.latest(aws, site, _REMEMBERED))
+    except AwsError as error:
+        if error.code != "AccessDenied":
+            raise
+        return {step.address: "unknown" for step in plan.steps}
     return {
-        step.address: applied.origin(
-            str(step.address), bases, applied.hash_of(step.found), applied.hash_of(step.wanted)
-        )
+        step.address: applied.origin(str(step.address), bases, hash_of(step.found), hash_of(step.wanted))
         for step in plan.steps
     }
 

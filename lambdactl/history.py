@@ -12,10 +12,9 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal, get_args
 
-from lambdactl.applied import hash_of
 from lambdactl.author import Author
 from lambdactl.aws import Aws
-from lambdactl.engine import Action, Done, Event, Failed, Plan, Skipped, Step
+from lambdactl.engine import Action, Done, Event, Failed, Plan, Skipped, Step, hash_of
 from lambdactl.errors import NotFound, RunError
 from lambdactl.runs import is_run_id, new_run_id
 from lambdactl.site import Site

@@ -22,11 +22,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lambdactl import manifest
+from lambdactl import account, manifest
 from lambdactl.errors import ManifestError, NotFound, Problem, Refused, RunError, UsageError
 from lambdactl.image.machine import on_machine
 from lambdactl.manifest.job import Job, Settings
-from lambdactl.site import BUCKET_MAX, Site, aws_registry, bucket_name
+from lambdactl.site import Site
 
 if TYPE_CHECKING:  # what costs an import of boto3 or of the image code comes in when it is used
     from lambdactl.applied import Origin
@@ -44,7 +44,6 @@ if TYPE_CHECKING:  # what costs an import of boto3 or of the image code comes in
     from lambdactl.saved import Saved
     from lambdactl.scope import Scope
 
-OFFLINE_ACCOUNT = "000000000000"
 NO_SCHEDULES = "the sandbox keeps schedules but starts no job by them: `lambdactl launch` does"
 Line = Callable[[str], None]
 
@@ -142,71 +141,17 @@ class Project:
 
     @cached_property
     def aws(self) -> Aws:
-        """AWS as the settings and the standard configuration say; or the sandbox, and then nothing else.
-
-        Where lambdactl.yaml names the account, AWS is asked first whose credentials these are, and
-        nothing else while it is another's.
-        """
-        from lambdactl.aws import Aws, Endpoint
-
-        if self.sandbox:
-            from lambdactl.sandbox import endpoint
-
-            where = endpoint(self.root)
-            return Aws(
-                time_limit=self._time_limit,
-                endpoint=Endpoint(
-                    url=where.url,
-                    region=where.region,
-                    access_key=where.access_key,
-                    secret_key=where.secret_key,
-                ),
-            )
-        aws = Aws(region=self.settings.region, time_limit=self._time_limit)
-        wanted = self.settings.account
-        if wanted and wanted != aws.account:
-            raise Refused(
-                f"the credentials belong to account {aws.account}, lambdactl.yaml says {wanted}",
-                hint="log in to the right account; nothing was read or changed",
-            )
-        return aws
+        """AWS, or the sandbox; of the right account, or Refused."""
+        return account.open_aws(self.settings, sandbox=self.sandbox, time_limit=self._time_limit)
 
     @cached_property
     def site(self) -> Site:
-        if self.sandbox:
-            from lambdactl.sandbox import endpoint
-
-            where = endpoint(self.root)
-            return self.site_at(where.account, where.region, where.registry)
-        account = self.aws.account
-        return self.site_at(account, self.aws.region, aws_registry(account, self.aws.region))
+        return account.site(self.settings, self.aws, sandbox=self.sandbox)
 
     @property
     def offline_site(self) -> Site:
         """The site as far as it is known without asking anybody."""
-        region = self.settings.region or "us-east-1"
-        account = self.settings.account or OFFLINE_ACCOUNT
-        return self.site_at(account, region, aws_registry(account, region))
-
-    def site_at(self, account: str, region: str, registry: str) -> Site:
-        """The site as it would be in this account and region."""
-        name, environment = self.settings.name, self.settings.environment
-        bucket = self.settings.bucket or bucket_name(name, environment, account, region)
-        if len(bucket) > BUCKET_MAX:
-            raise UsageError(
-                f"the bucket's name would be {bucket}: {len(bucket)} characters, S3 takes {BUCKET_MAX}",
-                hint="name one yourself with `bucket:` in lambdactl.yaml",
-            )
-        return Site(
-            project=name,
-            environment=environment,
-            account=account,
-            region=region,
-            bucket=bucket,
-            registry=registry,
-            permissions_boundary=self.settings.permissions_boundary,
-            kms_key=self.settings.kms_key,
-        )
+        return account.offline_site(self.settings)
 
     # -- what ---------------------------------------------------------------------------------------
 

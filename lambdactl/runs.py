@@ -10,7 +10,7 @@ import json
 import re
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Any
 
 from lambdactl.aws import Aws
 from lambdactl.errors import NotFound, RunError, UsageError
+from lambdactl.grants import BUCKET, BUCKET_KEY, FUNCTIONS, Needs, Reach
 from lambdactl.site import Site
 
 LOST_AFTER = timedelta(minutes=2)  # after a run's time limit, for the upload
@@ -261,3 +262,19 @@ def _lost(run: Run, limit: datetime) -> Run:
         reason=f"began, but wrote no result by {limit:%Y-%m-%d %H:%M:%S} UTC: see the function's log",
         started=run.started,
     )
+
+
+def needs(prefixes: Iterable[str]) -> Needs:
+    """The IAM actions of launching the project's jobs and reading their runs, which lie under `prefixes`."""
+    under = sorted(set(prefixes))
+
+    def folders(site: Site) -> Mapping[str, Any] | None:
+        return {"Resource": [f"{site.bucket_arn}/{prefix}*" for prefix in under]} if under else None
+
+    return {
+        "lambda.Invoke": {"lambda:InvokeFunction": FUNCTIONS},
+        # Of the whole bucket: to a caller that may list a part, S3 answers "denied" and not "absent" for a
+        # result that is not there yet. It shows names of objects, no content.
+        "s3.ListObjectsV2": {"s3:ListBucket": BUCKET},
+        "s3.GetObject": {"s3:GetObject": Reach(sid="Runs", limits=folders), "kms:Decrypt": BUCKET_KEY},
+    }

@@ -11,8 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from lambdactl.applied import hash_of
-from lambdactl.engine import Plan, World
+from lambdactl.engine import Plan, World, hash_of
 from lambdactl.errors import Refused, UsageError
 from lambdactl.scope import Scope
 from lambdactl.site import Site

@@ -10,6 +10,7 @@ from typing import Any
 from lambdactl.aws import Aws
 from lambdactl.engine import Call
 from lambdactl.errors import UsageError
+from lambdactl.grants import ACCOUNT, Permissions
 from lambdactl.manifest.job import Job
 
 _FILTER_MAX = 50  # SSM: values in one parameter filter
@@ -104,3 +105,7 @@ def _parameter(name: str, jobs: tuple[str, ...], found: Mapping[str, Any] | None
         type=found["Type"],
         modified=found.get("LastModifiedDate"),
     )
+
+
+# `put` is for people: no value passes through a workflow.
+PERMISSIONS = Permissions(reads={"ssm.DescribeParameters": {"ssm:DescribeParameters": ACCOUNT}})

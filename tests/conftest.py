@@ -4,6 +4,8 @@ pytest_plugins = [
     "tests.support.clis",
     "tests.support.cloud",
     "tests.support.engine",
+    "tests.support.iam.simulator",
+    "tests.support.iam.gate",
     "tests.support.model",
     "tests.support.program",
 ]

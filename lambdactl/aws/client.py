@@ -103,6 +103,19 @@ class Aws:
         """
         return self._call(service, operation, parameters, self._clients(service))
 
+    def patient(self, service: str, operation: str, parameters: Mapping[str, Any]) -> Any:
+        """As `call`, with the patience that AWS asks for: an answer of `NOT_YET` is waited out."""
+        begin, pause = self._clock(), POLL_SECONDS
+        while True:
+            try:
+                return self.call(service, operation, parameters)
+            except AwsError as error:
+                young = bool(_roles(parameters) & self._young)
+                if self._clock() - begin >= patience(operation, error, young=young):
+                    raise
+                self._sleep(pause)
+                pause = min(pause * 1.5, LONGEST_PAUSE)
+
     def maybe_call(self, service: str, operation: str, parameters: Mapping[str, Any]) -> Any | None:
         """As `call`, but None when what it names does not exist."""
         try:
@@ -245,19 +258,11 @@ class Aws:
         parameters = self._resolved(call.parameters)
         if call.operation in ("CreateRole", "UpdateAssumeRolePolicy"):
             self._young |= _roles(parameters)  # whatever is answered: it may be done all the same
-        begin, pause = self._clock(), POLL_SECONDS
-        while True:
-            try:
-                self.call(call.service, call.operation, parameters)
-                break
-            except AwsError as error:
-                if error.code in call.tolerate:
-                    break
-                young = bool(_roles(parameters) & self._young)
-                if self._clock() - begin >= patience(call.operation, error, young=young):
-                    raise
-                self._sleep(pause)
-                pause = min(pause * 1.5, LONGEST_PAUSE)
+        try:
+            self.patient(call.service, call.operation, parameters)
+        except AwsError as error:
+            if error.code not in call.tolerate:
+                raise
 
     def _resolved(self, value: Any) -> Any:
         """Late references put in: what an image's tag stands for is known once it is pushed."""

@@ -15,6 +15,7 @@ app = typer.Typer(
 )
 app.command(rich_help_panel="Start")(setup.init)
 app.command(rich_help_panel="Start")(setup.bootstrap)
+app.command(rich_help_panel="Start")(setup.permissions)
 app.command(rich_help_panel="Every day")(check.validate)
 app.command(rich_help_panel="Every day")(deploy.plan)
 app.command(rich_help_panel="Every day")(deploy.apply)

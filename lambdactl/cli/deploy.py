@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -143,18 +145,20 @@ def apply(
     """Make AWS as the manifests say. Shows the plan and asks first."""
     scope = _scope(prune, logs, images, older_than, allow_mass_prune, adopt, full, target, exclude)
     old = _kept(file, scope) if file else None
+    if old:
+        scope = old.scope
     project = open_project(root, env, sandbox, time_limit=timeout)
-    with project.locked(lock_timeout, on_wait=lambda holder: output.line(f"waiting for {holder}")):
-        made = project.plan(old.scope if old else scope)
-        if old:
-            project.check_saved(old, made)
-        if expect and expect != made.fingerprint:
-            _show(made, Format.text)
-            raise Refused(
-                f"the plan is {made.fingerprint}, not {expect}: nothing was changed",
-                hint="read this plan, then apply it by its own fingerprint",
-            )
-        return _carry_out(project, made, engine, f"Apply {len(made.steps)} steps?", yes)
+    made = project.plan(scope)
+    if old:
+        project.check_saved(old, made)
+    if expect and expect != made.fingerprint:
+        _show(made, Format.text)
+        raise Refused(
+            f"the plan is {made.fingerprint}, not {expect}: nothing was changed",
+            hint="read this plan, then apply it by its own fingerprint",
+        )
+    ask = _Ask("Apply {} steps?", yes, lock_timeout)
+    return _carry_out(project, made, lambda: project.plan(scope), ask, engine)
 
 
 def drift(
@@ -193,9 +197,16 @@ def destroy(
     Jobs that are protected stay, too: apply them with `protect: false` first.
     """
     project = open_project(root, env, sandbox, time_limit=timeout)
-    with project.locked():
-        made = project.plan_destroy(data=data)
-        return _carry_out(project, made, "", f"Remove {len(made.steps)} resources for good?", yes)
+    made = project.plan_destroy(data=data)
+    ask = _Ask("Remove {} resources for good?", yes, 0)
+    return _carry_out(project, made, lambda: project.plan_destroy(data=data), ask)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ask:
+    question: str
+    yes: bool
+    lock_timeout: float
 
 
 def _scope(
@@ -245,27 +256,40 @@ def _kept(file: Path, scope: Scope) -> Saved:
         raise UsageError(f"cannot read the plan {file}", why=error.strerror or "") from None
 
 
-def _carry_out(project: Project, made: Plan, engine: str, question: str, yes: bool) -> int:
+def _carry_out(project: Project, made: Plan, again: Callable[[], Plan], ask: _Ask, engine: str = "") -> int:
+    """Show the plan, ask, and apply it under the lock: if `again` finds it to be the same there."""
     from lambdactl import reconcile
-    from lambdactl.engine import Failed, Skipped
-    from lambdactl.report import events as report
+    from lambdactl.report.plan import told_steps
 
     _show(made, Format.text)
     reconcile.guard(made)
-    blocked = Exit.FAILED if made.blocked else Exit.OK
     if not made.steps:
-        return blocked
-    confirmed(question, yes)
-    seen = []
+        return Exit.FAILED if made.blocked else Exit.OK
+    confirmed(ask.question.format(len(told_steps(made))), ask.yes)
+    with project.locked(ask.lock_timeout, on_wait=lambda holder: output.line(f"waiting for {holder}")):
+        now = again()
+        if now.fingerprint != made.fingerprint:
+            raise Refused("the plan changed while it was read: nothing was changed", hint="run it again")
+        return _apply(project, now, engine)
+
+
+def _apply(project: Project, made: Plan, engine: str) -> int:
+    from lambdactl.engine import Failed, Skipped
+    from lambdactl.report import events as report
+    from lambdactl.report.plan import told_steps
+
+    told, seen = {step.address for step in told_steps(made)}, []
+    command = shlex.join(["lambdactl", *sys.argv[1:]])
     with stopping(STOPPING) as stop:
-        command = shlex.join(["lambdactl", *sys.argv[1:]])
         for event in project.apply(
             made, engine=engine, on_line=output.line, stop=stop.is_set, command=command
         ):
-            output.note(report.event(event))
-            seen.append(event)
+            if event.step.address in told or isinstance(event, Failed | Skipped):
+                output.note(report.event(event))
+                seen.append(event)
     output.note(report.summary(seen))
-    return Exit.FAILED if any(isinstance(each, Failed | Skipped) for each in seen) else blocked
+    undone = made.blocked or any(isinstance(each, Failed | Skipped) for each in seen)
+    return Exit.FAILED if undone else Exit.OK
 
 
 def _show(made: Plan, format: Format) -> None:

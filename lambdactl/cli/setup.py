@@ -1,4 +1,4 @@
-"""`init` and `bootstrap`: the first day of a repository and of an account."""
+"""`init`, `bootstrap`, `permissions`: the first day of a repository and of an account."""
 
 from __future__ import annotations
 
@@ -24,6 +24,14 @@ class Schema(StrEnum):
     project = "project"
 
 
+class Work(StrEnum):
+    """What somebody is to be allowed."""
+
+    plan = "plan"
+    apply = "apply"
+    launch = "launch"
+
+
 def init(
     root: Annotated[
         Path, typer.Option("--root", "-C", help="The repository's top folder.", show_default="here")
@@ -33,6 +41,13 @@ def init(
         typer.Option(help="First part of every name in AWS.", show_default="the repository's name"),
     ] = "",
     region: Annotated[str, typer.Option(help="Where the jobs live.", show_default="us-east-1")] = "",
+    env: Annotated[
+        str,
+        typer.Option(
+            "--env",
+            help="Only the workflows, for this environment of an existing project, beside those of others.",
+        ),
+    ] = "",
     install_from: Annotated[
         str,
         typer.Option(
@@ -44,6 +59,14 @@ def init(
     """Write lambdactl.yaml, an example job, workflows, and schemas for editors. Never overwrites a file."""
     from lambdactl import setup
 
+    if env:
+        if project or region:
+            raise UsageError(
+                "--project and --region are for a new project", hint="leave them away with --env"
+            )
+        setup.init_workflows(root, env, install_from=install_from, on_line=output.result)
+        output.note(f"next: `lambdactl bootstrap --print --env {env}`, which says what GitHub needs")
+        return Exit.OK
     setup.init(root, project=project, region=region, install_from=install_from, on_line=output.result)
     output.note("next: `lambdactl lock`, then `lambdactl validate` and `lambdactl plan --offline`")
     return Exit.OK
@@ -58,8 +81,11 @@ def bootstrap(
         ),
     ] = "",
     github_environment: Annotated[
-        str, typer.Option(help="The GitHub environment that applies.")
-    ] = "production",
+        str,
+        typer.Option(
+            help="The GitHub environment that applies.", show_default="production, or as the environment"
+        ),
+    ] = "",
     print_: Annotated[
         bool, typer.Option("--print", help="Print the template: nothing else is done with it.")
     ] = False,
@@ -72,7 +98,7 @@ def bootstrap(
     """
     from lambdactl import setup
     from lambdactl.project import Project
-    from lambdactl.setup import git
+    from lambdactl.setup import git, names
 
     if not print_:
         raise UsageError(
@@ -83,9 +109,41 @@ def bootstrap(
     repository = repo or git.repository(project.root)
     if not repository:
         raise UsageError("there is no remote `origin` to take the repository from", hint="--repo OWNER/NAME")
-    trust = setup.Trust(repository=repository, environment=github_environment)
+    site = _site(project)
+    environment = github_environment or names.github_environment(site.environment)
+    trust = setup.Trust(repository=repository, environment=environment)
     allowed = project.settings.allow_parameters
-    output.raw(setup.bootstrap(_site(project), trust, allowed_parameters=allowed))
+    output.raw(setup.bootstrap(site, trust, allowed_parameters=allowed))
+    return Exit.OK
+
+
+def permissions(
+    work: Annotated[
+        Work, typer.Argument(help="plan; apply (with plan and push); launch (and read the runs).")
+    ],
+    env: Env = "",
+    root: Root = HERE,
+) -> int:
+    """Print the least IAM policy for this project's plan, apply or launch, as JSON.
+
+    With `account` and `region` in lambdactl.yaml AWS is not asked, and no credentials are needed. For apply
+    the project must have a permissionsBoundary: without one, who may write roles may do anything. What
+    removes images or logs (apply --prune with --images or --logs, destroy --data) is for people: not in it.
+    """
+    import json
+
+    from lambdactl import permissions as policies
+    from lambdactl.project import Project
+
+    project = Project.open(root, environment=env, sandbox=False)
+    site = _site(project)
+    if work is Work.launch:
+        policy = policies.launch(site, (job.prefix for job in project.jobs.values()))
+    else:
+        policy = policies.plan(site) if work is Work.plan else policies.apply(site)
+    output.raw(json.dumps(policy, indent=2))
+    if size := policies.oversize(policy):
+        output.note(f"note: {size}", style="yellow")
     return Exit.OK
 
 
@@ -101,11 +159,9 @@ def schema(
 
 def _site(project: Project) -> Site:
     """From lambdactl.yaml alone where it says account and region; else AWS is asked whose we are."""
-    from lambdactl.site import aws_registry
-
     account, region = project.settings.account, project.settings.region
     if account and region:
-        return project.site_at(account, region, aws_registry(account, region))
+        return project.offline_site
     try:
         return project.site
     except LambdactlError as error:

@@ -13,6 +13,7 @@ from lambdactl.engine.apply import (
 )
 from lambdactl.engine.plan import Action, Choice, Plan, Step, World, make_plan, step_to
 from lambdactl.engine.resource import (
+    ABSENT,
     Address,
     Build,
     Call,
@@ -24,10 +25,11 @@ from lambdactl.engine.resource import (
     Settle,
     Wait,
     computed,
+    hash_of,
 )
 
 __all__ = [
-    "Action", "Address", "Build", "Call", "Choice", "Delta", "Done", "Effect", "Event", "Failed",
+    "ABSENT", "Action", "Address", "Build", "Call", "Choice", "Delta", "Done", "Effect", "Event", "Failed",
     "ImageRef", "Mark", "Perform", "Plan", "Recheck", "Resource", "Settle", "Skipped", "Started", "Step",
-    "Wait", "World", "apply", "computed", "effects", "make_plan", "step_to",
+    "Wait", "World", "apply", "computed", "effects", "hash_of", "make_plan", "step_to",
 ]  # fmt: skip

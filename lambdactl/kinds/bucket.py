@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self
 
 from lambdactl.deployment import Deployments
 from lambdactl.engine import Call, Effect, Resource, computed
+from lambdactl.grants import BUCKET, Permissions
 from lambdactl.kinds.look import Look, mark_of_tags
 from lambdactl.tags import pairs, unpaired
 
@@ -111,3 +112,21 @@ def _encryption(answer: Mapping[str, Any] | None) -> str:
     if default["SSEAlgorithm"] == "AES256":
         return "AES256"
     return str(default.get("KMSMasterKeyID", "aws:kms"))
+
+
+PERMISSIONS = Permissions(
+    reads={
+        "s3.HeadBucket": {"s3:ListBucket": BUCKET},
+        "s3.GetBucketTagging": {"s3:GetBucketTagging": BUCKET},
+        "s3.GetPublicAccessBlock": {"s3:GetBucketPublicAccessBlock": BUCKET},
+        "s3.GetBucketEncryption": {"s3:GetEncryptionConfiguration": BUCKET},
+        "s3.GetBucketVersioning": {"s3:GetBucketVersioning": BUCKET},
+    },
+    writes={
+        "s3.CreateBucket": {"s3:CreateBucket": BUCKET, "s3:TagResource": BUCKET},
+        "s3.PutBucketTagging": {"s3:PutBucketTagging": BUCKET},
+        "s3.PutPublicAccessBlock": {"s3:PutBucketPublicAccessBlock": BUCKET},
+        "s3.PutBucketEncryption": {"s3:PutEncryptionConfiguration": BUCKET},
+        "s3.PutBucketVersioning": {"s3:PutBucketVersioning": BUCKET},
+    },
+)

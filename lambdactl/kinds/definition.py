@@ -14,6 +14,7 @@ from lambdactl.definition import canonical, digest
 from lambdactl.deployment import Deployments
 from lambdactl.engine import Address, Call, Effect, Resource, computed
 from lambdactl.errors import AwsError
+from lambdactl.grants import BUCKET, BUCKET_KEY, Permissions, Reach
 from lambdactl.kinds.look import Look
 
 _LARGEST = 8 << 20  # bytes; ours are much smaller
@@ -99,3 +100,19 @@ def _fetch(look: Look, key: str) -> Mapping[str, Any]:
             raise
         return {}
     return document if isinstance(document, dict) else {}
+
+
+# Definitions, and what else is ours in the bucket (the lock, the history).
+OWN = Reach(sid="OwnPrefix", limits=lambda site: {"Resource": f"{site.bucket_arn}/{site.own_prefix}*"})
+PERMISSIONS = Permissions(
+    reads={
+        "s3.ListObjectsV2": {"s3:ListBucket": BUCKET},
+        # Not kms:Decrypt: what a key of yours encrypts, a plan does not show (`_fetch`).
+        "s3.GetObject": {"s3:GetObject": OWN},
+    },
+    writes={
+        # Who may write may also read it back: that needs kms:Decrypt.
+        "s3.PutObject": {"s3:PutObject": OWN, "kms:GenerateDataKey": BUCKET_KEY, "kms:Decrypt": BUCKET_KEY},
+        "s3.DeleteObject": {"s3:DeleteObject": OWN},
+    },
+)

@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Self
 
 from lambdactl.deployment import Deployment, Deployments
 from lambdactl.engine import Address, Call, Effect, ImageRef, Resource, Settle, Wait, computed
+from lambdactl.grants import FUNCTIONS, REPOSITORY, ROLES, Permissions, Reach
 from lambdactl.kinds.answers import (
     OWNER,
     last_update,
@@ -337,3 +338,40 @@ def _bound_to_another_role(look: Look, job: str, answer: Mapping[str, Any], want
     if changed is not None and isinstance(made, datetime) and made > changed:
         return "its role was made anew after it, and Lambda's grant is bound to the old one"
     return ""
+
+
+def _passed(site: Site) -> Mapping[str, Any]:
+    """A job's role goes to Lambda and to nothing else."""
+    to = {"iam:PassedToService": "lambda.amazonaws.com"}
+    return {"Resource": site.role_arn("*"), "Condition": {"StringEquals": to}}
+
+
+PASSED = Reach(sid="RolesForLambda", limits=_passed)
+# Lambda looks at the image with the caller's rights.
+_IMAGE = {"ecr:BatchGetImage": REPOSITORY, "ecr:GetDownloadUrlForLayer": REPOSITORY}
+PERMISSIONS = Permissions(
+    reads={
+        "lambda.GetFunction": {"lambda:GetFunction": FUNCTIONS, "lambda:ListTags": FUNCTIONS},
+        "lambda.GetFunctionEventInvokeConfig": {"lambda:GetFunctionEventInvokeConfig": FUNCTIONS},
+    },
+    writes={
+        "lambda.CreateFunction": {
+            "lambda:CreateFunction": FUNCTIONS,
+            "lambda:TagResource": FUNCTIONS,
+            "iam:PassRole": PASSED,
+            **_IMAGE,
+        },
+        "lambda.UpdateFunctionCode": {"lambda:UpdateFunctionCode": FUNCTIONS, **_IMAGE},
+        "lambda.UpdateFunctionConfiguration": {
+            "lambda:UpdateFunctionConfiguration": FUNCTIONS,
+            "iam:PassRole": PASSED,
+        },
+        "lambda.TagResource": {"lambda:TagResource": FUNCTIONS},
+        "lambda.UntagResource": {"lambda:UntagResource": FUNCTIONS},
+        "lambda.PutFunctionEventInvokeConfig": {"lambda:PutFunctionEventInvokeConfig": FUNCTIONS},
+        "lambda.PutFunctionConcurrency": {"lambda:PutFunctionConcurrency": FUNCTIONS},
+        "lambda.DeleteFunctionConcurrency": {"lambda:DeleteFunctionConcurrency": FUNCTIONS},
+        "lambda.DeleteFunction": {"lambda:DeleteFunction": FUNCTIONS},
+        "iam.UntagRole": {"iam:UntagRole": ROLES},  # the stamp goes before what it vouches for changes
+    },
+)

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Self
 
 from lambdactl.deployment import Deployments
 from lambdactl.engine import Address, Build, Call, Effect, Resource, computed
+from lambdactl.grants import ACCOUNT, REPOSITORY, Permissions
 from lambdactl.kinds.look import Look
 
 _BATCH = 100  # botocore: BatchGetImage and DescribeImages, imageIds
@@ -109,3 +110,29 @@ def _refused_by_lambda(media_type: str) -> str:
         f"the registry holds it as {media_type}, which Lambda does not take: "
         "delete this tag in ECR, and the next apply builds it"
     )
+
+
+PERMISSIONS = Permissions(
+    reads={"ecr.BatchGetImage": {"ecr:BatchGetImage": REPOSITORY}},
+    writes={
+        # `Build` is no call: the image is pushed through the registry's own protocol.
+        # https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-push-iam.html
+        "ecr.GetAuthorizationToken": {"ecr:GetAuthorizationToken": ACCOUNT},
+        "Build": dict.fromkeys(
+            (
+                "ecr:BatchCheckLayerAvailability",
+                "ecr:BatchGetImage",
+                "ecr:CompleteLayerUpload",
+                "ecr:InitiateLayerUpload",
+                "ecr:PutImage",
+                "ecr:UploadLayerPart",
+            ),
+            REPOSITORY,
+        ),
+    },
+    # Images are removed by people (`apply --prune --images`), and only that asks for their ages.
+    withheld={
+        "ecr.BatchDeleteImage": {"ecr:BatchDeleteImage": REPOSITORY},
+        "ecr.DescribeImages": {"ecr:DescribeImages": REPOSITORY},
+    },
+)

@@ -12,6 +12,7 @@ from typing import ClassVar, Self
 
 from lambdactl.deployment import Deployments
 from lambdactl.engine import Address, Call, Effect, Mark, Resource, computed
+from lambdactl.grants import ACCOUNT, Permissions, Reach
 from lambdactl.kinds.answers import mark_of
 from lambdactl.kinds.look import Look
 
@@ -82,3 +83,14 @@ def _mark(look: Look, job: str) -> Mark:
     if function is None and job not in look.candidates:
         function = (look.function(job) or {}).get("Configuration")
     return "ours" if function is None else mark_of(look.site, function)
+
+
+GROUPS = Reach(sid="LogGroups", limits=lambda site: {"Resource": site.log_group_arn("*")})
+PERMISSIONS = Permissions(
+    reads={"logs.DescribeLogGroups": {"logs:DescribeLogGroups": ACCOUNT}},
+    writes={
+        "logs.CreateLogGroup": {"logs:CreateLogGroup": GROUPS},
+        "logs.PutRetentionPolicy": {"logs:PutRetentionPolicy": GROUPS},
+    },
+    withheld={"logs.DeleteLogGroup": {"logs:DeleteLogGroup": GROUPS}},
+)

@@ -16,6 +16,7 @@ from lambdactl.aws import Aws, Reader
 from lambdactl.deployment import Deployments
 from lambdactl.engine import Mark, World
 from lambdactl.errors import NotFound
+from lambdactl.grants import ACCOUNT, FUNCTIONS, REPOSITORY, ROLES, Permissions, Reach, role_arns
 from lambdactl.manifest.job import Job
 from lambdactl.site import Site
 from lambdactl.tags import unpaired
@@ -209,3 +210,28 @@ class Look:
 
     def _policy(self, role: str, policy: str) -> Mapping[str, Any]:
         return dict(self.aws.read("iam", "GetRolePolicy", RoleName=role, PolicyName=policy))
+
+
+def _named(site: Site) -> Mapping[str, Any]:
+    """Also without our path: IAM knows the path of no role that is not there, and would say "denied"
+    instead of "absent" (*unverified*)."""
+    return {"Resource": [role_arns(site), f"arn:{site.partition}:iam::{site.account}:role/{site.role('*')}"]}
+
+
+NAMED_ROLES = Reach(sid="RolesByName", limits=_named)
+PERMISSIONS = Permissions(
+    reads={
+        "ecr.ListImages": {"ecr:ListImages": REPOSITORY},
+        "iam.GetAccountAuthorizationDetails": {"iam:GetAccountAuthorizationDetails": ACCOUNT},
+        "iam.GetAccountSummary": {"iam:GetAccountSummary": ACCOUNT},
+        "iam.GetRole": {"iam:GetRole": NAMED_ROLES},
+        "iam.GetRolePolicy": {"iam:GetRolePolicy": ROLES},
+        "iam.ListAttachedRolePolicies": {"iam:ListAttachedRolePolicies": ROLES},
+        "iam.ListRolePolicies": {"iam:ListRolePolicies": ROLES},
+        "iam.ListRoles": {"iam:ListRoles": ACCOUNT},
+        "lambda.GetAccountSettings": {"lambda:GetAccountSettings": ACCOUNT},
+        # Without ListTags the answer is the same, but has no tags: they would look gone.
+        "lambda.GetFunction": {"lambda:GetFunction": FUNCTIONS, "lambda:ListTags": FUNCTIONS},
+        "lambda.ListFunctions": {"lambda:ListFunctions": ACCOUNT},
+    }
+)

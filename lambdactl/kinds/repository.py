@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Self
 
 from lambdactl.deployment import Deployments
 from lambdactl.engine import Call, Effect, Resource, computed
+from lambdactl.grants import REPOSITORY, Permissions
 from lambdactl.kinds.look import Look, mark_of_tags
 from lambdactl.policies import normal
 from lambdactl.site import Site
@@ -132,3 +133,21 @@ def _pull_statement(site: Site) -> dict[str, Any]:
         "Condition": {"StringLike": {"aws:sourceArn": source}},
     }
     return dict(normal({"Statement": statement})["Statement"][0])
+
+
+PERMISSIONS = Permissions(
+    reads={
+        "ecr.DescribeRepositories": {"ecr:DescribeRepositories": REPOSITORY},
+        "ecr.ListTagsForResource": {"ecr:ListTagsForResource": REPOSITORY},
+        "ecr.GetRepositoryPolicy": {"ecr:GetRepositoryPolicy": REPOSITORY},
+        "ecr.GetLifecyclePolicy": {"ecr:GetLifecyclePolicy": REPOSITORY},
+    },
+    writes={
+        "ecr.CreateRepository": {"ecr:CreateRepository": REPOSITORY, "ecr:TagResource": REPOSITORY},
+        "ecr.TagResource": {"ecr:TagResource": REPOSITORY},
+        "ecr.PutImageTagMutability": {"ecr:PutImageTagMutability": REPOSITORY},
+        "ecr.SetRepositoryPolicy": {"ecr:SetRepositoryPolicy": REPOSITORY},
+        "ecr.PutLifecyclePolicy": {"ecr:PutLifecyclePolicy": REPOSITORY},
+    },
+    withheld={"ecr.DeleteRepository": {"ecr:DeleteRepository": REPOSITORY}},
+)

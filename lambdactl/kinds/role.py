@@ -14,7 +14,8 @@ from typing import Any, ClassVar, Self
 
 from lambdactl.deployment import Deployments
 from lambdactl.engine import Address, Call, Effect, Resource, computed
-from lambdactl.kinds.look import STAMP_TAG, Look, mark_of_tags, tags_of
+from lambdactl.grants import ROLES, Permissions, Reach, role_arns
+from lambdactl.kinds.look import NAMED_ROLES, STAMP_TAG, Look, mark_of_tags, tags_of
 from lambdactl.manifest.job import Job
 from lambdactl.policies import normal
 from lambdactl.site import Site
@@ -242,3 +243,28 @@ def _logs(job: Job, site: Site) -> dict[str, Any]:
         "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
         "Resource": f"{site.log_group_arn(job.name)}:*",
     }
+
+
+def _bounded(site: Site) -> Mapping[str, Any]:
+    """A role made or changed here can never do more than the boundary; without one, none can be."""
+    bound = {"iam:PermissionsBoundary": site.permissions_boundary}
+    return {"Resource": role_arns(site), "Condition": {"ArnEquals": bound}}
+
+
+BOUNDED = Reach(sid="BoundedRoles", limits=_bounded)
+PERMISSIONS = Permissions(
+    reads={"iam.GetRole": {"iam:GetRole": NAMED_ROLES}},
+    writes={
+        "iam.CreateRole": {"iam:CreateRole": BOUNDED, "iam:TagRole": ROLES},
+        "iam.UpdateAssumeRolePolicy": {"iam:UpdateAssumeRolePolicy": ROLES},
+        "iam.PutRolePermissionsBoundary": {"iam:PutRolePermissionsBoundary": BOUNDED},
+        "iam.PutRolePolicy": {"iam:PutRolePolicy": BOUNDED},
+        "iam.DeleteRolePolicy": {"iam:DeleteRolePolicy": ROLES},
+        "iam.DetachRolePolicy": {"iam:DetachRolePolicy": ROLES},
+        "iam.TagRole": {"iam:TagRole": ROLES},
+        "iam.UntagRole": {"iam:UntagRole": ROLES},
+        "iam.DeleteRole": {"iam:DeleteRole": ROLES},
+    },
+    # No workflow takes a boundary off a role.
+    withheld={"iam.DeleteRolePermissionsBoundary": {"iam:DeleteRolePermissionsBoundary": ROLES}},
+)

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Self
 
 from lambdactl.deployment import Deployments
 from lambdactl.engine import Address, Call, Effect, Mark, Resource, computed
+from lambdactl.grants import ACCOUNT, Permissions, Reach
 from lambdactl.kinds import role as roles
 from lambdactl.kinds.look import Look, mark_of_tags, tags_of
 from lambdactl.manifest.job import Job, written
@@ -262,3 +263,38 @@ def _event(text: str) -> str:
 
 def _call(operation: str, *, tolerate: frozenset[str] = frozenset(), **parameters: Any) -> Call:
     return Call(service="scheduler", operation=operation, parameters=parameters, tolerate=tolerate)
+
+
+def _passed(site: Site) -> Mapping[str, Any]:
+    """A schedule's role goes to Scheduler and to nothing else; a job's role never does."""
+    to = {"iam:PassedToService": "scheduler.amazonaws.com"}
+    return {"Resource": site.schedule_role_arn("*"), "Condition": {"StringEquals": to}}
+
+
+GROUP = Reach(sid="ScheduleGroup", limits=lambda site: {"Resource": site.schedule_group_arn})
+SCHEDULES = Reach(sid="Schedules", limits=lambda site: {"Resource": site.schedule_arn("*")})
+PASSED = Reach(sid="RolesForScheduler", limits=_passed)
+# Of all three kinds; what their roles need besides stands with a job's role.
+PERMISSIONS = Permissions(
+    reads={
+        "scheduler.GetScheduleGroup": {"scheduler:GetScheduleGroup": GROUP},
+        "scheduler.ListTagsForResource": {"scheduler:ListTagsForResource": GROUP},
+        "scheduler.ListSchedules": {"scheduler:ListSchedules": ACCOUNT},
+        "scheduler.GetSchedule": {"scheduler:GetSchedule": SCHEDULES},
+    },
+    writes={
+        "scheduler.CreateScheduleGroup": {
+            "scheduler:CreateScheduleGroup": GROUP,
+            "scheduler:TagResource": GROUP,
+        },
+        "scheduler.TagResource": {"scheduler:TagResource": GROUP},
+        # With a group go the schedules in it.
+        "scheduler.DeleteScheduleGroup": {
+            "scheduler:DeleteScheduleGroup": GROUP,
+            "scheduler:DeleteSchedule": SCHEDULES,
+        },
+        "scheduler.CreateSchedule": {"scheduler:CreateSchedule": SCHEDULES, "iam:PassRole": PASSED},
+        "scheduler.UpdateSchedule": {"scheduler:UpdateSchedule": SCHEDULES, "iam:PassRole": PASSED},
+        "scheduler.DeleteSchedule": {"scheduler:DeleteSchedule": SCHEDULES},
+    },
+)

@@ -12,6 +12,7 @@ from typing import ClassVar, Self
 
 from lambdactl.deployment import Deployments
 from lambdactl.engine import Address, Call, Effect, Resource, computed
+from lambdactl.grants import ROLES, Permissions
 from lambdactl.kinds.function import Function
 from lambdactl.kinds.look import STAMP_TAG, Look
 from lambdactl.tags import pairs
@@ -65,3 +66,6 @@ def _holds(look: Look, job: str, value: str) -> bool:
         return True
     found = Function.found(look, job, look.functions_by_name[look.site.function(job)], wanted)
     return found.settings == wanted.settings and not found.broken
+
+
+PERMISSIONS = Permissions(writes={"iam.TagRole": {"iam:TagRole": ROLES}})

@@ -53,16 +53,16 @@ def summary(plan: Plan) -> str:
     if plan.refused:
         return f"Refused: {len(plan.refused)} found in AWS under our names, but not ours."
     rest = (
-        (len(plan.orphans), "no longer in git"),
-        (len(plan.protected), "protected"),
+        (len(_told(plan, plan.orphans)), "no longer in git"),
+        (len(_told(plan, plan.protected)), "protected"),
         (len(plan.blocked), "that cannot be planned for"),
         (plan.left_out, "left out by --target and --exclude"),
     )
     left = "".join(f" {count} {what}." for count, what in rest if count)
     if not plan.steps:
         return f"Nothing to do: {_things(plan.unchanged)} as wanted.{left}"
-    shown_ = _shown(plan)
-    counts = [f"{n} to {verb}" for verb in _SIGNS if (n := sum(step.action == verb for step in shown_))]
+    told = told_steps(plan)
+    counts = [f"{n} to {verb}" for verb in _SIGNS if (n := sum(step.action == verb for step in told))]
     return f"{', '.join(counts)}; {plan.unchanged} unchanged.{left} Plan {plan.fingerprint}"
 
 
@@ -72,7 +72,7 @@ def comment(plan: Plan, *, title: str = "lambdactl plan", origins: Origins | Non
     body = "\n".join(each for _, each in _lines(plan, origins or {}))
     room = COMMENT_MAX - len(head) - 200
     if len(body) > room:
-        body = body[:room].rsplit("\n", 1)[0] + "\n… cut: the whole plan is in the workflow's log"
+        body = body[:room].rsplit("\n", 1)[0] + "\n… cut: `lambdactl plan` shows the whole"
     return f"{head}\n{fence(body, 'diff')}\n" if body else head
 
 
@@ -105,15 +105,15 @@ def json_(plan: Plan, origins: Origins | None = None) -> str:
 def _lines(plan: Plan, origins: Origins) -> Iterator[tuple[str, str]]:
     for problem in plan.problems:
         yield "red bold", f"! {problem}"
-    for step in sorted(_shown(plan), key=_reading_order):
+    for step in sorted(told_steps(plan), key=_reading_order):
         yield from _step_lines(step, origins.get(step.address))
     for address, why in plan.blocked:
         yield "red", f"! {shown(address)}: {why}"
     for address in plan.refused:
         yield "red bold", f"! {shown(address)}: exists, but does not carry our ownership mark"
-    for address in plan.orphans:
+    for address in _told(plan, plan.orphans):
         yield "yellow", f"? {shown(address)}: no longer in git; `apply --prune` would remove it"
-    for address in plan.protected:
+    for address in _told(plan, plan.protected):
         yield "yellow", f"? {shown(address)}: no longer in git, and protected: it stays"
     for address in plan.kept:
         yield "dim", f"  {shown(address)}: no longer in use, kept since it holds data"
@@ -121,7 +121,7 @@ def _lines(plan: Plan, origins: Origins) -> Iterator[tuple[str, str]]:
         yield "cyan", f"# {note}"
 
 
-def _shown(plan: Plan) -> list[Step]:
+def told_steps(plan: Plan) -> list[Step]:
     """Without bookkeeping that just follows from another step of the same job."""
     jobs = {step.address.name for step in plan.steps if not _bookkeeping(step)}
     return [step for step in plan.steps if not (_bookkeeping(step) and step.address.name in jobs)]
@@ -130,6 +130,10 @@ def _shown(plan: Plan) -> list[Step]:
 def _bookkeeping(step: Step) -> bool:
     resource = step.wanted or step.found
     return resource is not None and resource.bookkeeping
+
+
+def _told(plan: Plan, addresses: tuple[Address, ...]) -> list[Address]:
+    return [address for address in addresses if not plan.found[address].bookkeeping]
 
 
 def _reading_order(step: Step) -> tuple[bool, str, str]:

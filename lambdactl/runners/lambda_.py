@@ -12,7 +12,7 @@ from lambdactl.runners.protocol import EVENT_MAX
 class Caller(Protocol):
     """What of `aws.Aws` is needed here."""
 
-    def call(self, service: str, operation: str, parameters: Mapping[str, Any]) -> Any: ...
+    def patient(self, service: str, operation: str, parameters: Mapping[str, Any]) -> Any: ...
 
 
 def launch(aws: Caller, function_name: str, event: bytes) -> str:
@@ -22,7 +22,7 @@ def launch(aws: Caller, function_name: str, event: bytes) -> str:
             f"the event is {len(event):,} bytes; Lambda takes {EVENT_MAX:,} in an asynchronous invocation",
             hint="put the input into S3 and pass its key",
         )
-    answer = aws.call(
+    answer = aws.patient(
         "lambda", "Invoke", {"FunctionName": function_name, "InvocationType": "Event", "Payload": event}
     )
     if answer["StatusCode"] != 202:

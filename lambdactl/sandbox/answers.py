@@ -25,11 +25,11 @@ class Answer:
 
 
 def refusal(status: int, code: str, message: str, *, headers: Headers = ()) -> Response:
-    """An error as AWS's JSON services write it."""
+    """An error as AWS's JSON services write it: REST ones say the code in a header, others in the body."""
     return Response(
         status=status,
         headers=(("Content-Type", "application/json"), ("x-amzn-ErrorType", code), *headers),
-        body=json.dumps({"Type": "User", "message": message, "Message": message}).encode(),
+        body=json.dumps({"__type": code, "Type": "User", "message": message, "Message": message}).encode(),
     )
 
 

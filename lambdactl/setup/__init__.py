@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from lambdactl.setup.bootstrap import Trust, bootstrap
-from lambdactl.setup.init import init
+from lambdactl.setup.init import init, init_workflows
 
-__all__ = ["Trust", "bootstrap", "init"]
+__all__ = ["Trust", "bootstrap", "init", "init_workflows"]

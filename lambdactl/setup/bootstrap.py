@@ -8,13 +8,14 @@ can change neither itself nor the boundary.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
+from lambdactl import permissions
 from lambdactl.errors import UsageError
+from lambdactl.setup import names
 from lambdactl.setup.boundary import boundary
-from lambdactl.setup.permissions import PUSH, READS, WRITES, statements
 from lambdactl.site import Site
 
 ISSUER = "token.actions.githubusercontent.com"
@@ -59,8 +60,13 @@ class Trust:
         return [f"repo:{self.repository}:pull_request", f"repo:{self.repository}:ref:refs/heads/main"]
 
     @property
+    def environments(self) -> tuple[str, str]:
+        """Where a plan is applied that was read, and where another one is."""
+        return self.environment, names.changed(self.environment)
+
+    @property
     def appliers(self) -> list[str]:
-        return [f"repo:{self.repository}:environment:{self.environment}"]
+        return [f"repo:{self.repository}:environment:{each}" for each in self.environments]
 
 
 def boundary_arn(site: Site) -> str:
@@ -83,7 +89,8 @@ def bootstrap(site: Site, trust: Trust, *, allowed_parameters: Sequence[str] = (
 
 
 def template(site: Site, trust: Trust, allowed_parameters: Sequence[str]) -> dict[str, Any]:
-    """The template as a value."""
+    """The template as a value. Its boundary is the one of the apply role, whatever lambdactl.yaml says."""
+    bounded = replace(site, permissions_boundary=boundary_arn(site))
     return {
         "AWSTemplateFormatVersion": "2010-09-09",
         "Description": f"lambdactl: GitHub workflows of {trust.repository} plan and apply {_stem(site)}",
@@ -107,8 +114,8 @@ def template(site: Site, trust: Trust, allowed_parameters: Sequence[str]) -> dic
                     "PolicyDocument": boundary(site, allowed_parameters),
                 },
             },
-            "PlanRole": _role(site, "plan", trust.planners, _plan_statements(site)),
-            "ApplyRole": _role(site, "apply", trust.appliers, _apply_statements(site)),
+            "PlanRole": _role(site, "plan", {"sub": trust.planners}, permissions.plan(site)),
+            "ApplyRole": _role(site, "apply", _appliers(site, trust), permissions.apply(bounded)),
         },
         "Outputs": {
             "PlanRole": {"Value": {"Fn::GetAtt": ["PlanRole", "Arn"]}},
@@ -118,18 +125,13 @@ def template(site: Site, trust: Trust, allowed_parameters: Sequence[str]) -> dic
     }
 
 
-def _plan_statements(site: Site) -> list[dict[str, Any]]:
-    return statements([READS], site, boundary_arn(site))
-
-
-def _apply_statements(site: Site) -> list[dict[str, Any]]:
-    made = statements([READS, WRITES, PUSH], site, boundary_arn(site))
-    if site.kms_key:
-        via = {"kms:ViaService": f"s3.{site.region}.amazonaws.com"}
-        actions = ["kms:Decrypt", "kms:GenerateDataKey"]
-        key = {"Sid": "BucketKey", "Effect": "Allow", "Action": actions, "Resource": site.kms_key}
-        made.append({**key, "Condition": {"StringEquals": via}})
-    return made
+def _appliers(site: Site, trust: Trust) -> dict[str, str | list[str]]:
+    """The two environments, from main alone: a workflow on any branch can name one that does not exist yet,
+    and so is protected by nothing. AWS compares `ref` since 2026-01, in its commercial regions:
+    https://aws.amazon.com/about-aws/whats-new/2026/01/aws-sts-supports-validation-identity-provider-claims/
+    """
+    main: dict[str, str | list[str]] = {"ref": "refs/heads/main"} if site.partition == "aws" else {}
+    return {"sub": trust.appliers, **main}
 
 
 def _provider() -> dict[str, Any]:
@@ -143,15 +145,20 @@ def _provider() -> dict[str, Any]:
     }
 
 
-def _role(site: Site, what: str, subjects: list[str], allowed: list[dict[str, Any]]) -> dict[str, Any]:
+def _role(
+    site: Site, what: str, claims: Mapping[str, str | list[str]], policy: dict[str, Any]
+) -> dict[str, Any]:
     existing = f"arn:{site.partition}:iam::{site.account}:oidc-provider/{ISSUER}"
     statement = {
         "Effect": "Allow",
         "Principal": {"Federated": {"Fn::If": ["MakeProvider", {"Ref": "Provider"}, existing]}},
         "Action": "sts:AssumeRoleWithWebIdentity",
-        # StringEquals, no wildcard: just these subjects.
+        # StringEquals, no wildcard: just these.
         "Condition": {
-            "StringEquals": {f"{ISSUER}:aud": "sts.amazonaws.com", f"{ISSUER}:sub": subjects},
+            "StringEquals": {
+                f"{ISSUER}:aud": "sts.amazonaws.com",
+                **{f"{ISSUER}:{claim}": value for claim, value in claims.items()},
+            },
         },
     }
     return {
@@ -161,12 +168,7 @@ def _role(site: Site, what: str, subjects: list[str], allowed: list[dict[str, An
             "Path": PATH,
             "Description": f"lambdactl {what} of {_stem(site)} in GitHub workflows",
             "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [statement]},
-            "Policies": [
-                {
-                    "PolicyName": what,
-                    "PolicyDocument": {"Version": "2012-10-17", "Statement": allowed},
-                }
-            ],
+            "Policies": [{"PolicyName": what, "PolicyDocument": policy}],
         },
     }
 
@@ -182,22 +184,29 @@ def _name(site: Site, what: str) -> str:
 
 def _header(site: Site, trust: Trust, parameters_limited: bool) -> str:
     stack = f"lambdactl-{site.project}-{site.environment}"
+    read, changed = trust.environments
+    variables = names.variables(site.environment)
     warnings = "" if parameters_limited else _UNLIMITED
     if "@" not in trust.repository:
         warnings += _BY_NAME.format(repository=trust.repository)
     return f"""\
 # What lambdactl needs once in account {site.account}, for the workflows of {trust.repository}.
-# Made by `lambdactl bootstrap --print`. Read it, then, as an administrator:
+# Made by `lambdactl bootstrap --print`. Read it. First, on GitHub, in {trust.repository}:
+#   - environments {read!r} and {changed!r}, which only the branch main may deploy to
+#   - {changed!r} requires reviewers: a plan that is not the one its pull request showed waits there.
+#     (An environment that does not exist is made by whichever job names it, without any protection.)
+# then, as an administrator:
 #
 #   aws cloudformation deploy --stack-name {stack} --region {site.region} \\
 #     --template-file FILE --capabilities CAPABILITY_NAMED_IAM
 #     (--parameter-overrides CreateProvider=no, if the account has GitHub's provider already)
 #
-# and on GitHub, in {trust.repository}:
-#   - an environment {trust.environment!r} that only the branch main may deploy to
-#   - repository variables
-#       LAMBDACTL_PLAN_ROLE   {role_arn(site, "plan")}
-#       LAMBDACTL_APPLY_ROLE  {role_arn(site, "apply")}
+# and on GitHub the repository variables
+#   {variables}_PLAN_ROLE   {role_arn(site, "plan")}
+#   {variables}_APPLY_ROLE  {role_arn(site, "apply")}
+#   {variables}_CHANGED_ENVIRONMENT  {changed}
+#     (without this one, a plan that is not the one its pull request showed is posted and never applied;
+#     {read} here lets it pass unasked: for private repositories, where reviewers need GitHub Enterprise)
 #
 # and in lambdactl.yaml:
 #   permissionsBoundary: {boundary_arn(site)}

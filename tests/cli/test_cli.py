@@ -142,6 +142,7 @@ def test_a_killed_apply_is_continued_by_the_next(sandbox: Program) -> None:
         with sandbox.start("apply", "--yes") as child:
             time.sleep(pause)
             child.kill()
+        sandbox("unlock", "--yes")  # or a minute's wait: a lock that nobody renews expires
     sandbox("apply", "--yes")
     sandbox("plan", "--detailed-exitcode")
 

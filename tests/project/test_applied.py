@@ -9,11 +9,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from lambdactl import applied, history
-from lambdactl.applied import Applied, bases, hash_of, merge, origin
+from lambdactl.applied import Applied, bases, merge, origin
 from lambdactl.author import Author
 from lambdactl.aws import Reader
 from lambdactl.engine import Address, Choice, Done, Failed, Plan, Resource, Skipped, make_plan
-from lambdactl.engine.resource import deltas
+from lambdactl.engine.resource import deltas, hash_of
 from lambdactl.errors import AwsError
 from lambdactl.history import Record
 from lambdactl.kinds import Look

@@ -16,7 +16,7 @@ class Recorder:
         self.status = status
         self.calls: list[tuple[str, str, Mapping[str, Any]]] = []
 
-    def call(self, service: str, operation: str, parameters: Mapping[str, Any]) -> Any:
+    def patient(self, service: str, operation: str, parameters: Mapping[str, Any]) -> Any:
         self.calls.append((service, operation, parameters))
         return {"StatusCode": self.status, "ResponseMetadata": {"RequestId": "r-1"}}
 

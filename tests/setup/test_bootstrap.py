@@ -17,7 +17,7 @@ import yaml
 from lambdactl.cli import run
 from lambdactl.errors import UsageError
 from lambdactl.kinds.role import policy
-from lambdactl.setup import Trust, bootstrap
+from lambdactl.setup import Trust, bootstrap, names
 from lambdactl.setup.bootstrap import boundary_arn, role_arn
 from lambdactl.site import Site
 from tests.support.cloud import ACCOUNT, REGION, SITE, job
@@ -58,7 +58,7 @@ def test_it_is_the_same_each_time_and_parses() -> None:
 
 
 def test_the_plan_role_reads_only() -> None:
-    reads = ("Get", "List", "Describe")
+    reads = ("Get", "List", "Describe", "BatchGet")
     assert {each for each in actions("PlanRole") if not each.partition(":")[2].startswith(reads)} == set()
     assert all("*" not in action for action in actions("PlanRole") | actions("ApplyRole"))
 
@@ -82,13 +82,18 @@ def test_a_bucket_with_its_own_key_lets_apply_write_but_never_plan() -> None:
 def test_the_apply_role_can_only_make_bounded_roles_on_the_jobs_path() -> None:
     iam = [each for each in statements("ApplyRole") if any(a.startswith("iam:") for a in each["Action"])]
     jobs = f"arn:aws:iam::{ACCOUNT}:role/lambdactl/demo/main/*"
-    assert {each["Resource"] for each in iam if each["Sid"] != "Account"} == {jobs}
+    (named,) = (each for each in iam if each["Sid"] == "RolesByName")  # also of other paths: read, no more
+    assert named["Action"] == ["iam:GetRole"]
+    others = [each for each in iam if each["Sid"] not in ("Account", "RolesByName")]
+    assert {each["Resource"] for each in others} == {jobs, SITE.role_arn("*"), SITE.schedule_role_arn("*")}
     (bounded,) = (each for each in iam if "iam:CreateRole" in each["Action"])
     assert {"iam:PutRolePolicy", "iam:PutRolePermissionsBoundary"} <= set(bounded["Action"])
-    assert bounded["Condition"] == {"StringEquals": {"iam:PermissionsBoundary": boundary_arn(SITE)}}
-    (passed,) = (each for each in iam if "iam:PassRole" in each["Action"])
-    services = ["lambda.amazonaws.com", "scheduler.amazonaws.com"]
-    assert passed["Condition"] == {"StringEquals": {"iam:PassedToService": services}}
+    assert bounded["Condition"] == {"ArnEquals": {"iam:PermissionsBoundary": boundary_arn(SITE)}}
+    passed = {each["Resource"]: each["Condition"] for each in iam if "iam:PassRole" in each["Action"]}
+    assert passed == {
+        SITE.role_arn("*"): {"StringEquals": {"iam:PassedToService": "lambda.amazonaws.com"}},
+        SITE.schedule_role_arn("*"): {"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}},
+    }
 
 
 def test_the_apply_role_cannot_lift_the_boundary_nor_destroy_data() -> None:
@@ -116,12 +121,42 @@ def test_only_this_repository_is_trusted_each_role_in_its_own_place() -> None:
         "repo:acme/agents:pull_request",
         "repo:acme/agents:ref:refs/heads/main",
     ]
-    assert trusted("ApplyRole")[subject] == ["repo:acme/agents:environment:production"]
+    assert trusted("ApplyRole")[subject] == [
+        "repo:acme/agents:environment:production",
+        "repo:acme/agents:environment:production-changed",
+    ]
+
+
+def test_a_branch_that_names_the_environments_is_not_trusted() -> None:
+    assert trusted("ApplyRole")["token.actions.githubusercontent.com:ref"] == "refs/heads/main"
+    assert "token.actions.githubusercontent.com:ref" not in trusted("PlanRole")
+    beyond = resources(replace(SITE, region="cn-north-1"))["ApplyRole"]["AssumeRolePolicyDocument"]
+    (statement,) = beyond["Statement"]  # AWS knows this claim in its commercial regions only
+    assert ":ref" not in "".join(statement["Condition"]["StringEquals"])
+
+
+@pytest.mark.parametrize(
+    ("environment", "says"),
+    [
+        (
+            "main",
+            ("'production' and 'production-changed'", "LAMBDACTL_PLAN_ROLE ", "_ENVIRONMENT  production-"),
+        ),
+        ("prod", ("'prod' and 'prod-changed'", "LAMBDACTL_PROD_PLAN_ROLE ", "_ENVIRONMENT  prod-changed")),
+    ],
+)
+def test_it_says_what_github_needs_and_first_of_all_reviewers(
+    environment: str, says: tuple[str, ...]
+) -> None:
+    trust = Trust(repository="acme/agents", environment=names.github_environment(environment))
+    header = bootstrap(replace(SITE, environment=environment), trust).partition("AWSTemplate")[0]
+    assert all(each in header for each in says)
+    assert header.index("-changed' requires reviewers") < header.index("aws cloudformation deploy")
 
 
 def test_a_repository_with_ids_is_trusted_as_githubs_newer_tokens_spell_it() -> None:
     trust = Trust(repository="acme@12/agents@34", environment="production")
-    assert trust.appliers == ["repo:acme@12/agents@34:environment:production"]
+    assert trust.appliers[0] == "repo:acme@12/agents@34:environment:production"
     assert "gh api" not in bootstrap(SITE, trust)
     assert "gh api repos/acme/agents --jq" in bootstrap(SITE, TRUST)
 
@@ -216,6 +251,21 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert run(arguments) == 64
     assert run(["bootstrap", "--print", "--root", str(tmp_path)]) == 64
     assert "--repo OWNER/NAME" in capsys.readouterr().err
+
+
+def test_the_command_trusts_the_environment_of_the_same_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "jobs").mkdir()
+    settings = (
+        f'project: demo\naccount: "{ACCOUNT}"\nregion: {REGION}\nenvironments: {{ dev: {{}}, prod: {{}} }}\n'
+    )
+    (tmp_path / "lambdactl.yaml").write_text(settings)
+    arguments = ["bootstrap", "--print", "--root", str(tmp_path), "--repo", "acme/agents", "--env", "prod"]
+    assert run(arguments) == 0
+    assert "repo:acme/agents:environment:prod-changed" in capsys.readouterr().out
+    assert run([*arguments, "--github-environment", "live"]) == 0
+    assert "repo:acme/agents:environment:live-changed" in capsys.readouterr().out
 
 
 def test_without_credentials_it_says_that_it_needs_none(

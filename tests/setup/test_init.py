@@ -171,6 +171,41 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert "Nothing was written" in capsys.readouterr().err
 
 
+TWO = "project: demo\nenvironments: { dev: {}, prod: {} }\n"
+
+
+def test_an_environment_of_a_project_gets_workflows_and_nothing_else(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "lambdactl.yaml").write_text(TWO)
+    made = {f".github/workflows/lambdactl-{each}-dev.yml" for each in ("plan", "apply", "drift")}
+    command = ["init", "--root", str(tmp_path), "--env", "dev", "--install-from", COMMIT]
+    assert run(command) == 0
+    assert "bootstrap --print --env dev" in capsys.readouterr().err
+    assert set(contents(tmp_path)) == {"lambdactl.yaml", *made}
+    assert all(b"@OF@" not in text and b"@ENV@" not in text for text in contents(tmp_path).values())
+    before = contents(tmp_path)
+    assert run(command) == 1
+    assert "Nothing was written" in capsys.readouterr().err
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("options", [["--env", "prd"], ["--env", "dev", "--region", "eu-west-1"]])
+def test_an_environment_that_is_not_declared_or_options_of_a_new_project_are_refused(
+    tmp_path: Path, options: list[str]
+) -> None:
+    (tmp_path / "lambdactl.yaml").write_text(TWO)
+    assert run(["init", "--root", str(tmp_path), *options]) == 64
+    assert set(contents(tmp_path)) == {"lambdactl.yaml"}
+
+
+def test_without_a_project_there_is_no_environment(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["init", "--root", str(tmp_path), "--env", "dev"]) == 64
+    assert "lambdactl.yaml" in capsys.readouterr().err
+
+
 def test_a_gitignore_that_is_no_text_is_only_added_to_as_well(tmp_path: Path) -> None:
     root = tmp_path
     (root / ".gitignore").write_bytes(b"caf\xe9\n")

@@ -19,14 +19,14 @@ NAMES = ("plan", "apply", "drift")
 
 
 def steps(root: Path, name: str) -> str:
-    """What the workflow's install step runs."""
+    """What the workflow's install steps run: all of them the same."""
     document = yaml.safe_load((root / f".github/workflows/lambdactl-{name}.yml").read_text())
-    (found,) = (
+    (found,) = {
         step["run"]
         for job in document["jobs"].values()
         for step in job["steps"]
         if step.get("name") == "Install lambdactl"
-    )
+    }
     assert isinstance(found, str)
     return found
 

@@ -2,48 +2,32 @@
 
 from __future__ import annotations
 
-import json
 import re
-import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from lambdactl.setup import init
-from lambdactl.setup.init import GITHUB_ENVIRONMENT
-from lambdactl.setup.template import render
+from lambdactl.setup import init, init_workflows
 from tests.setup.sources import COMMIT
+from tests.setup.workflows import (
+    BOT,
+    MADE,
+    MARKER,
+    OURS,
+    GitHub,
+    fake,
+    made,
+    parsed,
+    scripted,
+    shell,
+    step,
+    steps,
+    workflow,
+)
 from tests.support.require import missing
-
-REPOSITORY = Path(__file__).parents[2]
-OURS = REPOSITORY / ".github" / "workflows"
-MADE = ("plan", "apply", "drift")
-# In this repository lambdactl is what is checked out, with its locked dependencies.
-FROM_SOURCE = 'uv sync --frozen --no-dev && echo "$PWD/.venv/bin" >>"$GITHUB_PATH"'
-MARKER = "<!-- lambdactl plan -->"
-
-
-def made(name: str, how: str = FROM_SOURCE) -> str:
-    values = {"INSTALL": how, "REGION": "us-east-1", "ENVIRONMENT": GITHUB_ENVIRONMENT}
-    return render(f"{name}.yml", values)
-
-
-def workflow(name: str) -> dict[str, Any]:
-    """A workflow of this repository; its `on` is YAML 1.1's true."""
-    loaded: dict[Any, Any] = yaml.safe_load((OURS / f"{name}.yml").read_text())
-    loaded["on"] = loaded.pop(True)
-    return loaded
-
-
-def steps(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    for job in document["jobs"].values():
-        yield from job["steps"]
-
 
 every = pytest.mark.parametrize("name", [*MADE, "ci"])
 
@@ -65,9 +49,21 @@ def test_every_action_is_pinned_by_commit_and_says_its_version(name: str) -> Non
 def test_no_permission_is_held_by_default_and_few_by_a_job(name: str) -> None:
     document = workflow(name)
     assert document["permissions"] == {}
-    allowed = {("contents", "read"), ("id-token", "write"), ("pull-requests", "write")}
+    allowed = {
+        ("contents", "read"),
+        ("id-token", "write"),
+        ("pull-requests", "read"),
+        ("pull-requests", "write"),
+        ("actions", "read"),
+    }
     for job in document["jobs"].values():
-        assert set(job.get("permissions", {}).items()) <= allowed
+        held = set(job.get("permissions", {}).items())
+        assert held <= allowed
+        # Who may write to GitHub signs in nowhere and has nothing of the repository.
+        assert ("pull-requests", "write") not in held or not held & {
+            ("contents", "read"),
+            ("id-token", "write"),
+        }
 
 
 @every
@@ -79,9 +75,9 @@ def test_a_checkout_leaves_no_token_behind(name: str) -> None:
 
 @every
 def test_no_expression_stands_inside_a_script(name: str) -> None:
-    for step in steps(workflow(name)):
-        assert "${{" not in step.get("run", "")
-        assert "${{" not in step.get("with", {}).get("script", "")
+    for each in steps(workflow(name)):
+        assert "${{" not in each.get("run", "")
+        assert "${{" not in each.get("with", {}).get("script", "")
 
 
 @every
@@ -94,16 +90,21 @@ def test_plan_runs_on_pull_requests_without_the_rights_of_their_target() -> None
     assert not any("pull_request_target" in workflow(name)["on"] for name in [*MADE, "ci"])
 
 
-def test_what_may_write_a_comment_runs_nothing_of_the_pull_request() -> None:
-    jobs = workflow("plan")["jobs"]
-    assert jobs["comment"]["permissions"] == {"pull-requests": "write"}
-    assert "pull-requests" not in jobs["plan"]["permissions"]
-    for step in jobs["comment"]["steps"]:
-        assert "run" not in step
-        assert re.match("actions/(download-artifact|github-script)@", step["uses"])
+@pytest.mark.parametrize(("name", "job"), [("plan", "comment"), ("apply", "other")])
+def test_what_may_write_a_comment_runs_nothing_of_the_repository(name: str, job: str) -> None:
+    jobs = workflow(name)["jobs"]
+    assert [each for each in jobs if jobs[each].get("permissions", {}).get("pull-requests") == "write"] == [
+        job
+    ]
+    for each in jobs[job]["steps"]:
+        assert "run" not in each
+        assert re.match("actions/(download-artifact|github-script)@", each["uses"])
         # Not into the runner's own folder, where the event lies that names the pull request.
-        assert step["with"].get("path") in (None, "${{ runner.temp }}/plan")
-    assert "head.repo.full_name == github.repository" in jobs["comment"]["if"]
+        assert each["with"].get("path") in (None, "${{ runner.temp }}/plan")
+
+
+def test_no_pull_request_of_a_fork_is_commented() -> None:
+    assert "head.repo.full_name == github.repository" in workflow("plan")["jobs"]["comment"]["if"]
 
 
 def test_a_fork_signs_in_nowhere() -> None:
@@ -116,42 +117,23 @@ def test_a_fork_signs_in_nowhere() -> None:
     assert "--offline" in offline["run"]
 
 
-def test_apply_is_one_at_a_time_on_main_in_an_environment() -> None:
-    document = workflow("apply")
-    assert document["on"]["push"] == {"branches": ["main"]}
-    job = document["jobs"]["apply"]
-    assert job["environment"] == "production"
-    assert job["concurrency"] == {"group": "lambdactl-apply-production", "cancel-in-progress": False}
-    assert "github.ref == 'refs/heads/main'" in job["if"]
-    assert job["steps"][-1]["run"] == "lambdactl apply --aws --yes --prune"
-
-
-@pytest.mark.parametrize(("name", "job"), [("apply", "apply"), ("drift", "drift")])
+@pytest.mark.parametrize(("name", "job"), [("apply", "plan"), ("drift", "drift")])
 def test_without_a_role_a_workflow_says_so_and_does_nothing(name: str, job: str) -> None:
     jobs = workflow(name)["jobs"]
-    role = f"vars.LAMBDACTL_{'PLAN' if name == 'drift' else 'APPLY'}_ROLE"
-    assert f"{role} != ''" in jobs[job]["if"]
-    assert jobs["skipped"]["if"] == f"{role} == ''"
+    roles = [f"vars.LAMBDACTL_{each}_ROLE" for each in (("PLAN",) if name == "drift" else ("PLAN", "APPLY"))]
+    assert all(f"{role} != ''" in jobs[job]["if"] for role in roles)
+    assert jobs["skipped"]["if"] == " || ".join(f"{role} == ''" for role in roles)
     (say,) = jobs["skipped"]["steps"]
     assert say["run"].startswith("echo '::notice title=lambdactl::")
 
 
 @pytest.mark.parametrize(("code", "says"), [(0, False), (1, False), (2, True), (64, False)])
-def test_drift_fails_as_plan_does_and_says_why_when_something_differs(
+def test_drift_fails_as_the_command_does_and_says_why_when_something_differs(
     tmp_path: Path, code: int, says: bool
 ) -> None:
-    (compare,) = (each for each in steps(workflow("drift")) if "lambdactl plan" in each.get("run", ""))
-    program = tmp_path / "lambdactl"
-    program.write_text(f'#!/bin/sh\necho "$@"\nexit {code}\n')
-    program.chmod(0o755)
-    done = subprocess.run(
-        ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", compare["run"]],
-        env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
-        capture_output=True,
-        text=True,
-    )
+    done = shell(step("drift", "Compare")["run"], tmp_path, {"PATH": fake(tmp_path, code)})
     assert done.returncode == code
-    assert done.stdout.startswith("plan --aws --prune --detailed-exitcode\n")
+    assert (tmp_path / "argv").read_text() == "drift --aws\n"
     assert ("::error title=lambdactl::" in done.stdout) == says
 
 
@@ -159,8 +141,8 @@ def test_drift_fails_as_plan_does_and_says_why_when_something_differs(
     ("plan", "comments", "call"),
     [
         ("### a plan", [], "create"),
-        ("### a plan", [("github-actions[bot]", f"{MARKER}\nold")], "update"),
-        ("### a plan", [("somebody", f"{MARKER}\nnot ours"), ("github-actions[bot]", "another's")], "create"),
+        ("### a plan", [(BOT, f"{MARKER}\nold")], "update"),
+        ("### a plan", [("somebody", f"{MARKER}\nnot ours"), (BOT, "another's")], "create"),
         ("", [], "create"),
         ("x" * 200_000, [], "create"),
     ],
@@ -172,42 +154,43 @@ def test_there_is_one_comment_and_it_is_edited(
         {"id": 7 + number, "user": {"login": user}, "body": body}
         for number, (user, body) in enumerate(comments)
     ]
-    made_call, sent = commented(tmp_path, plan, found)
-    assert made_call == call
+    (tmp_path / "plan").mkdir()
+    (tmp_path / "plan" / "plan.md").write_text(plan)
+    script = step("plan", "Comment, or edit the comment")["with"]["script"]
+    told = scripted(tmp_path, script, GitHub(comments=found))
+    assert [each for each, _ in told] == ["listComments", call]
+    sent: dict[str, Any] = told[-1][1]
     assert sent["body"].startswith(f"{MARKER}\n[Run](https://github.com/acme/agents/actions/runs/5)")
     assert len(sent["body"]) <= 65_000
     assert (plan or "There is no plan")[:1000] in sent["body"]
     assert sent.get("comment_id", sent.get("issue_number")) == (7 if call == "update" else 12)
 
 
-def commented(tmp_path: Path, plan: str, comments: list[dict[str, Any]]) -> tuple[str, dict[str, Any]]:
-    """What the comment job's own script asks of GitHub, run by Node."""
-    node = shutil.which("node")
-    if node is None:
-        missing("node", "apt-get install nodejs")
-    (step,) = (each for each in steps(workflow("plan")) if "script" in each.get("with", {}))
-    (tmp_path / "plan").mkdir()
-    (tmp_path / "plan" / "plan.md").write_text(plan)
-    (tmp_path / "run.js").write_text(
-        f"""
-        const tell = (call) => async (sent) => console.log(JSON.stringify([call, sent]))
-        const github = {{
-          paginate: async () => {json.dumps(comments)},
-          rest: {{ issues: {{ createComment: tell('create'), updateComment: tell('update') }} }},
-        }}
-        const context = {{
-          serverUrl: 'https://github.com', runId: 5, repo: {{ owner: 'acme', repo: 'agents' }},
-          payload: {{ pull_request: {{ number: 12, head: {{ sha: '0123456789abcdef' }} }} }},
-        }}
-        void (async () => {{ {step["with"]["script"]} }})()
-        """
-    )
-    env = {"PATH": "/usr/bin:/bin", "RUNNER_TEMP": str(tmp_path)}
-    done = subprocess.run(
-        [str(node), str(tmp_path / "run.js")], env=env, capture_output=True, text=True, check=True
-    )
-    call, sent = json.loads(done.stdout)
-    return call, sent
+ENVIRONMENTS = "project: demo\nregion: eu-central-1\nenvironments: { dev: { region: eu-west-1 }, prod: {} }\n"
+
+
+def test_each_environment_has_workflows_that_share_nothing(tmp_path: Path) -> None:
+    (tmp_path / "lambdactl.yaml").write_text(ENVIRONMENTS)
+    for name in ("dev", "prod"):
+        init_workflows(tmp_path, name, install_from=COMMIT)
+    found = {path.stem: path.read_text() for path in (tmp_path / ".github" / "workflows").iterdir()}
+    assert set(found) == {f"lambdactl-{each}-{name}" for each in MADE for name in ("dev", "prod")}
+    for each in MADE:
+        dev, prod = (found[f"lambdactl-{each}-{name}"] for name in ("dev", "prod"))
+        assert parsed(dev)["env"] == {"LAMBDACTL_ENV": "dev"}
+        assert "vars.LAMBDACTL_DEV_PLAN_ROLE" in dev
+        assert "aws-region: eu-west-1" in dev
+        assert "aws-region: eu-central-1" in prod
+        for what in (r"^name: .*", "group: .*", "const marker = .*", r"vars\.\w+", "environment: .*"):
+            mine, others = (set(re.findall(what, text, re.MULTILINE)) for text in (dev, prod))
+            assert not mine & others
+            assert bool(mine) == bool(others)
+        assert "production" not in dev + prod
+
+
+def test_the_workflows_of_an_only_environment_leave_the_choice_to_a_variable() -> None:
+    for each in MADE:
+        assert workflow(each)["env"] == {"LAMBDACTL_ENV": "${{ vars.LAMBDACTL_ENV }}"}
 
 
 @pytest.mark.parametrize("source", [None, "", COMMIT], ids=["ours", "made", "made with a source"])
@@ -217,6 +200,9 @@ def test_zizmor_finds_nothing(tmp_path: Path, source: str | None) -> None:
         missing("zizmor", "uv sync")
     if source is not None:
         init(tmp_path, project="demo", install_from=source)
+        with (tmp_path / "lambdactl.yaml").open("a") as settings:
+            settings.write("environments: { dev: {} }\n")
+        init_workflows(tmp_path, "dev", install_from=source)
     done = subprocess.run(
         [str(program), "--offline", "--no-config", "--quiet", str(OURS if source is None else tmp_path)],
         env={"PATH": "/usr/bin:/bin", "HOME": "/nonexistent"},

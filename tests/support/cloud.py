@@ -6,6 +6,7 @@ as AWS does where both do not, and records every call.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import subprocess
@@ -274,28 +275,39 @@ def deployments(*jobs: Job, image: str = "a" * 32, site: Site = SITE) -> Deploym
     return Deployments(site=site, jobs=each)
 
 
+def put_image(tag: str, site: Site = SITE) -> dict[str, Any]:
+    """The parameters of PutImage for an image of one layer."""
+    docker = "application/vnd.docker"
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": f"{docker}.distribution.manifest.v2+json",
+        "config": {
+            "mediaType": f"{docker}.container.image.v1+json",
+            "size": len(tag),
+            "digest": "sha256:" + "0" * 64,
+        },
+        # moto makes an image's digest of those of its layers.
+        "layers": [
+            {
+                "mediaType": f"{docker}.image.rootfs.diff.tar.gzip",
+                "size": len(tag),
+                "digest": "sha256:" + hashlib.sha256(tag.encode()).hexdigest(),
+            }
+        ],
+    }
+    return {
+        "repositoryName": site.repository,
+        "imageManifest": json.dumps(manifest),
+        "imageManifestMediaType": manifest["mediaType"],
+        "imageTag": tag,
+    }
+
+
 def builder(cloud: Cloud, site: Site = SITE):  # type: ignore[no-untyped-def]
     """Stands for build and push: records a manifest in the emulator's registry, as a push would."""
 
     def build(tag: str) -> str:
-        empty = "sha256:" + "0" * 64
-        manifest = {
-            "schemaVersion": 2,
-            "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
-            "config": {
-                "mediaType": "application/vnd.docker.container.image.v1+json",
-                "size": len(tag),
-                "digest": empty,
-            },
-            "layers": [],
-            "annotations": {"tag": tag},
-        }
-        answer = cloud.client("ecr").put_image(
-            repositoryName=site.repository,
-            imageManifest=json.dumps(manifest),
-            imageManifestMediaType=manifest["mediaType"],
-            imageTag=tag,
-        )
+        answer = cloud.client("ecr").put_image(**put_image(tag, site))
         return str(answer["image"]["imageId"]["imageDigest"])
 
     return build

@@ -1,30 +1,33 @@
-"""The table of IAM actions against the calls that plan and apply really make, and those the kinds could."""
+"""The lists of IAM actions against the calls that plan and apply really make, and those the kinds could."""
 
 from __future__ import annotations
 
 import ast
-from dataclasses import replace
+import sys
 from functools import cache
 from pathlib import Path
 
 import pytest
 
 import lambdactl
+from lambdactl import permissions
 from lambdactl.deployment import Deployments
 from lambdactl.engine import Failed
-from lambdactl.manifest.job import Agent, Schedule
+from lambdactl.grants import Permissions
 from lambdactl.reconcile import carry_out, plan
 from lambdactl.scope import Scope
 from lambdactl.secrets import missing_notes
-from lambdactl.setup.permissions import PUSH, READS, WITHHELD, WRITES
-from lambdactl.site import Site
-from tests.support.cloud import ACCOUNT, SITE, Cloud, builder, deployments, job
+from tests.support.cloud import Cloud, builder, deployments, job
+from tests.support.life import BOUNDED, stages
 
 SERVICES = ("ecr", "iam", "lambda", "logs", "s3", "scheduler", "ssm", "sts")
 PACKAGE = Path(lambdactl.__file__).parent
 CLIENT = PACKAGE / "aws" / "client.py"  # whose account it is, and what an object holds
-BOUNDED = replace(SITE, permissions_boundary=f"arn:aws:iam::{ACCOUNT}:policy/boundary")
 NOT_OURS = {"ecr.PutImage"}  # the tests' stand-in for a push
+PUSH = {"Build", "ecr.GetAuthorizationToken"}  # what that stands in for
+READS = set().union(*permissions.reads()) | {"sts.GetCallerIdentity"}  # which needs no permission
+WRITES = set().union(*permissions.writes()) - PUSH
+WITHHELD = set().union(*(each.withheld for each in permissions.listed()))
 
 
 def calls(cloud: Cloud) -> set[str]:
@@ -34,7 +37,7 @@ def calls(cloud: Cloud) -> set[str]:
     return made - NOT_OURS
 
 
-def applied(cloud: Cloud, wanted: Deployments, site: Site = SITE) -> set[str]:
+def applied(cloud: Cloud, wanted: Deployments) -> set[str]:
     """The calls that it took to make `wanted` true."""
     calls(cloud)
     aws = cloud.aws()
@@ -44,38 +47,21 @@ def applied(cloud: Cloud, wanted: Deployments, site: Site = SITE) -> set[str]:
     return calls(cloud)
 
 
-def tamper(cloud: Cloud) -> None:
-    """Somebody changes by hand what plan must find and apply must mend."""
-    iam, ecr, name = cloud.client("iam"), cloud.client("ecr"), SITE.function("triage")
-    policy = '{"Version": "2012-10-17", "Statement": {"Effect": "Deny", "Action": "*", "Resource": "*"}}'
-    trust = policy.replace('"Resource": "*"', '"Principal": {"Service": "ec2.amazonaws.com"}').replace(
-        '"*"', '"sts:AssumeRole"'
-    )
-    arn = iam.create_policy(PolicyName="boundary", PolicyDocument=policy)["Policy"]["Arn"]
-    iam.update_assume_role_policy(RoleName=name, PolicyDocument=trust)
-    iam.put_role_policy(RoleName=name, PolicyName="more", PolicyDocument=policy)
-    iam.attach_role_policy(RoleName=name, PolicyArn=arn)
-    ecr.put_image_tag_mutability(repositoryName=SITE.repository, imageTagMutability="MUTABLE")
-    cloud.client("logs").delete_retention_policy(logGroupName=SITE.log_group("triage"))
-
-
 def lived(cloud: Cloud) -> set[str]:
     """The calls of a project's life: made, changed, tampered with, shrunk."""
-    agent = Agent(type="command", command=("true",), prompt="another")
-    hourly, daily = Schedule(expression="rate(1 hour)"), Schedule(expression="rate(1 day)")
-    made = applied(cloud, deployments(job(tags={"team": "a"}, schedule=hourly), job("gone")))
-    changed = job(agent=agent, timeout=60, concurrency=5, schedule=daily)
-    made |= applied(cloud, deployments(changed, image="b" * 32))
-    tamper(cloud)
-    return made | applied(cloud, deployments(job(retries=0), site=BOUNDED), BOUNDED)
+    made: set[str] = set()
+    for stage in stages():
+        stage.before(cloud, stage.wanted.site)
+        made |= applied(cloud, stage.wanted)
+    return made
 
 
 @pytest.mark.parametrize("cloud", ["moto"], indirect=True)
-def test_every_call_of_plan_and_apply_is_in_the_table(cloud: Cloud) -> None:
+def test_every_call_of_plan_and_apply_is_listed(cloud: Cloud) -> None:
     made = lived(cloud)
-    assert made <= READS.keys() | WRITES.keys()
-    # And all of the table is needed; what is found without our tags is refused, so none is tagged again.
-    assert WRITES.keys() - made == {"ecr.TagResource", "s3.PutBucketTagging", "scheduler.TagResource"}
+    assert made <= READS | WRITES
+    # And all that is listed is needed; what is found without our tags is refused, so none is tagged again.
+    assert WRITES - made == {"ecr.TagResource", "s3.PutBucketTagging", "scheduler.TagResource"}
 
 
 @pytest.mark.parametrize("cloud", ["moto"], indirect=True)
@@ -85,27 +71,36 @@ def test_a_plan_makes_only_the_calls_of_the_plan_role(cloud: Cloud) -> None:
     aws = cloud.aws()
     plan(aws, changed, Scope(prune=True))
     missing_notes(aws, [each.job for each in changed.jobs])
-    assert calls(cloud) <= READS.keys()
+    assert calls(cloud) <= READS
 
 
-def test_the_table_is_the_operations_that_the_kinds_name() -> None:
+def test_what_is_listed_is_the_operations_that_the_modules_name() -> None:
     """Also those that no test above happens to make: every operation named in their source, or for them."""
     beside = (PACKAGE / name for name in ("secrets.py", "cell.py", "history.py"))
     named = set().union(*map(operations, [*PACKAGE.glob("kinds/*.py"), *beside, CLIENT]))
-    tabled = {name.partition(".")[2] for table in (READS, WRITES) for name in table}
+    tabled = {name.partition(".")[2] for name in READS | WRITES}
     withheld = {name.partition(".")[2] for name in WITHHELD}
     by_people = {"PutParameter"}  # `secrets set`: no value passes through a workflow
     assert named == tabled | withheld | by_people
     assert not withheld & tabled
 
 
+def test_each_kind_lists_only_what_its_own_module_calls() -> None:
+    shared = operations(CLIENT) | operations(PACKAGE / "kinds" / "look.py")
+    for kind in permissions.KINDS:
+        module = sys.modules[kind.__module__]
+        table: Permissions = module.PERMISSIONS
+        listed = set().union(table.reads, table.writes, table.withheld) - PUSH
+        assert {name.partition(".")[2] for name in listed} <= operations(Path(str(module.__file__))) | shared
+
+
 def test_the_image_is_pushed_with_the_rights_for_it() -> None:
     assert "GetAuthorizationToken" in operations(PACKAGE / "publish.py")
-    assert "ecr.GetAuthorizationToken" in PUSH
+    assert set().union(*permissions.writes()) >= PUSH
 
 
 def operations(source: Path) -> set[str]:
-    """Every string in a module that is the name of an AWS operation."""
+    """Every string in a module that is the name of an AWS operation; its own list says "service.Name"."""
     nodes = ast.walk(ast.parse(source.read_text(encoding="utf-8")))
     values = (node.value for node in nodes if isinstance(node, ast.Constant))
     return {value for value in values if isinstance(value, str)} & known()
