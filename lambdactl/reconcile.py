@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import fields, replace
 
 from lambdactl.aws import Aws, Reader
 from lambdactl.deployment import Deployments
@@ -43,6 +43,7 @@ _TWICE = frozenset(
         "ResourceConflictException",
     }
 )
+_SETTLING = frozenset({"last_update"})  # how an update fares, be it ours
 
 
 def read(look: Look) -> dict[Address, Resource]:
@@ -74,9 +75,6 @@ def plan(aws: Aws, deployments: Deployments, scope: Scope | None = None) -> Plan
         meanwhile.submit(lambda: look.functions)
         wanted = wanted_world(deployments)
         found = read(replace(look, wanted=wanted))
-    for resource in found.values():
-        if isinstance(resource, Image):
-            aws.images[resource.name] = f"{deployments.site.repository_uri}@{resource.digest}"
     scope.check({each.name for each in (*wanted.values(), *found.values()) if not each.shared})
     made = make_plan(found, wanted, scope.choice(now()))
     mass = mass_removal(found, made, scope, len(deployments.jobs))
@@ -126,6 +124,10 @@ def carry_out(
 ) -> Iterator[Event]:
     """Apply `plan`. Running it again after a failure continues where it stopped."""
     guard(plan)
+    uri = deployments.site.repository_uri
+    aws.images |= {
+        each.name: f"{uri}@{each.digest}" for each in plan.found.values() if isinstance(each, Image)
+    }
 
     def perform(effect: Effect) -> None:
         match effect:
@@ -134,7 +136,7 @@ def carry_out(
             case Settle(service, wait):
                 aws.settle(service, wait)
             case Build(tag):
-                aws.images[tag] = f"{deployments.site.repository_uri}@{build(tag)}"
+                aws.images[tag] = f"{uri}@{build(tag)}"
 
     def recheck(step: Step, error: Exception | None) -> Step | None:
         if error is not None and not (isinstance(error, AwsError) and error.code in _TWICE):
@@ -173,9 +175,21 @@ def _left(step: Step, now: Resource | None, error: Exception | None) -> Step | N
             raise Refused(f"{step.address} was protected since the plan was made: it was left alone")
         return replace(step, found=now)
     left = step_to(now, step.wanted)
-    if left is not None and isinstance(error, AwsError) and error.code == "PreconditionFailedException":
+    if left is None or not isinstance(error, AwsError):
+        return left
+    if error.code != "PreconditionFailedException":
+        if left.deltas == step.deltas:
+            raise error
+    elif step.found is None or _by_others(step.found, now, step.wanted):
         error.hint = "somebody changed it since the plan was made: plan again"
         raise error
-    if left is not None and isinstance(error, AwsError) and left.deltas == step.deltas:
-        raise error
-    return left
+    return left  # with the revision of now: it was our own work, or none that matters
+
+
+def _by_others(found: Resource, now: Resource, wanted: Resource) -> bool:
+    """Whether something is neither as it was found nor as we were about to make it."""
+    return any(
+        getattr(now, each.name) not in (getattr(found, each.name), getattr(wanted, each.name))
+        for each in fields(wanted)
+        if each.compare and each.name not in _SETTLING
+    )

@@ -16,7 +16,7 @@ from email.utils import parsedate_to_datetime
 from functools import cached_property
 from typing import Any, TypeVar
 
-from lambdactl.aws.answer import Answer, whole
+from lambdactl.aws.answer import Answer, cut_short, whole
 from lambdactl.aws.pace import Pace, family
 from lambdactl.aws.patience import (
     THROTTLED_SECONDS,
@@ -139,12 +139,20 @@ class Aws:
     def stored(self, bucket: str, key: str, limit: int) -> Stored | None:
         """An object; None when there is none. Of a larger one the first `limit` bytes."""
         parameters = {"Bucket": bucket, "Key": key}
-        answer = self.maybe_call("s3", "GetObject", parameters)
-        if answer is None:
+        client = self._clients("s3")
+
+        def attempt() -> Stored:
+            with translated("s3.GetObject", parameters):
+                answer = whole(client.get_object(**parameters), "s3", "GetObject")
+                modified, content = answer["LastModified"], answer["Body"].read(limit)
+                if len(content) < min(limit, answer["ContentLength"]):  # botocore lets that pass in silence
+                    raise cut_short("s3.GetObject", "its whole body")
+                return Stored(content, modified, answer["ETag"], answered(answer) or modified)
+
+        try:
+            return self._repeated(family("s3", "GetObject"), attempt)
+        except NotFound:
             return None
-        with translated("s3.GetObject", parameters):
-            modified = answer["LastModified"]
-            return Stored(answer["Body"].read(limit), modified, answer["ETag"], answered(answer) or modified)
 
     def chunks(self, bucket: str, key: str) -> Iterator[bytes]:
         """An object's content, piece by piece."""
@@ -170,22 +178,33 @@ class Aws:
         *,
         must_have: str = "",
     ) -> Answer:
-        name, begin, tries = family(service, operation), self._clock(), 0
+        def attempt() -> Answer:
+            with translated(f"{service}.{operation}", parameters):
+                answer = whole(getattr(client, _snake(operation))(**parameters), service, operation)
+                if must_have and must_have not in answer and "KeyCount" not in answer:
+                    answer[must_have]  # S3 alone leaves an empty list out, but then counts
+                return answer
+
+        return self._repeated(family(service, operation), attempt)
+
+    def _repeated(self, name: str, attempt: Callable[[], T]) -> T:
+        """What `attempt` answers in the end, when its turn in this family has come."""
+        begin, throttles, unsures = self._clock(), 0, 0
         while True:
             self._pace.take_turn(name)
             try:
-                with translated(f"{service}.{operation}", parameters):
-                    answer = whole(getattr(client, _snake(operation))(**parameters), service, operation)
-                    if must_have and must_have not in answer and "KeyCount" not in answer:
-                        answer[must_have]  # S3 alone leaves an empty list out, but then counts
+                answer = attempt()
             except AwsError as error:
                 if throttled(error) and self._clock() - begin < THROTTLED_SECONDS:
                     self._pace.throttled(name)
-                elif not unsure(error) or tries + 1 >= UNSURE_TRIES:
+                    throttles += 1
+                elif unsure(error) and unsures + 1 < UNSURE_TRIES:
+                    unsures += 1
+                else:
                     raise
-                tries += 1
                 # Spread, or all threads come back at the same moment.
-                self._sleep(min(0.2 * 2**tries, LONGEST_PAUSE) * random.uniform(0.5, 1.0))  # noqa: S311
+                pause = min(0.2 * 2 ** (throttles + unsures), LONGEST_PAUSE)
+                self._sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311
             else:
                 self._pace.succeeded(name)
                 return answer
@@ -237,13 +256,13 @@ class Aws:
 
     def _made(self, call: Call) -> None:
         parameters = self._resolved(call.parameters)
+        if call.operation in ("CreateRole", "UpdateAssumeRolePolicy"):
+            self._young |= _roles(parameters)  # whatever is answered: it may be done all the same
         try:
             self.patient(call.service, call.operation, parameters)
         except AwsError as error:
             if error.code not in call.tolerate:
                 raise
-        if call.operation in ("CreateRole", "UpdateAssumeRolePolicy"):
-            self._young |= _roles(parameters)
 
     def _resolved(self, value: Any) -> Any:
         """Late references put in: what an image's tag stands for is known once it is pushed."""
@@ -257,7 +276,7 @@ class Aws:
 def answered(answer: Mapping[str, Any]) -> datetime | None:
     """When AWS gave this answer, by its own clock; None when the answer does not say."""
     try:
-        date = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+        date = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"].get("date", ""))
     except (KeyError, ValueError):
         return None
     return date.replace(tzinfo=UTC)  # HTTP's dates are

@@ -140,8 +140,8 @@ NOT_YET = (
         young=20,
         settled=20,
     ),
-    # Another host of IAM does not know the role yet.
-    NotYet(operations=frozenset({"PutRolePolicy", "TagRole"}), code="NoSuchEntity", young=60, settled=0),
+    # Another host of IAM does not know the role yet; `settled`: one that a killed apply made just now.
+    NotYet(operations=frozenset({"PutRolePolicy", "TagRole"}), code="NoSuchEntity", young=60, settled=10),
     NotYet(operations=frozenset({"DeleteRole"}), code="DeleteConflict", young=20, settled=20),
     # The first call of a function whose image Lambda has put away, or not unpacked yet.
     NotYet(operations=frozenset({"Invoke"}), code="CodeArtifactUserPendingException", young=120, settled=120),

@@ -12,6 +12,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
+from lambdactl.aws.answer import check_whole
 from lambdactl.aws.translate import translated
 from lambdactl.errors import Refused
 
@@ -108,7 +109,9 @@ class Clients:
         )
         url = self._endpoint.url if self._endpoint else None
         with translated(f"{service} client"):
-            return self._session.create_client(service, config=config, endpoint_url=url)
+            client = self._session.create_client(service, config=config, endpoint_url=url)
+            client.meta.events.register("before-parse", check_whole)
+            return client
 
 
 def _time(value: Any) -> Any:

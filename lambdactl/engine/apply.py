@@ -24,6 +24,7 @@ Perform = Callable[[Effect], None]
 # is to be done now, None when nothing is left to do. Raises what ends the step.
 Recheck = Callable[[Step, Exception | None], Step | None]
 WORKERS = 40  # most of them wait: for a turn, or for a function to settle
+RECHECKS = 3  # failures of one step that may turn out to be none
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +104,16 @@ def effects(step: Step) -> Iterator[Effect]:
 def _perform(step: Step, perform: Perform, recheck: Recheck) -> float:
     begin = monotonic()
     left = recheck(step, None) if step.action in ("delete", "replace") else step
-    try:
+    for _ in range(RECHECKS):
+        try:
+            _effects(left, perform)
+        except Exception as error:
+            # Again for what is left, if the failure was none: an answer that was lost, for one.
+            left = recheck(left or step, error)
+        else:
+            break
+    else:
         _effects(left, perform)
-    except Exception as error:
-        # Once more for what is left, if the failure was none: an answer that was lost, for one.
-        _effects(recheck(left or step, error), perform)
     return monotonic() - begin
 
 

@@ -165,6 +165,7 @@ def _needed(found: World, addresses: Collection[Address]) -> set[Address]:
 def _blocked(found: World, wanted: World) -> dict[Address, str]:
     """What is blocked itself, and what needs that: nothing is built upon what nobody knows."""
     blocked = {address: each.blocked for address, each in found.items() if each.blocked}
+    cause = {address.name: address for address in blocked if not found[address].shared}
     waiting = {address: resource.needs() for address, resource in wanted.items()}
     while blocked:
         more = {
@@ -176,6 +177,9 @@ def _blocked(found: World, wanted: World) -> dict[Address, str]:
         if not more:
             break
         blocked |= more
+    for address in wanted.keys() - blocked.keys():  # a job is changed as a whole or not at all
+        if address.name in cause and not wanted[address].shared:
+            blocked[address] = f"goes with {cause[address.name]}"
     return blocked
 
 

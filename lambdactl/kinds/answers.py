@@ -18,7 +18,12 @@ def variables(answer: Mapping[str, Any]) -> Mapping[str, str]:
 
 
 def mark_of(site: Site, answer: Mapping[str, Any]) -> Mark:
-    """Whose mark a function carries, as ListFunctions shows it."""
+    """Whose mark a function carries, as ListFunctions shows it.
+
+    One whose environment cannot be read counts as ours: it is blocked, which is less than refused.
+    """
+    if unreadable(answer):
+        return "ours"
     owner = variables(answer).get(OWNER)
     if owner is None:
         return "none"
@@ -50,6 +55,7 @@ def last_update(state: Mapping[str, Any]) -> str:
 
 def time_of(text: Any) -> datetime | None:
     try:
-        return datetime.strptime(str(text), "%Y-%m-%dT%H:%M:%S.%f%z")
+        found = datetime.fromisoformat(str(text))
     except ValueError:
         return None
+    return found if found.tzinfo else None

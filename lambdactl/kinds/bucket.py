@@ -76,14 +76,12 @@ class Bucket(Resource):
 
     def create(self) -> Iterator[Effect]:
         where = {} if self.region == "us-east-1" else {"LocationConstraint": self.region}
-        yield Call(
-            service="s3",
-            operation="CreateBucket",
-            parameters={"Bucket": self.name, **({"CreateBucketConfiguration": where} if where else {})},
+        # With its mark: a bucket that a killed apply leaves half-made is still known as ours.
+        yield self._call(
+            "CreateBucket",
             tolerate=frozenset({"BucketAlreadyOwnedByYou"}),
+            CreateBucketConfiguration={**where, "Tags": pairs(self.tags)},
         )
-        # The mark comes first: a bucket that a killed apply leaves half-made is still known as ours.
-        yield self._call("PutBucketTagging", Tagging={"TagSet": pairs({**self.others, **self.tags})})
         yield from self._settings()
 
     def update(self, found: Self) -> Iterator[Effect]:
@@ -104,8 +102,9 @@ class Bucket(Resource):
         yield self._call("PutBucketEncryption", ServerSideEncryptionConfiguration={"Rules": [rule]})
         yield self._call("PutBucketVersioning", VersioningConfiguration={"Status": "Enabled"})
 
-    def _call(self, operation: str, **parameters: Any) -> Call:
-        return Call(service="s3", operation=operation, parameters={"Bucket": self.name, **parameters})
+    def _call(self, operation: str, *, tolerate: frozenset[str] = frozenset(), **parameters: Any) -> Call:
+        where = {"Bucket": self.name, **parameters}
+        return Call(service="s3", operation=operation, parameters=where, tolerate=tolerate)
 
 
 def _encryption(answer: Mapping[str, Any] | None) -> str:
@@ -126,7 +125,7 @@ PERMISSIONS = Permissions(
         "s3.GetBucketVersioning": {"s3:GetBucketVersioning": BUCKET},
     },
     writes={
-        "s3.CreateBucket": {"s3:CreateBucket": BUCKET},
+        "s3.CreateBucket": {"s3:CreateBucket": BUCKET, "s3:TagResource": BUCKET},
         "s3.PutBucketTagging": {"s3:PutBucketTagging": BUCKET},
         "s3.PutPublicAccessBlock": {"s3:PutBucketPublicAccessBlock": BUCKET},
         "s3.PutBucketEncryption": {"s3:PutEncryptionConfiguration": BUCKET},

@@ -108,15 +108,18 @@ class Function(Resource):
             strange = mark_of(look.site, answer) != "ours" and not unreadable(answer)
             if wanted is None and strange and not look.only:
                 return None
-            return cls._found(look, job, answer, wanted if isinstance(wanted, Function) else None)
+            return cls.found(look, job, answer, wanted if isinstance(wanted, Function) else None)
 
         yield from filter(None, look.aws.each(one, look.functions))
 
     @classmethod
-    def _found(cls, look: Look, job: str, answer: Mapping[str, Any], wanted: Self | None) -> Self:
+    def found(cls, look: Look, job: str, answer: Mapping[str, Any], wanted: Self | None) -> Self:
+        """The function that ListFunctions shows like this."""
         site, name = look.site, answer["FunctionName"]
         digest = f"sha256:{answer['CodeSha256']}" if answer.get("CodeSha256") else ""
         image = look.tags_by_digest.get(digest, digest)
+        if wanted is not None and look.images.get(wanted.image) == digest:
+            image = wanted.image  # of several tags of one image
         logging = answer.get("LoggingConfig", {})
         return cls(
             name=job,
@@ -147,6 +150,11 @@ class Function(Resource):
         text = json.dumps(content, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
+    @property
+    def settings(self) -> tuple[Any, ...]:
+        """What bulk reads do not show and we set."""
+        return self.tags, self.retries, self.max_event_age, self.concurrency
+
     def needs(self) -> tuple[Address, ...]:
         return self.job_needs
 
@@ -170,10 +178,9 @@ class Function(Resource):
     def update(self, found: Self) -> Iterator[Effect]:
         if found.last_update in _UNDER_WAY:
             yield Settle("lambda", self._settled())
-        if _settings(found) != _settings(self):
+        if found.settings != self.settings:
             # From here until the new stamp is written, nothing vouches for what is half changed.
-            parameters = {"RoleName": self.role_name, "TagKeys": [STAMP_TAG]}
-            yield Call(service="iam", operation="UntagRole", parameters=parameters)
+            yield self._unstamp()
         failed = bool(found.last_update) and found.last_update not in _UNDER_WAY
         revision: dict[str, Any] = (
             {"RevisionId": found.revision} if found.revision and not found.last_update else {}
@@ -200,7 +207,17 @@ class Function(Resource):
         yield from self._put_unlisted(found)
 
     def delete(self) -> Iterator[Effect]:
+        if self.broken:
+            yield self._unstamp()  # made anew under its name, and then only half
         yield self._call("DeleteFunction", tolerate=_GONE)
+
+    def _unstamp(self) -> Call:
+        return Call(
+            service="iam",
+            operation="UntagRole",
+            parameters={"RoleName": self.role_name, "TagKeys": [STAMP_TAG]},
+            tolerate=frozenset({"NoSuchEntity"}),  # a role made elsewhere carries no stamp
+        )
 
     def _configuration(self) -> dict[str, Any]:
         """What CreateFunction and UpdateFunctionConfiguration take alike."""
@@ -278,11 +295,6 @@ def _needs(job: Job, image: str) -> tuple[Address, ...]:
 def _needs_found(job: str, image: str) -> tuple[Address, ...]:
     kinds = ("role", "log_group", "definition")
     return (*(Address(kind, job) for kind in kinds), Address("image", image))
-
-
-def _settings(function: Function) -> tuple[Any, ...]:
-    """What bulk reads do not show and we set."""
-    return function.tags, function.retries, function.max_event_age, function.concurrency
 
 
 def _unlisted(look: Look, job: str, answer: Mapping[str, Any], wanted: Function | None) -> dict[str, Any]:

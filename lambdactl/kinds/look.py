@@ -198,18 +198,18 @@ class Look:
         return ROLE_CALLS * len(self.candidates) >= pages
 
     def _role(self, name: str) -> Mapping[str, Any] | None:
-        found = self.aws.maybe("iam", "GetRole", RoleName=name)
-        if found is None:
+        """None also of one that goes while it is read: steps run side by side."""
+        try:
+            role = self.aws.read("iam", "GetRole", RoleName=name)["Role"]
+            inline = self.aws.pages("iam", "ListRolePolicies", "PolicyNames", RoleName=name)
+            attached = self.aws.pages("iam", "ListAttachedRolePolicies", "AttachedPolicies", RoleName=name)
+            documents = self.aws.each(lambda policy: self._policy(name, policy), inline)
+        except NotFound:
             return None
-        inline = self.aws.maybe_pages("iam", "ListRolePolicies", "PolicyNames", RoleName=name)
-        attached = self.aws.maybe_pages("iam", "ListAttachedRolePolicies", "AttachedPolicies", RoleName=name)
-        if inline is None or attached is None:
-            return None  # it went while it was read: another step of this apply removes it
-        documents = self.aws.each(
-            lambda policy: self.aws.maybe("iam", "GetRolePolicy", RoleName=name, PolicyName=policy), inline
-        )
-        there = [dict(each) for each in documents if each is not None]
-        return {**found["Role"], "RolePolicyList": there, "AttachedManagedPolicies": attached}
+        return {**role, "RolePolicyList": documents, "AttachedManagedPolicies": attached}
+
+    def _policy(self, role: str, policy: str) -> Mapping[str, Any]:
+        return dict(self.aws.read("iam", "GetRolePolicy", RoleName=role, PolicyName=policy))
 
 
 def _named(site: Site) -> Mapping[str, Any]:

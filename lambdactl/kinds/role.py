@@ -100,6 +100,9 @@ class Role(Resource):
             tags=tags,
         )
 
+    def part_of(self) -> Address:
+        return Address("function", self.name)  # which may have a role made elsewhere now
+
     def create(self) -> Iterator[Effect]:
         boundary: dict[str, Any] = (
             {"PermissionsBoundary": self.permissions_boundary} if self.permissions_boundary else {}
@@ -120,9 +123,9 @@ class Role(Resource):
             if self.permissions_boundary:
                 yield self._call("PutRolePermissionsBoundary", PermissionsBoundary=self.permissions_boundary)
             else:
-                yield self._call("DeleteRolePermissionsBoundary")
+                yield self._call("DeleteRolePermissionsBoundary", tolerate=_GONE)
         for arn in found.attached:
-            yield self._call("DetachRolePolicy", PolicyArn=arn)
+            yield self._call("DetachRolePolicy", tolerate=_GONE, PolicyArn=arn)
         yield from self._put_policies(found.policies)
         if set_ := {key: value for key, value in self.tags.items() if found.tags.get(key) != value}:
             yield self._call("TagRole", Tags=pairs(set_))
@@ -142,7 +145,7 @@ class Role(Resource):
                 document = json.dumps(self.policies[name])
                 yield self._call("PutRolePolicy", PolicyName=name, PolicyDocument=document)
         for name in sorted(found.keys() - self.policies.keys()):
-            yield self._call("DeleteRolePolicy", PolicyName=name)
+            yield self._call("DeleteRolePolicy", tolerate=_GONE, PolicyName=name)
 
     def _call(self, operation: str, *, tolerate: frozenset[str] = frozenset(), **parameters: Any) -> Call:
         return Call(

@@ -58,9 +58,6 @@ class ScheduleRole(roles.Role):
             if ours or look.only or Address(cls.kind, job) in look.wanted:
                 yield cls.found(look, job, detail, tags, path=look.site.schedule_role_path)
 
-    def part_of(self) -> Address:
-        return Address("function", self.name)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduleGroup(Resource):

@@ -38,11 +38,14 @@ class Stamp(Resource):
             job, value = look.site.job_of(name), tags.get(STAMP_TAG)
             if name not in look.functions_by_name:
                 continue  # vouches for nothing; the role's own kind takes the tag away
-            if job and value:
+            if job and value and _holds(look, job, value):
                 yield cls(name=job, role_name=name, value=value)
 
     def needs(self) -> tuple[Address, ...]:
         return (Address("function", self.name),)
+
+    def part_of(self) -> Address:
+        return Address("function", self.name)
 
     def create(self) -> Iterator[Effect]:
         tags = pairs({STAMP_TAG: self.value})
@@ -53,6 +56,16 @@ class Stamp(Resource):
 
     def delete(self) -> Iterator[Effect]:
         yield from ()  # it goes with the role
+
+
+def _holds(look: Look, job: str, value: str) -> bool:
+    """False for a stamp that says what is wanted, of a function that is not so: the function's own step
+    takes it away before it begins, and a new one is to be written after it."""
+    wanted = look.wanted.get(Address("function", job))
+    if not isinstance(wanted, Function) or wanted.stamp != value:
+        return True
+    found = Function.found(look, job, look.functions_by_name[look.site.function(job)], wanted)
+    return found.settings == wanted.settings and not found.broken
 
 
 PERMISSIONS = Permissions(writes={"iam.TagRole": {"iam:TagRole": ROLES}})

@@ -22,6 +22,7 @@ CONFLICT = (
     b'{"Type":"User","message":"The operation cannot be performed at this time. '
     b'An update is in progress for resource: arn"}'
 )
+DATE = "Wed, 25 Nov 2026 12:00:00 GMT"
 YOUNG_ROLE = b'{"Type":"User","message":"The role defined for the function cannot be assumed by Lambda."}'
 
 
@@ -166,6 +167,32 @@ def test_a_truncated_answer_is_an_error_and_never_an_empty_account(scripted) -> 
     script.answers = {"ListFunctions": [answer(b"{}")]}
     with pytest.raises(AwsError, match="cut short"):
         aws.pages("lambda", "ListFunctions", "Functions")
+
+
+def test_throttles_do_not_use_up_the_tries_for_answers_that_are_lost(scripted) -> None:  # type: ignore[no-untyped-def]
+    aws, script, _ = scripted
+    slow = answer(b'{"message":"Rate exceeded"}', 429, "TooManyRequestsException")
+    lost = [answer(b"", 500, "ServiceException")] * 4
+    script.answers = {"ListFunctions": [*[slow] * 12, *lost, *[slow] * 12, answer(b'{"Functions":[]}')]}
+    assert aws.pages("lambda", "ListFunctions", "Functions") == []
+
+
+def test_half_an_answer_is_asked_for_again_and_never_read_as_settled(scripted) -> None:  # type: ignore[no-untyped-def]
+    aws, script, _ = scripted
+    pending = state("Pending")
+    half = replace(pending, body=pending.body[:20])
+    cut = replace(half, length=len(pending.body))
+    script.answers = {"GetFunction": [half, cut, pending, state("Active")]}
+    aws.settle("lambda", SETTLED)
+    assert len(script.calls) == 4
+
+
+def test_half_an_object_is_read_again(scripted) -> None:  # type: ignore[no-untyped-def]
+    aws, script, _ = scripted
+    whole = Response(status=200, headers=(("ETag", '"e"'), ("Last-Modified", DATE)), body=b"x" * 20)
+    script.answers = {"GetObject": [replace(whole, body=b"x" * 10, length=20), whole]}
+    assert aws.stored("b", "k", 100).content == b"x" * 20
+    assert script.calls == ["GetObject"] * 2
 
 
 def test_the_same_read_is_made_once_however_many_ask(scripted) -> None:  # type: ignore[no-untyped-def]

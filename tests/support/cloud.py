@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -16,6 +17,7 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -169,6 +171,38 @@ def put_replaces(request: Request, following: Next) -> Response:
     return following(request)
 
 
+def tagged_buckets(request: Request, following: Next) -> Response:
+    """moto makes a bucket without the tags it is to be made with."""
+    response = following(request)
+    tags = re.search(rb"<Tags>.*</Tags>", request.body, re.DOTALL)
+    if identify(request) == ("s3", "CreateBucket") and tags and response.status < 300:
+        body = tags[0].replace(b"Tags>", b"TagSet>")
+        following(replace(request, target=f"{request.path}?tagging", body=b"<Tagging>%s</Tagging>" % body))
+    return response
+
+
+class Modified:
+    """A layer. AWS dates a function by its last change, moto by its creation for ever."""
+
+    def __init__(self) -> None:
+        self._times: dict[str, str] = {}
+
+    def __call__(self, request: Request, following: Next) -> Response:
+        response = following(request)
+        service, operation = identify(request)
+        if service != "lambda" or response.status >= 300 or "Function" not in operation or not response.body:
+            return response
+        answer = json.loads(response.body)
+        told = answer.get("Functions") or [answer.get("Configuration", answer)]
+        if operation in ("UpdateFunctionCode", "UpdateFunctionConfiguration"):
+            now = datetime.now(UTC).isoformat(timespec="milliseconds")
+            self._times[answer["FunctionName"]] = now.replace("+00:00", "+0000")
+        for each in told:
+            if changed := self._times.get(each.get("FunctionName", "")):
+                each["LastModified"] = max(changed, each["LastModified"])
+        return response.with_body(json.dumps(answer).encode())
+
+
 def reset(name: str, upstream: str) -> None:
     """The emulated account is empty again."""
     _post(upstream + ("/moto-api/reset" if name == "moto" else "/_ministack/reset"))
@@ -181,8 +215,10 @@ def strict_front(
     options: Options = Options(),  # noqa: B008 - frozen
     *,
     outer: Sequence[Layer] = (),
+    inner: Sequence[Layer] = (),
 ) -> Iterator[StrictCloud]:
-    """What is in the emulator now, behind new strict layers; `outer` ones before all (such as KillAt).
+    """What is in the emulator now, behind new strict layers; `outer` ones before all (such as KillAt),
+    `inner` ones behind all: they see what was really done.
 
     New layers know nothing of pending functions and young roles: to them, what is there is settled.
     A process of its own does not move the virtual clock by sleeping, only by calling (`call_seconds`).
@@ -190,7 +226,9 @@ def strict_front(
     clock, record = VirtualClock(), Record()
     layers = strict(clock.now, options)
     network = latency(options.call_seconds, clock.sleep)
-    with Front(upstream, [*outer, record, network, *layers.layers, put_replaces]) as front:
+    with Front(
+        upstream, [*outer, record, network, *layers.layers, *inner, Modified(), tagged_buckets, put_replaces]
+    ) as front:
         yield StrictCloud(
             name=name, url=front.url, record=record, upstream=upstream, clock=clock, strict=layers
         )
@@ -211,7 +249,7 @@ def cloud(request: pytest.FixtureRequest) -> Iterator[Cloud]:
     upstream = request.getfixturevalue(f"{request.param}_server")
     reset(request.param, upstream)
     record = Record()
-    with Front(upstream, [record, Fill(), put_replaces]) as front:
+    with Front(upstream, [record, Fill(), Modified(), tagged_buckets, put_replaces]) as front:
         yield Cloud(name=request.param, url=front.url, record=record, upstream=upstream)
 
 
