@@ -15,7 +15,7 @@ from typing import Any
 from lambdactl import runs, secrets
 from lambdactl.errors import Refused
 from lambdactl.grants import Needs, Permissions, statements
-from lambdactl.kinds import KINDS, look
+from lambdactl.kinds import KINDS, function, look
 from lambdactl.site import Site
 
 # Characters without white space: "IAM and AWS STS quotas" in IAM's user guide.
@@ -43,8 +43,11 @@ def plan(site: Site) -> dict[str, Any]:
     return _policy(statements(reads(), site))
 
 
-def apply(site: Site) -> dict[str, Any]:
-    """Plans, pushes images, changes what is the project's. Refused for a project without a boundary."""
+def apply(site: Site, given_roles: Iterable[str] = ()) -> dict[str, Any]:
+    """Plans, pushes images, changes what is the project's. Refused for a project without a boundary.
+
+    `given_roles`: the ARNs that jobs name as `role:`, which are passed to Lambda and otherwise left alone.
+    """
     if not site.permissions_boundary:
         raise Refused(
             "there is no least policy for apply without a permissions boundary",
@@ -52,7 +55,9 @@ def apply(site: Site) -> dict[str, Any]:
             hint="`lambdactl bootstrap --print` makes a boundary; its ARN goes into lambdactl.yaml as "
             "`permissionsBoundary`",
         )
-    return _policy(statements([*reads(), *writes()], site))
+    given = sorted(set(given_roles))
+    passed = [{**function.pass_role(given), "Sid": "GivenRoles"}] if given else []
+    return _policy([*statements([*reads(), *writes()], site), *passed])
 
 
 def launch(site: Site, prefixes: Iterable[str]) -> dict[str, Any]:

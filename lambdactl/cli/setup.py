@@ -140,7 +140,8 @@ def permissions(
     if work is Work.launch:
         policy = policies.launch(site, (job.prefix for job in project.jobs.values()))
     else:
-        policy = policies.plan(site) if work is Work.plan else policies.apply(site)
+        given = (job.role for job in project.jobs.values() if job.role)
+        policy = policies.plan(site) if work is Work.plan else policies.apply(site, given)
     output.raw(json.dumps(policy, indent=2))
     if size := policies.oversize(policy):
         output.note(f"note: {size}", style="yellow")

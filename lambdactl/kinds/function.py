@@ -340,10 +340,17 @@ def _bound_to_another_role(look: Look, job: str, answer: Mapping[str, Any], want
     return ""
 
 
+_TO_LAMBDA = {"StringEquals": {"iam:PassedToService": "lambda.amazonaws.com"}}
+
+
 def _passed(site: Site) -> Mapping[str, Any]:
     """A job's role goes to Lambda and to nothing else."""
-    to = {"iam:PassedToService": "lambda.amazonaws.com"}
-    return {"Resource": site.role_arn("*"), "Condition": {"StringEquals": to}}
+    return {"Resource": site.role_arn("*"), "Condition": _TO_LAMBDA}
+
+
+def pass_role(arns: list[str]) -> dict[str, Any]:
+    """The statement that lets roles made elsewhere be given to functions."""
+    return {"Effect": "Allow", "Action": ["iam:PassRole"], "Resource": arns, "Condition": _TO_LAMBDA}
 
 
 PASSED = Reach(sid="RolesForLambda", limits=_passed)

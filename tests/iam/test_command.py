@@ -47,6 +47,20 @@ def test_it_prints_the_policies_that_are_proved(root: Path, capsys: pytest.Captu
         assert said.err == ""
 
 
+def test_a_role_made_elsewhere_may_be_passed_to_lambda_and_nothing_else_be_done_to_it(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bound(root)
+    role = f"arn:aws:iam::{ACCOUNT}:role/team/theirs"
+    with (root / "jobs" / "triage.yaml").open("a") as manifest:
+        manifest.write(f"role: {role}\n")
+    assert run(["permissions", "apply", "--root", str(root)]) == 0
+    statements = json.loads(capsys.readouterr().out)["Statement"]
+    (about,) = (each for each in statements if role in str(each["Resource"]))
+    assert (about["Action"], about["Resource"]) == (["iam:PassRole"], [role])
+    assert about["Condition"] == {"StringEquals": {"iam:PassedToService": "lambda.amazonaws.com"}}
+
+
 def test_without_a_boundary_there_is_no_policy_for_apply(
     root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
