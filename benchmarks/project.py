@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+from lambdactl.account import site_at
 from lambdactl.deployment import Deployments
 from lambdactl.project import Project
 from lambdactl.reconcile import carry_out, plan
@@ -78,7 +79,8 @@ class Account:
     @cached_property
     def _deployments(self) -> Deployments:
         project = Project.open(self.folder)
-        return project.deployments(project.site_at(ACCOUNT, REGION, aws_registry(ACCOUNT, REGION)))
+        registry = aws_registry(ACCOUNT, REGION)
+        return project.deployments(site_at(project.settings, ACCOUNT, REGION, registry))
 
     @property
     def _cloud(self) -> Cloud:
