@@ -21,7 +21,7 @@ from lambdactl.manifest.check import _acceptor, _errors
 from lambdactl.manifest.document import parse
 from lambdactl.report.problems import github, json_, text
 
-_QUICK = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+_QUICK = settings(max_examples=80, suppress_health_check=[HealthCheck.too_slow])
 
 _PIECES = st.sampled_from(
     [
