@@ -20,7 +20,7 @@ from lambdactl.runs import is_run_id, new_run_id
 from lambdactl.site import Site
 
 VERSION = 1
-Status = Literal["running", "complete", "incomplete", "interrupted", "unreadable"]
+Status = Literal["running", "killed", "complete", "incomplete", "interrupted", "unreadable"]
 Result = Literal["unknown", "done", "failed", "skipped"]
 STOPPED = "stopped"
 _LARGEST = 16 << 20  # bytes of a record that are read
@@ -40,7 +40,8 @@ class StepRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """`status` is "running" also of an apply that was killed, "unreadable" of what is none of ours."""
+    """`status` is stored as "running" also for an apply that was killed (`judged` tells), and is
+    "unreadable" of what is none of ours."""
 
     id: str
     status: Status
@@ -117,6 +118,14 @@ def latest(aws: Aws, site: Site, count: int) -> list[Record]:
     ids = [name.removesuffix(".json") for name in names if name.endswith(".json")]
     newest = sorted(filter(is_run_id, ids), reverse=True)[:count]
     return [record for record in aws.each(lambda each: _find(aws, site, each), newest) if record]
+
+
+def judged(records: list[Record], newest_runs: bool) -> list[Record]:
+    """`records`, newest first, of which at most the newest still runs: that of whoever holds the lock."""
+    return [
+        replace(each, status="killed") if each.status == "running" and (number or not newest_runs) else each
+        for number, each in enumerate(records)
+    ]
 
 
 def one(aws: Aws, site: Site, record_id: str) -> Record:

@@ -76,8 +76,8 @@ def refusal(holder: Holder, site: Site) -> Refused:
     return Refused(
         f"another apply of {site.project} ({site.environment}) is under way: {holder}",
         where=f"s3://{site.bucket}/{site.apply_lock_key}",
-        hint=f"wait for it (`--lock-timeout 5m`); should it be dead, its lock expires {EXPIRE_SECONDS:.0f} s "
-        "after the last renewal, or `lambdactl unlock` removes it",
+        hint="wait for it (`--lock-timeout 300`); should it be dead, its lock expires "
+        f"{EXPIRE_SECONDS:.0f} s after the last renewal, or `lambdactl unlock` removes it",
     )
 
 

@@ -326,7 +326,13 @@ class Project:
         """The latest applies, newest first; or the one with this id."""
         from lambdactl import history
 
-        return [history.one(self.aws, self.site, id)] if id else history.latest(self.aws, self.site, count)
+        newest = history.latest(self.aws, self.site, count)
+        if any(each.status == "running" for each in newest):
+            newest = history.judged(newest, self.lock_holder() is not None)
+        if not id:
+            return newest
+        known = [each for each in newest if each.id == id]
+        return known or [history.one(self.aws, self.site, id)]
 
     def lock_holder(self) -> Holder | None:
         """Who holds the apply lock; None when nobody does."""

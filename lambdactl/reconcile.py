@@ -78,19 +78,20 @@ def plan(aws: Aws, deployments: Deployments, scope: Scope | None = None) -> Plan
     scope.check({each.name for each in (*wanted.values(), *found.values()) if not each.shared})
     made = make_plan(found, wanted, scope.choice(now()))
     mass = mass_removal(found, made, scope, len(deployments.jobs))
-    return replace(made, problems=(*mass, *quota_problems(look.aws, made)), notes=_trusted(found))
+    problems = (*mass, *quota_problems(look.aws, made))
+    return replace(made, place=str(deployments.site), problems=problems, notes=_trusted(found))
 
 
 def _trusted(found: World) -> tuple[str, ...]:
     count = sum(isinstance(each, Function) and each.trusted for each in found.values())
-    what = "tags, concurrency, retries and state not read, since the stamp matches; --full reads them"
-    return (f"{count} function{'s' if count > 1 else ''}: {what}",) if count else ()
+    what = "read in bulk, for the rest their stamp vouches; --full reads all of them"
+    return (f"{count} function{'s' if count > 1 else ''} {what}",) if count else ()
 
 
 def plan_offline(deployments: Deployments) -> Plan:
     """The plan for an empty account; asks AWS nothing."""
     made = make_plan({}, wanted_world(deployments))
-    return replace(made, notes=("offline: AWS was not asked",))
+    return replace(made, place=str(deployments.site), notes=("offline: AWS was not asked",))
 
 
 def plan_destroy(aws: Aws, deployments: Deployments, *, data: bool = False) -> Plan:
@@ -98,7 +99,8 @@ def plan_destroy(aws: Aws, deployments: Deployments, *, data: bool = False) -> P
     nothing = replace(deployments, jobs=())
     found = read(Look(aws=Reader(aws), deployments=nothing))
     going = {address: resource for address, resource in found.items() if resource.kind != "bucket"}
-    return make_plan(going, {}, Choice(remove=True, remove_data=lambda resource: data))
+    made = make_plan(going, {}, Choice(remove=True, remove_data=lambda resource: data))
+    return replace(made, place=str(deployments.site))
 
 
 def guard(plan: Plan) -> None:

@@ -35,7 +35,7 @@ class Saved:
 def saved(plan: Plan, scope: Scope, site: Site, commit: str) -> Saved:
     removed = {step.address for step in plan.steps}
     return Saved(
-        place=_place(site),
+        place=str(site),
         scope=scope,
         fingerprint=plan.fingerprint,
         commit=commit,
@@ -68,7 +68,9 @@ def parse(text: str, name: str) -> Saved:
 def check(old: Saved, now: Saved) -> None:
     """Raises Refused, saying what moved, unless `now` is the plan that was saved."""
     if old.place != now.place:
-        raise Refused(f"the plan was made for {old.place}, this is {now.place}")
+        raise Refused(
+            f"the plan was made for {old.place}, this is {now.place}", hint="plan here, or choose with --env"
+        )
     moved = [*_moved("in AWS", old.found, now.found), *_moved("in the manifests", old.wanted, now.wanted)]
     if moved or old.fingerprint != now.fingerprint:
         more = f", and {len(moved) - _SHOWN} more" if len(moved) > _SHOWN else ""
@@ -83,7 +85,3 @@ def _moved(where: str, old: Mapping[str, str], new: Mapping[str, str]) -> list[s
 
 def _hashes(world: World) -> dict[str, str]:
     return {str(address): hash_of(world[address]) for address in sorted(world)}
-
-
-def _place(site: Site) -> str:
-    return f"{site.project}/{site.environment} in {site.account} {site.region}"

@@ -53,6 +53,8 @@ class Scope:
                 raise UsageError(
                     f"no job matches {pattern}", hint=f"jobs: {', '.join(sorted(jobs)) or 'none'}"
                 )
+        if self.narrowed and not any(map(self.takes, jobs)):
+            raise UsageError("--exclude leaves none of the jobs that --target takes")
 
     def _chosen(self, address: Address) -> bool:
         # What all jobs share comes along where a chosen job needs it.

@@ -35,6 +35,9 @@ class Site:
     permissions_boundary: str = ""
     kms_key: str = ""
 
+    def __str__(self) -> str:
+        return f"{self.project}/{self.environment} in {self.account} {self.region}"
+
     @property
     def partition(self) -> str:
         return partition_of(self.region)

@@ -17,7 +17,7 @@ HEAD = """\
 
 Generated from `--help` by `python -m tests.reference`; a test keeps it true.
 
-Exit codes: 0 done, also nothing to do · 1 failed, or a manifest is bad · 2 `plan --detailed-exitcode` found changes · 64 wrong usage · 130 interrupted. `run-local` and `launch --wait`: 0 succeeded, 1 any other outcome.
+Exit codes: 0 done, also nothing to do · 1 failed, or a manifest is bad · 2 `plan --detailed-exitcode` or `drift` found changes, `plan --expect` another plan · 64 wrong usage · 130 interrupted. `run-local` and `launch --wait`: 0 succeeded, 1 any other outcome.
 
 AWS is found as every AWS tool finds it: the standard environment variables (`AWS_PROFILE`, `AWS_REGION`, `AWS_ENDPOINT_URL`, …) and configuration files, SSO included. With `sandbox: true` in lambdactl.yaml, or `--sandbox`, the embedded AWS is used and nothing else. `LAMBDACTL_BASE_IMAGE`, `LAMBDACTL_CA_BUNDLE` and `LAMBDACTL_BUILD_NETWORK` are this machine's settings for builds ([images](images.md)).
 """

@@ -168,18 +168,22 @@ def drift(
     format: FormatOption = Format.text,
     timeout: Timeout = None,
 ) -> int:
-    """Compare all in AWS with the manifests, and say who changed what. Exits with 2 on a difference."""
+    """Compare all in AWS with the manifests; say if AWS or git changed. Exits with 2 on a difference."""
     from lambdactl.report import plan as report
 
     project = open_project(root, env, sandbox, time_limit=timeout)
     made, origins = project.drift()
-    if format is Format.text:
-        output.result(report.text(made, origins))
-    else:
-        output.raw(
-            report.json_(made, origins) if format is Format.json else report.comment(made, origins=origins)
-        )
-    return Exit.CHANGES if made.steps or made.refused or made.blocked else Exit.OK
+    match format:
+        case Format.text:
+            output.result(report.text(made, origins))
+        case Format.json:
+            output.raw(report.json_(made, origins))
+        case Format.markdown:
+            output.raw(report.comment(made, title="lambdactl drift", origins=origins))
+    if not (made.steps or made.refused or made.blocked):
+        return Exit.OK
+    output.note("`lambdactl apply --full --prune` makes AWS as git says; or put into git what was changed")
+    return Exit.CHANGES
 
 
 def destroy(
@@ -268,8 +272,14 @@ def _carry_out(project: Project, made: Plan, again: Callable[[], Plan], ask: _As
     confirmed(ask.question.format(len(told_steps(made))), ask.yes)
     with project.locked(ask.lock_timeout, on_wait=lambda holder: output.line(f"waiting for {holder}")):
         now = again()
+        if not now.steps:
+            output.note("another apply has done it meanwhile: nothing is left to do")
+            return Exit.OK
         if now.fingerprint != made.fingerprint:
-            raise Refused("the plan changed while it was read: nothing was changed", hint="run it again")
+            raise Refused(
+                "until the lock was ours, AWS moved: the plan is another one, and nothing was changed",
+                hint="run it again, and read that plan",
+            )
         return _apply(project, now, engine)
 
 
@@ -278,18 +288,20 @@ def _apply(project: Project, made: Plan, engine: str) -> int:
     from lambdactl.report import events as report
     from lambdactl.report.plan import told_steps
 
-    told, seen = {step.address for step in told_steps(made)}, []
+    told, seen, undone = {step.address for step in told_steps(made)}, [], False
     command = shlex.join(["lambdactl", *sys.argv[1:]])
     with stopping(STOPPING) as stop:
         for event in project.apply(
             made, engine=engine, on_line=output.line, stop=stop.is_set, command=command
         ):
-            if event.step.address in told or isinstance(event, Failed | Skipped):
+            undone = undone or isinstance(event, Failed | Skipped)
+            if event.step.address in told or isinstance(event, Failed):
                 output.note(report.event(event))
                 seen.append(event)
     output.note(report.summary(seen))
-    undone = made.blocked or any(isinstance(each, Failed | Skipped) for each in seen)
-    return Exit.FAILED if undone else Exit.OK
+    if undone and stop.is_set():
+        return Exit.INTERRUPTED
+    return Exit.FAILED if undone or made.blocked else Exit.OK
 
 
 def _show(made: Plan, format: Format) -> None:

@@ -44,6 +44,8 @@ def unlock(root: Root = HERE, env: Env = "", sandbox: Sandbox = None, yes: Yes =
         output.result("no apply holds the lock")
         return Exit.OK
     output.note(f"held by {line(str(holder), 500)}")
+    if not holder.expired:
+        output.note("it was renewed within the last minute, so that apply may well be alive", style="yellow")
     confirmed("Remove this lock? An apply that still runs starts no further step then.", yes)
     project.unlock(holder.nonce)
     output.result("unlocked")

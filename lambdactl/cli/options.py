@@ -27,6 +27,7 @@ class Exit:
     FAILED = 1
     CHANGES = 2
     USAGE = 64
+    INTERRUPTED = 130
 
 
 Root = Annotated[
@@ -76,7 +77,10 @@ def open_project(
 def say_where(project: Project) -> None:
     """Nobody is to take the embedded AWS for AWS, nor one environment for another."""
     if project.settings.environments:
-        place = (project.settings.environment, project.settings.account, project.settings.region)
+        settings = project.settings
+        place = [settings.environment]
+        if not project.sandbox:  # which has an account of its own
+            place += [settings.account, settings.region]
         output.note(f"environment: {', '.join(filter(None, place))}", style="magenta")
     if project.sandbox:
         from lambdactl.sandbox import status
@@ -95,6 +99,6 @@ def confirmed(question: str, yes: bool) -> None:
     if yes:
         return
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise Refused("there is no terminal to ask on", hint="read the plan, then pass --yes")
+        raise Refused("there is no terminal to ask on", hint="read what is above, then pass --yes")
     if not typer.confirm(question, err=True):
         raise Refused("not confirmed; nothing was changed")

@@ -163,6 +163,11 @@ def _site(project: Project) -> Site:
     account, region = project.settings.account, project.settings.region
     if account and region:
         return project.offline_site
+    if project.settings.sandbox:
+        raise UsageError(
+            "lambdactl.yaml chooses the sandbox, whose account is none",
+            hint="set `account:` and `region:` in lambdactl.yaml to those of the account that this is for",
+        )
     try:
         return project.site
     except LambdactlError as error:

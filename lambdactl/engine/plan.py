@@ -61,17 +61,20 @@ class Plan:
     left_out: int = 0  # differences in what was not chosen
     problems: tuple[str, ...] = ()  # why this plan must not be carried out
     notes: tuple[str, ...] = ()
+    place: str = ""  # what it was made for: removals look alike everywhere
     found: World = field(default_factory=dict, compare=False, repr=False)
     wanted: World = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def fingerprint(self) -> str:
-        """Of addresses, actions and differences only: equal plans have equal fingerprints."""
+        """Of the place, addresses, actions and differences only: equal plans have equal fingerprints."""
         content = [
             [str(step.address), step.action, [[d.field, d.found, d.wanted] for d in step.deltas]]
             for step in sorted(self.steps, key=lambda step: step.address)
         ]
-        text = json.dumps(content, sort_keys=True, default=str)  # whatever the order of what AWS answers
+        text = json.dumps(
+            [self.place, content], sort_keys=True, default=str
+        )  # whatever the order of what AWS answers
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def count(self, action: Action) -> int:
@@ -96,7 +99,10 @@ def make_plan(found: World, wanted: World, choice: Choice | None = None) -> Plan
     return Plan(
         steps=tuple(steps[a] for a in _sorted(after) if a in steps and a in taken),
         after=after,
-        unchanged=len(wanted.keys() & found.keys() - steps.keys() - blocked.keys() - refused),
+        unchanged=sum(
+            not wanted[a].bookkeeping
+            for a in wanted.keys() & found.keys() - steps.keys() - blocked.keys() - refused
+        ),
         refused=tuple(sorted(refused & taken)),
         blocked=tuple((a, blocked[a]) for a in sorted(blocked) if a in taken or a not in wanted),
         protected=gone["protected"],

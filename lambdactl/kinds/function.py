@@ -45,7 +45,7 @@ class Function(Resource):
     arn: str = computed()
     description: str
     image: str  # the fingerprint; "sha256:..." when the digest found has no tag of ours
-    role: str = computed()
+    role: str
     role_name: str = field(compare=False)
     timeout: int
     memory: int

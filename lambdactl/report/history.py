@@ -13,7 +13,7 @@ from lambdactl.history import Record, StepRecord, dump
 from lambdactl.report.escape import line, terminal
 from lambdactl.report.tables import columns
 
-_STYLES = {"complete": "green", "running": "cyan", "interrupted": "yellow"}
+_STYLES = {"complete": "green", "running": "cyan", "interrupted": "yellow", "killed": "yellow"}
 _SIGNS = {
     "done": ("✓", "green"),
     "failed": ("✗", "red"),
@@ -78,7 +78,7 @@ def _step(step: StepRecord) -> str:
 
 
 def _counts(record: Record) -> str:
-    if record.status in ("running", "unreadable"):
+    if record.status in ("running", "killed", "unreadable"):
         return "-"
     return f"{record.count('done')}/{record.count('failed')}/{record.count('skipped')}"
 

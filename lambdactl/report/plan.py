@@ -25,7 +25,7 @@ Origin = Literal["aws", "git", "both", "unknown"]
 Origins = Mapping[Address, Origin]
 _WHO: Mapping[Origin, str] = {
     "aws": "changed in AWS",
-    "git": "changed in git, not applied yet",
+    "git": "not applied yet",
     "both": "changed in AWS and in git",
     "unknown": "who changed it is not known",
 }
@@ -114,7 +114,8 @@ def _lines(plan: Plan, origins: Origins) -> Iterator[tuple[str, str]]:
     for address in _told(plan, plan.orphans):
         yield "yellow", f"? {shown(address)}: no longer in git; `apply --prune` would remove it"
     for address in _told(plan, plan.protected):
-        yield "yellow", f"? {shown(address)}: no longer in git, and protected: it stays"
+        stays = "protected, or needed by what is: it stays (`protect: false` and an apply take that off)"
+        yield "yellow", f"? {shown(address)}: {stays}"
     for address in plan.kept:
         yield "dim", f"  {shown(address)}: no longer in use, kept since it holds data"
     for note in plan.notes:
@@ -181,7 +182,7 @@ def _names_of(value: Any) -> str:
 
 
 def _is_long(delta: Delta) -> bool:
-    return any("\n" in each or len(each) > _LONG for each in (delta.found, delta.wanted))
+    return "\n" in delta.found or "\n" in delta.wanted
 
 
 def _whole(value: Any) -> str:

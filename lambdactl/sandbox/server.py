@@ -27,6 +27,7 @@ from lambdactl.sandbox.layers import invoke, narrow, programs_only
 from lambdactl.sandbox.model import ScriptedModel
 from lambdactl.sandbox.run import runner
 from lambdactl.sandbox.state import Folder, State
+from lambdactl.sandbox.versions import no_versions
 
 ENDS_WITHIN = 45.0  # seconds; another daemon of this project may be about to end
 
@@ -60,7 +61,7 @@ def serve(root: Path, engine: str, scripted: bool, stop: threading.Event, log: B
         # The fronts want the invoker and it wants their addresses: they are bound now, and serve later.
         call: Layer = invoke(lambda request: invoker(request))
         door = Front(emulator.url, [programs_only, narrow(), call])
-        front = _front(emulator.url, [programs_only, call, Fill()], ports.get("front", 0))
+        front = _front(emulator.url, [programs_only, call, no_versions, Fill()], ports.get("front", 0))
         relays = {"AWS_ENDPOINT_URL": door.port} | ({"LAMBDACTL_MODEL_URL": _port(model)} if model else {})
         invoker = _invoker(front.url, runner(engine, root=root, relays=relays, environment=_credentials()))
         open_.enter_context(door)

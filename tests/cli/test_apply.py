@@ -56,7 +56,7 @@ def test_who_applied_what_and_what_moved_since(sandbox: Program) -> None:
     assert (record["status"], record["command"]) == ("complete", "lambdactl apply --yes")
     assert "Nothing to do" in sandbox("drift").stdout
     change(sandbox, "30s", "40s")
-    assert "function.hello  (changed in git, not applied yet)" in sandbox("drift", code=2).stdout
+    assert "function.hello  (not applied yet)" in sandbox("drift", code=2).stdout
 
 
 def test_the_exact_calls_are_printed_and_none_is_made(sandbox: Program) -> None:
@@ -80,3 +80,16 @@ def test_a_job_that_no_target_names_is_left_out(sandbox: Program) -> None:
     assert "function.other" in text
     assert "function.hello" not in text
     assert "no job matches" in sandbox("plan", "--target", "nobody", code=64).stderr
+
+
+def test_what_was_deleted_stays_deleted_when_the_sandbox_starts_again(sandbox: Program) -> None:
+    other = sandbox.root / "jobs" / "other.yaml"
+    other.write_text("agent: {type: command, command: ['true']}\nprefix: other/\n")
+    sandbox("apply", "--yes")
+    other.unlink()
+    sandbox("apply", "--yes", "--prune")
+    sandbox("sandbox", "down")
+    sandbox("sandbox", "up", "--engine", "process")
+    assert "no apply holds the lock" in sandbox("unlock").stdout
+    assert "Nothing to do" in sandbox("plan").stdout
+    assert "definition.other" not in sandbox("plan").stdout
