@@ -218,16 +218,23 @@ class Look:
         return ROLE_CALLS * len(self.candidates) >= pages
 
     def _role(self, name: str) -> Mapping[str, Any] | None:
+        """One role whole; None when there is none. It may go while it is read: by a step beside ours, say."""
         found = self.aws.maybe("iam", "GetRole", RoleName=name)
-        if found is None:
+        listed = found and self.aws.maybe_pages("iam", "ListRolePolicies", "PolicyNames", RoleName=name)
+        attached = found and self.aws.maybe_pages(
+            "iam", "ListAttachedRolePolicies", "AttachedPolicies", RoleName=name
+        )
+        if found is None or listed is None or attached is None:
             return None
-        inline = self.aws.pages("iam", "ListRolePolicies", "PolicyNames", RoleName=name)
-        attached = self.aws.pages("iam", "ListAttachedRolePolicies", "AttachedPolicies", RoleName=name)
-        documents = self.aws.each(lambda policy: self._policy(name, policy), inline)
+        read = self.aws.each(lambda policy: self._policy(name, policy), listed)
+        documents = [dict(each) for each in read if each is not None]
         return {**found["Role"], "RolePolicyList": documents, "AttachedManagedPolicies": attached}
 
-    def _policy(self, role: str, policy: str) -> Mapping[str, Any]:
-        return dict(self.aws.read("iam", "GetRolePolicy", RoleName=role, PolicyName=policy))
+    def _policy(self, role: str, policy: str) -> Mapping[str, Any] | None:
+        found: Mapping[str, Any] | None = self.aws.maybe(
+            "iam", "GetRolePolicy", RoleName=role, PolicyName=policy
+        )
+        return found
 
 
 def _named(site: Site) -> Mapping[str, Any]:
