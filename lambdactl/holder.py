@@ -17,6 +17,7 @@ VERSION = 1
 RENEW_SECONDS = 20.0
 # Three renewals: one may be lost and one be slow, and a killed apply still holds nobody up for long.
 EXPIRE_SECONDS = 60.0
+_TEXT_MAX = 300  # characters of what stands in a lock that may be nobody's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +42,7 @@ class Holder:
 
     def __str__(self) -> str:
         commit = f" at commit {short(self.commit)}" if self.commit else ""
-        since = f"{self.since.astimezone(UTC):%H:%M:%S} UTC"
+        since = f"{self.since:%H:%M:%S} UTC"
         return f"{self.who}{commit}, since {since}, renewed {max(self.age, 0):.0f} s ago"
 
 
@@ -63,8 +64,8 @@ def read(stored: Stored) -> Holder:
     """The lock as it was read. One that we cannot read is somebody's all the same, and expires too."""
     document = _document(stored.content)
     return Holder(
-        who=str(document.get("owner") or "somebody unknown"),
-        commit=str(document.get("commit") or ""),
+        who=str(document.get("owner") or "somebody unknown")[:_TEXT_MAX],
+        commit=str(document.get("commit") or "")[:_TEXT_MAX],
         nonce=str(document.get("nonce") or ""),
         since=_time(document.get("since")) or stored.modified,
         renewed=stored.modified,
@@ -92,6 +93,6 @@ def _document(content: bytes) -> Mapping[str, Any]:
 def _time(value: object) -> datetime | None:
     try:
         found = datetime.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
+        return found and (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    return found if found is None or found.tzinfo else found.replace(tzinfo=UTC)

@@ -143,7 +143,10 @@ def carry_out(
     def recheck(step: Step, error: Exception | None) -> Step | None:
         if error is not None and not (isinstance(error, AwsError) and error.code in _TWICE):
             raise error
-        return _left(step, _found_now(aws, deployments, step), error)
+        now = _found_now(aws, deployments, step)
+        if now is not None and now.part_of() in plan.wanted:
+            now = replace(now, protected=False)  # its job stays: what is protected is that
+        return _left(step, now, error)
 
     yield from apply(plan, perform, recheck=recheck, stop=stop)
 
@@ -157,6 +160,7 @@ def _found_now(aws: Aws, deployments: Deployments, step: Step) -> Resource | Non
         wanted={step.address: step.wanted} if step.wanted else {},
         full=True,
         only="" if kind.shared else step.address.name,
+        ages=kind is Image and step.action == "delete",
     )
     found = next((each for each in kind.read(look) if each.address == step.address), None)
     guarded = found is not None and not found.shared and look.protected(found.name)
@@ -175,6 +179,8 @@ def _left(step: Step, now: Resource | None, error: Exception | None) -> Step | N
     if step.wanted is None:
         if now.protected and not (step.found and step.found.protected):
             raise Refused(f"{step.address} was protected since the plan was made: it was left alone")
+        if isinstance(now, Image) and now.used and not (isinstance(step.found, Image) and step.found.used):
+            raise Refused(f"{step.address} is used by a function since the plan was made: it was left alone")
         return replace(step, found=now)
     left = step_to(now, step.wanted)
     if left is None or not isinstance(error, AwsError):

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from lambdactl.engine import Plan, World, hash_of
 from lambdactl.errors import Refused, UsageError
-from lambdactl.scope import Scope
+from lambdactl.scope import DAYS_MAX, Scope
 from lambdactl.site import Site
 
 VERSION = 1
@@ -57,12 +57,34 @@ def parse(text: str, name: str) -> Saved:
             raise UsageError("it was written by another version of lambdactl", where=name, hint="plan again")
         scope: dict[str, Any] = document.pop("scope")
         for globs in ("targets", "excludes"):
-            scope[globs] = tuple(scope[globs])
-        return Saved(scope=Scope(**scope), **document)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+            scope[globs] = tuple(map(_text, scope[globs]))
+        return Saved(scope=_typed(Scope(**scope)), **{key: _plain(each) for key, each in document.items()})
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UsageError(
             "this is no saved plan", where=name, why=str(error), hint="`lambdactl plan --out FILE` writes one"
         ) from None
+
+
+def _typed(scope: Scope) -> Scope:
+    """Of the types that `dump` wrote. TypeError for another: "no" would be taken for yes."""
+    for each in fields(scope):
+        value, default = getattr(scope, each.name), each.default
+        days = each.name == "prune_images" and type(value) is int and 0 <= value <= DAYS_MAX
+        if type(value) is not type(default) and not days:
+            raise TypeError(f"scope.{each.name} is {value!r}")
+    return scope
+
+
+def _plain(value: Any) -> Any:
+    return (
+        {_text(key): _text(each) for key, each in value.items()} if isinstance(value, dict) else _text(value)
+    )
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value
 
 
 def check(old: Saved, now: Saved) -> None:

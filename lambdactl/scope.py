@@ -12,6 +12,7 @@ from lambdactl.errors import UsageError
 from lambdactl.kinds import SHARED
 from lambdactl.kinds.image import Image
 
+DAYS_MAX = 36_500
 FEW, SHARE = 5, 0.3  # jobs that may go at once: the larger of a few and a share of all
 
 

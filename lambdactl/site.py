@@ -6,12 +6,15 @@ No name is discovered during apply, so there is no state file. A function and it
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 # Lambda: FunctionName 64 characters; IAM: RoleName 64. (botocore models)
 NAME_MAX = 64
 # With a dot, which no job's name has: the role of a schedule is never taken for that of a job.
 SCHEDULE_ROLE_SUFFIX = ".schedule"
+# What a job can be called. Names of others may begin as ours do (`/aws/lambda/demo-main-a/b`).
+JOB = re.compile(r"[a-z0-9][a-z0-9-]*")
 BUCKET_MAX = 63  # S3: bucket naming rules
 
 
@@ -51,8 +54,9 @@ class Site:
 
     def job_of(self, function: str) -> str | None:
         """The job a function or role of ours belongs to, or None when the name is not ours."""
-        ours = function.startswith(self.stem) and "." not in function
-        return function.removeprefix(self.stem) if ours else None
+        job = function.removeprefix(self.stem)
+        ours = function.startswith(self.stem) and len(function) <= NAME_MAX and JOB.fullmatch(job)
+        return job if ours else None
 
     def function_arn(self, job: str) -> str:
         return f"arn:{self.partition}:lambda:{self.region}:{self.account}:function:{self.function(job)}"
@@ -130,8 +134,12 @@ class Site:
     def history_prefix(self) -> str:
         return f"{self.own_prefix}history/"
 
+    @property
+    def definitions_folder(self) -> str:
+        return f"{self.own_prefix}jobs/"
+
     def definitions_prefix(self, job: str) -> str:
-        return f"{self.own_prefix}jobs/{job}/"
+        return f"{self.definitions_folder}{job}/"
 
     def definition_key(self, job: str, sha256: str) -> str:
         return f"{self.definitions_prefix(job)}{sha256}.json"

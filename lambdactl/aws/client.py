@@ -209,13 +209,21 @@ class Aws:
                 self._pace.succeeded(name)
                 return answer
 
-    def _sleep(self, seconds: float) -> None:
-        """All waiting goes through here, so that the time limit holds wherever it ends."""
+    def late(self) -> bool:
+        """Whether the time limit is over. What must still be said then (the lock's end) is not stopped."""
+        return self._deadline is not None and self._clock() >= self._deadline
+
+    def in_time(self, seconds: float = 0.0) -> None:
+        """Raises TimeLimit when it is over, or would be so many seconds from now."""
         if self._deadline is not None and self._clock() + seconds > self._deadline:
             raise TimeLimit(
                 f"the time limit of {self._time_limit:.0f} s is over",
                 hint="nothing done is lost: run it again",
             )
+
+    def _sleep(self, seconds: float) -> None:
+        """All waiting goes through here, so that the time limit holds wherever it ends."""
+        self.in_time(seconds)
         self._sleep_for(seconds)
 
     # -- writes ---------------------------------------------------------------------------------

@@ -43,7 +43,10 @@ Images = Annotated[
     bool, typer.Option("--images", help="With --prune: also images that are old and that no function uses.")
 ]
 OlderThan = Annotated[
-    int, typer.Option("--older-than", min=0, metavar="DAYS", help="How old images are that --images removes.")
+    int,
+    typer.Option(
+        "--older-than", min=0, max=36_500, metavar="DAYS", help="How old images are that --images removes."
+    ),
 ]
 MassPrune = Annotated[
     bool, typer.Option("--allow-mass-prune", help="Even when most jobs would go, or all of them.")
@@ -58,7 +61,8 @@ Target = Annotated[
 ]
 Exclude = Annotated[list[str] | None, typer.Option("--exclude", help="All jobs but these. Repeatable.")]
 Expect = Annotated[
-    str, typer.Option("--expect", metavar="FINGERPRINT", help="Only if this is the plan, as printed with it.")
+    str | None,
+    typer.Option("--expect", metavar="FINGERPRINT", help="Only if this is the plan, as printed with it."),
 ]
 FormatOption = Annotated[Format, typer.Option("--format", help="text, json, or markdown for a pull request.")]
 
@@ -76,7 +80,7 @@ def plan(
     full: Full = False,
     target: Target = None,
     exclude: Exclude = None,
-    expect: Expect = "",
+    expect: Expect = None,
     format: FormatOption = Format.text,
     out: Annotated[
         Path | None, typer.Option("--out", help="Keep the plan in this file, for `lambdactl apply FILE`.")
@@ -97,6 +101,11 @@ def plan(
     With --expect, exit with 2 when the plan is another one.
     """
     scope = _scope(prune, logs, images, older_than, allow_mass_prune, adopt, full, target, exclude)
+    if offline and (out is not None or _beyond_empty(scope)):
+        raise UsageError(
+            "--offline plans all jobs for an empty account",
+            hint="leave out --out and what chooses or removes",
+        )
     project = open_project(root, env, sandbox, talks=not offline, time_limit=timeout)
     made = project.plan_offline() if offline else project.plan(scope)
     if calls:
@@ -109,7 +118,7 @@ def plan(
         _keep(out, project.saved(made, scope))
     if made.refused or made.problems or made.blocked:
         return Exit.FAILED
-    if expect and expect != made.fingerprint:
+    if expect is not None and expect != made.fingerprint:
         output.note(f"the plan is {made.fingerprint}, not {expect}", style="yellow")
         return Exit.CHANGES
     return Exit.CHANGES if made.steps and detailed_exitcode else Exit.OK
@@ -134,7 +143,7 @@ def apply(
     full: Full = False,
     target: Target = None,
     exclude: Exclude = None,
-    expect: Expect = "",
+    expect: Expect = None,
     yes: Yes = False,
     engine: Engine = "",
     lock_timeout: Annotated[
@@ -151,7 +160,7 @@ def apply(
     made = project.plan(scope)
     if old:
         project.check_saved(old, made)
-    if expect and expect != made.fingerprint:
+    if expect is not None and expect != made.fingerprint:
         _show(made, Format.text)
         raise Refused(
             f"the plan is {made.fingerprint}, not {expect}: nothing was changed",
@@ -240,6 +249,11 @@ def _scope(
     )
 
 
+def _beyond_empty(scope: Scope) -> bool:
+    """Whether it asks for more than to remove: of an empty account nothing could be."""
+    return scope.narrowed or scope.adopt
+
+
 def _keep(file: Path, text: str) -> None:
     file.write_text(text, encoding="utf-8")
     output.note(f"kept in {file}: `lambdactl apply {shlex.quote(str(file))}`")
@@ -258,6 +272,8 @@ def _kept(file: Path, scope: Scope) -> Saved:
         return saved.parse(file.read_text(encoding="utf-8"), str(file))
     except OSError as error:
         raise UsageError(f"cannot read the plan {file}", why=error.strerror or "") from None
+    except UnicodeDecodeError:
+        raise UsageError("this is no saved plan", where=str(file), why="it is no text") from None
 
 
 def _carry_out(project: Project, made: Plan, again: Callable[[], Plan], ask: _Ask, engine: str = "") -> int:

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
-from typing import Literal
+from typing import Any, Literal
 
-from lambdactl.engine.resource import Address, Delta, Resource, deltas, described
+from lambdactl.engine.resource import Address, Delta, Resource, deltas, described, hash_of
 
 Action = Literal["create", "update", "replace", "delete"]
 World = Mapping[Address, Resource]
@@ -69,7 +69,7 @@ class Plan:
     def fingerprint(self) -> str:
         """Of the place, addresses, actions and differences only: equal plans have equal fingerprints."""
         content = [
-            [str(step.address), step.action, [[d.field, d.found, d.wanted] for d in step.deltas]]
+            [str(step.address), step.action, *_told(step)]
             for step in sorted(self.steps, key=lambda step: step.address)
         ]
         text = json.dumps(
@@ -112,6 +112,15 @@ def make_plan(found: World, wanted: World, choice: Choice | None = None) -> Plan
         found=found,
         wanted=wanted,
     )
+
+
+def _told(step: Step) -> Iterator[Any]:
+    """The differences of a step, the same for whoever reads them in AWS."""
+    wanted, half_read = step.wanted, step.wanted.half_read if step.wanted else frozenset[str]()
+    told = (each for each in step.deltas if each.field.partition(".")[0] not in half_read)
+    yield [[each.field, each.found, each.wanted] for each in told]
+    if half_read:
+        yield hash_of(wanted)
 
 
 def step_to(found: Resource | None, wanted: Resource) -> Step | None:

@@ -105,6 +105,7 @@ class Resource:
 
     kind: ClassVar[str]
     frozen_fields: ClassVar[frozenset[str]] = frozenset()  # changing one means replace
+    half_read: ClassVar[frozenset[str]] = frozenset()  # not everybody who plans may read what is found
     data: ClassVar[bool] = False  # holds users' data: kept unless its removal is asked for
     shared: ClassVar[bool] = False  # by all jobs; otherwise `name` is the job's
     bookkeeping: ClassVar[bool] = False  # follows from the job's other resources: says nothing to a reader
@@ -129,6 +130,10 @@ class Resource:
     def part_of(self) -> Address | None:
         """What it is a part of: while that is wanted, this goes as soon as it is not, without being asked."""
         return None
+
+    def telling(self) -> frozenset[str]:
+        """Computed fields that say something new to a reader all the same."""
+        return frozenset()
 
     def create(self) -> Iterator[Effect]:
         raise NotImplementedError(self.kind)
@@ -159,7 +164,7 @@ def described(resource: Resource) -> tuple[Delta, ...]:
         for each in fields(resource)
         if each.compare
         and each.name != "name"
-        and not each.metadata.get("computed")
+        and (not each.metadata.get("computed") or each.name in resource.telling())
         and getattr(resource, each.name) not in (None, "", (), {})
     )
 

@@ -10,11 +10,19 @@ from lambdactl.engine import Mark
 from lambdactl.site import Site
 
 OWNER = "LAMBDACTL_OWNER"  # the ownership mark that bulk reads show
+BUCKET, DEFINITION = "LAMBDACTL_BUCKET", "LAMBDACTL_DEFINITION"
+_HIDDEN = "(not shown)"
 
 
 def variables(answer: Mapping[str, Any]) -> Mapping[str, str]:
     variables: Mapping[str, str] = answer.get("Environment", {}).get("Variables", {})
     return variables
+
+
+def told_variables(answer: Mapping[str, Any]) -> Mapping[str, str]:
+    """The environment as a plan may tell it: what somebody else has put there may be a secret."""
+    ours = (OWNER, BUCKET, DEFINITION)
+    return {name: value if name in ours else _HIDDEN for name, value in variables(answer).items()}
 
 
 def mark_of(site: Site, answer: Mapping[str, Any]) -> Mark:

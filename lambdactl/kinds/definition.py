@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
 from lambdactl.definition import canonical, digest
 from lambdactl.deployment import Deployments
-from lambdactl.engine import Address, Call, Effect, Resource, computed
+from lambdactl.engine import Address, Call, Effect, Resource, computed, step_to
 from lambdactl.errors import AwsError
 from lambdactl.grants import BUCKET, BUCKET_KEY, Permissions, Reach
 from lambdactl.kinds.look import Look
@@ -23,6 +23,7 @@ _LARGEST = 8 << 20  # bytes; ours are much smaller
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Definition(Resource):
     kind: ClassVar[str] = "definition"
+    half_read: ClassVar[frozenset[str]] = frozenset({"document"})  # encrypted by a key of the user's
 
     bucket: str = computed()
     folder: str = computed()  # ends with "/"
@@ -39,7 +40,7 @@ class Definition(Resource):
 
     @classmethod
     def read(cls, look: Look) -> Iterable[Resource]:
-        for job, objects in _by_job(look).items():
+        for job, objects in look.definitions.items():
             folder = look.site.definitions_prefix(job)
             wanted = look.wanted.get(Address("definition", job))
             keys = tuple(sorted(each["Key"] for each in objects))
@@ -50,7 +51,11 @@ class Definition(Resource):
             else:
                 newest = max(objects, key=lambda each: (each["LastModified"], each["Key"]))
                 document = _fetch(look, newest["Key"])
-            yield cls(name=job, bucket=look.site.bucket, folder=folder, document=document, keys=keys)
+            found = cls(name=job, bucket=look.site.bucket, folder=folder, document=document, keys=keys)
+            if isinstance(wanted, Definition) and wanted.key not in keys and step_to(found, wanted) is None:
+                # Null and nothing, 1 and 1.0: equal here, and yet another object is wanted.
+                found = replace(found, document={})
+            yield found
 
     @property
     def key(self) -> str:
@@ -73,18 +78,6 @@ class Definition(Resource):
             yield Call(service="s3", operation="DeleteObject", parameters=parameters)
 
 
-def _by_job(look: Look) -> dict[str, list[Mapping[str, Any]]]:
-    prefix = f"{look.site.own_prefix}jobs/"
-    listed = look.site.definitions_prefix(look.only) if look.only else prefix
-    objects = look.aws.maybe_pages("s3", "ListObjectsV2", "Contents", Bucket=look.site.bucket, Prefix=listed)
-    jobs: dict[str, list[Mapping[str, Any]]] = {}
-    for each in objects or ():
-        job, slash, _ = each["Key"].removeprefix(prefix).partition("/")
-        if slash:
-            jobs.setdefault(job, []).append(each)
-    return jobs
-
-
 def _fetch(look: Look, key: str) -> Mapping[str, Any]:
     """A stored definition, to show what changes in it; {} when it is not one of ours, or not readable.
 
@@ -99,7 +92,8 @@ def _fetch(look: Look, key: str) -> Mapping[str, Any]:
         if error.code != "AccessDenied":
             raise
         return {}
-    return document if isinstance(document, dict) else {}
+    ours = isinstance(document, dict) and key.endswith(f"/{digest(document)}.json")
+    return document if ours else {}
 
 
 # Definitions, and what else is ours in the bucket (the lock, the history).

@@ -18,13 +18,15 @@ from lambdactl.deployment import Deployment, Deployments
 from lambdactl.engine import Address, Call, Effect, ImageRef, Resource, Settle, Wait, computed
 from lambdactl.grants import FUNCTIONS, REPOSITORY, ROLES, Permissions, Reach
 from lambdactl.kinds.answers import (
+    BUCKET,
+    DEFINITION,
     OWNER,
     last_update,
     mark_of,
     time_of,
+    told_variables,
     unadoptable,
     unreadable,
-    variables,
 )
 from lambdactl.kinds.look import STAMP_TAG, Look, tags_of
 from lambdactl.manifest.job import Job
@@ -45,7 +47,7 @@ class Function(Resource):
     arn: str = computed()
     description: str
     image: str  # the fingerprint; "sha256:..." when the digest found has no tag of ours
-    role: str
+    role: str = computed()
     role_name: str = field(compare=False)
     timeout: int
     memory: int
@@ -87,8 +89,8 @@ class Function(Resource):
             architecture=job.architecture,
             environment={
                 OWNER: f"{site.project}/{site.environment}",
-                "LAMBDACTL_BUCKET": site.bucket,
-                "LAMBDACTL_DEFINITION": site.definition_key(job.name, each.definition_sha256),
+                BUCKET: site.bucket,
+                DEFINITION: site.definition_key(job.name, each.definition_sha256),
             },
             log_group=site.log_group(job.name),
             tags=tags_of(job, site),
@@ -135,7 +137,7 @@ class Function(Resource):
             memory=answer["MemorySize"],
             ephemeral_storage=answer.get("EphemeralStorage", {"Size": 512})["Size"],
             architecture=answer.get("Architectures", ["x86_64"])[0],
-            environment=variables(answer),
+            environment=told_variables(answer),
             log_format=logging.get("LogFormat", "Text"),
             log_group=logging.get("LogGroup", f"/aws/lambda/{name}"),
             revision=answer.get("RevisionId", ""),
@@ -157,6 +159,10 @@ class Function(Resource):
 
     def needs(self) -> tuple[Address, ...]:
         return self.job_needs
+
+    def telling(self) -> frozenset[str]:
+        # A role made elsewhere follows from nothing: whoever reads a plan must see it.
+        return frozenset() if Address("role", self.name) in self.job_needs else frozenset({"role"})
 
     def create(self) -> Iterator[Effect]:
         yield replace(

@@ -6,6 +6,7 @@ one by one, whichever is fewer calls.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,7 +19,7 @@ from lambdactl.engine import Mark, World
 from lambdactl.errors import NotFound
 from lambdactl.grants import ACCOUNT, FUNCTIONS, REPOSITORY, ROLES, Permissions, Reach, role_arns
 from lambdactl.manifest.job import Job
-from lambdactl.site import Site
+from lambdactl.site import JOB, Site
 from lambdactl.tags import unpaired
 
 FUNCTIONS_PAGE = 50  # ListFunctions answers no more at once, whatever it is asked for
@@ -26,6 +27,7 @@ ROLES_PAGE = 1000  # botocore: GetAccountAuthorizationDetails and ListRoles, Max
 ROLES_MOST = 10_000  # IAM quotas: roles per account, at most
 ROLE_CALLS = 4  # one role whole: GetRole, ListRolePolicies, GetRolePolicy, ListAttachedRolePolicies
 STAMP_TAG = "lambdactl:stamp"  # on a role; written by the kind `stamp`, last of all
+DEFINITION = re.compile(r"[0-9a-f]{64}\.json")  # what else lies in their folders is not ours
 PROTECT_TAG = "lambdactl:protect"  # on a role: its job is not to be removed
 
 
@@ -76,11 +78,25 @@ class Look:
 
     @cached_property
     def candidates(self) -> frozenset[str]:
-        """The jobs that may have something in AWS: the wanted ones, and all that our roles tell of."""
+        """The jobs that may have something in AWS: the wanted ones, and all that our roles tell of; of one
+        whose role was made elsewhere only its definitions tell."""
         if self.only:
             return frozenset({self.only})
         ours = {job for name in self._our_roles if (job := self.site.job_of(name))}
-        return frozenset(self._wanted_jobs | ours)
+        return frozenset(self._wanted_jobs | ours | self.definitions.keys())
+
+    @cached_property
+    def definitions(self) -> Mapping[str, list[Mapping[str, Any]]]:
+        """The objects that hold definitions, by job."""
+        site, prefix = self.site, self.site.definitions_folder
+        listed = site.definitions_prefix(self.only) if self.only else prefix
+        found = self.aws.maybe_pages("s3", "ListObjectsV2", "Contents", Bucket=site.bucket, Prefix=listed)
+        jobs: dict[str, list[Mapping[str, Any]]] = {}
+        for each in found or ():
+            job, _, name = each["Key"].removeprefix(prefix).partition("/")
+            if JOB.fullmatch(job) and DEFINITION.fullmatch(name):
+                jobs.setdefault(job, []).append(each)
+        return jobs
 
     @cached_property
     def functions(self) -> list[Mapping[str, Any]]:
@@ -144,10 +160,11 @@ class Look:
     def protected(self, job: str) -> bool:
         """Whether the live resources say that the job is not to be removed: the role's tag does, or the
         function's where the role was made elsewhere."""
-        tags = self.role_tags.get(self.site.role(job))
-        if tags is None and self.site.function(job) in self.functions_by_name:
-            tags = (self.function(job) or {}).get("Tags")
-        return (tags or {}).get(PROTECT_TAG) == "true"
+        tags = self.role_tags.get(self.site.role(job), {})
+        function = self.functions_by_name.get(self.site.function(job))
+        if function is not None and function["Role"] != self.site.role_arn(job):
+            tags = (self.function(job) or {}).get("Tags", {})  # beside it an own role of before may be left
+        return tags.get(PROTECT_TAG) == "true"
 
     @cached_property
     def images(self) -> Mapping[str, str]:
@@ -160,7 +177,10 @@ class Look:
 
     @cached_property
     def digests_in_use(self) -> frozenset[str]:
-        return frozenset(f"sha256:{each.get('CodeSha256', '')}" for each in self.functions)
+        functions = self.functions
+        if self.ages:  # a published version runs on with the image of its time
+            functions = self.aws.pages("lambda", "ListFunctions", "Functions", FunctionVersion="ALL")
+        return frozenset(f"sha256:{each.get('CodeSha256', '')}" for each in functions)
 
     @property
     def _wanted_jobs(self) -> set[str]:

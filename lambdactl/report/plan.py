@@ -70,10 +70,17 @@ def comment(plan: Plan, *, title: str = "lambdactl plan", origins: Origins | Non
     """Markdown for a pull request, cut below GitHub's limit."""
     head = f"### {markdown(title)}\n\n**{markdown(summary(plan))}**\n{mark_of(plan.fingerprint)}\n"
     body = "\n".join(each for _, each in _lines(plan, origins or {}))
-    room = COMMENT_MAX - len(head) - 200
-    if len(body) > room:
-        body = body[:room].rsplit("\n", 1)[0] + "\n… cut: `lambdactl plan` shows the whole"
-    return f"{head}\n{fence(body, 'diff')}\n" if body else head
+    return f"{head}\n{_fenced(body, COMMENT_MAX - len(head) - 200)}\n" if body else head
+
+
+def _fenced(body: str, room: int) -> str:
+    """In at most `room` characters: what is escaped is longer, and so is a fence around backticks."""
+    body, left = terminal(body), room
+    fenced = fence(body, "diff")
+    while len(fenced) > room:
+        cut = body[:left].rsplit("\n", 1)[0] + "\n… cut: `lambdactl plan` shows the whole"
+        fenced, left = fence(cut, "diff"), left * 9 // 10
+    return fenced
 
 
 def mark_of(fingerprint: str) -> str:

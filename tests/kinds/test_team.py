@@ -10,16 +10,27 @@ from typing import Any
 
 import pytest
 
-from lambdactl import applied, applying, saved
+from lambdactl import applied, applying, history, saved
 from lambdactl.author import Author
+from lambdactl.aws import Aws
 from lambdactl.deployment import Deployments
-from lambdactl.engine import Address, Choice, Failed, Plan, Skipped
-from lambdactl.errors import Refused, UsageError
+from lambdactl.engine import Address, Choice, Done, Failed, Plan, Skipped
+from lambdactl.errors import Refused, TimeLimit, UsageError
 from lambdactl.kinds.image import Image
-from lambdactl.lease import Lease
+from lambdactl.lease import Lease, current
 from lambdactl.reconcile import carry_out, guard, plan, plan_destroy
 from lambdactl.scope import Scope
-from tests.support.cloud import ACCOUNT, SITE, Cloud, builder, deployments, job
+from tests.support.cloud import (
+    ACCOUNT,
+    SITE,
+    Cloud,
+    StrictCloud,
+    builder,
+    deployments,
+    job,
+    strict_front,
+)
+from tests.support.strict import Options
 
 ON_MOTO = pytest.mark.parametrize("cloud", ["moto"], indirect=True)
 FUNCTION = SITE.function("triage")
@@ -256,10 +267,38 @@ def test_a_saved_plan_holds_until_something_moves_and_says_what(cloud: Cloud) ->
         saved.check(old, keep(plan(cloud.aws(), wanted)))
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"version": 2}', '{"version": 1, "scope": {}}'])
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"version": 2}', '{"version": 1, "scope": {}}', "[" * 100_000]
+)
 def test_what_is_no_saved_plan_is_said_so(text: str) -> None:
     with pytest.raises(UsageError, match=r"plan\.json"):
         saved.parse(text, "plan.json")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"found": []},
+        {"wanted": {"role.a": 1}},
+        {"place": None},
+        {"scope": {"prune": "no"}},
+        {"scope": {"targets": [1]}},
+        {"scope": {"prune_images": -1}},
+        {"scope": {"prune_images": 10**10}},
+        {"scope": {"prune_images": float("nan")}},
+        {"scope": {"prune_images": True}},
+    ],
+)
+def test_a_saved_plan_of_other_types_is_none(change: dict[str, Any]) -> None:
+    from lambdactl.engine import make_plan
+
+    kept = saved.saved(make_plan({}, {}, Choice()), Scope(prune_images=30), SITE, "")
+    document = json.loads(saved.dump(kept))
+    assert saved.parse(json.dumps(document), "plan.json") == kept
+    for key, value in change.items():
+        document[key] = {**document[key], **value} if key == "scope" else value
+    with pytest.raises(UsageError, match="no saved plan"):
+        saved.parse(json.dumps(document), "plan.json")
 
 
 def test_a_saved_plan_of_another_place_is_refused() -> None:
@@ -285,7 +324,12 @@ def test_the_fingerprint_is_of_the_differences_alone(cloud: Cloud) -> None:
 
 def apply_whole(cloud: Cloud, wanted: Deployments) -> list[Any]:
     aws = cloud.aws()
-    work = applying.Work(
+    with Lease.acquire(aws, SITE, ANN) as lease:
+        return list(applying.run(work(aws, wanted, cloud), plan(aws, wanted), lease))
+
+
+def work(aws: Aws, wanted: Deployments, cloud: Cloud) -> applying.Work:
+    return applying.Work(
         aws=aws,
         deployments=wanted,
         build=builder(cloud),
@@ -294,8 +338,6 @@ def apply_whole(cloud: Cloud, wanted: Deployments) -> list[Any]:
         stop=lambda: False,
         on_line=lambda line: None,
     )
-    with Lease.acquire(aws, SITE, ANN) as lease:
-        return list(applying.run(work, plan(aws, wanted), lease))
 
 
 def origins(cloud: Cloud, wanted: Deployments) -> dict[str, str]:
@@ -330,6 +372,29 @@ def test_the_first_apply_makes_the_bucket_and_then_takes_the_lock(cloud: Cloud) 
 
 
 # -- roles made elsewhere ---------------------------------------------------------------------------
+
+
+def test_when_the_time_limit_is_over_nothing_more_starts_and_the_lock_goes(strict_cloud: StrictCloud) -> None:
+    options = Options(call_seconds=3)
+    with strict_front(strict_cloud.name, strict_cloud.upstream, options) as cloud:
+
+        def limited(seconds: float) -> Aws:
+            return Aws(
+                endpoint=cloud.endpoint, sleep=cloud.clock.sleep, clock=cloud.clock.now, time_limit=seconds
+            )
+
+        wanted = deployments(job())
+        with pytest.raises(TimeLimit):
+            plan(limited(4), wanted)
+        made, aws = plan(cloud.aws(), wanted), limited(25)
+        with Lease.acquire(aws, SITE, ANN) as lease:
+            events = list(applying.run(work(aws, wanted, cloud), made, lease))
+        assert [str(event.step.address) for event in events if isinstance(event, Done)] == [
+            f"bucket.{SITE.bucket}"
+        ]
+        assert {type(event) for event in events[2:]} == {Skipped}
+        assert current(cloud.aws(), SITE) is None
+        assert [record.status for record in history.latest(cloud.aws(), SITE, 1)] == ["interrupted"]
 
 
 def test_a_role_made_elsewhere_is_used_and_left_alone(cloud: Cloud) -> None:

@@ -599,3 +599,26 @@ def test_a_naive_time_and_nonsense_in_the_lock_are_read(bucket: Cloud) -> None:
     found = current(aws_of(bucket), SITE)
     assert found is not None
     assert "since 10:00:00 UTC" in str(found)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\xff\xfe",
+        b"[" * 100_000,
+        b'{"since": "0001-01-01T00:00:00+23:59"}',
+        b'{"since": "9999-12-31T23:59:59-23:59"}',
+        b'{"owner": {"a": 1}, "nonce": [1]}',
+        b'{"owner": "' + b"x" * 100_000 + b'"}',
+    ],
+)
+def test_whatever_lies_in_place_of_the_lock_can_be_told_and_removed(bucket: Cloud, content: bytes) -> None:
+    bucket.client("s3").put_object(Bucket=SITE.bucket, Key=SITE.apply_lock_key, Body=content)
+    with pytest.raises(Refused, match="another apply") as caught:
+        Lease.acquire(bucket.aws(), SITE, Author(who="ann"))
+    assert len(str(caught.value)) < 1000
+    found = current(bucket.aws(), SITE)
+    assert found is not None
+    unlock(bucket.aws(), SITE, found.nonce)
+    assert current(bucket.aws(), SITE) is None

@@ -79,6 +79,15 @@ def test_a_comment_cannot_be_left_through_its_fence_and_is_cut_below_githubs_lim
     assert text.rstrip().endswith("````")
 
 
+@pytest.mark.parametrize("prompt", ["\u200d\n" * 35_000, "`" * 40_000, ("`" * 30_000 + "\n") * 3])
+def test_a_comment_stays_below_githubs_limit_whatever_has_to_be_escaped(prompt: str) -> None:
+    before = wanted(deployments(job(agent=Agent(type="command", prompt="before"))))
+    after = wanted(deployments(job(agent=Agent(type="command", prompt=prompt))))
+    text = report.comment(make_plan(before, after))
+    assert len(text) < 65_535
+    assert text.splitlines()[-1].startswith("```")
+
+
 def test_json_is_a_document_with_every_difference() -> None:
     document = json.loads(report.json_(changed(timeout=700)))
     assert document["steps"][0] == {

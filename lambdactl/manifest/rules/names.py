@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from lambdactl.manifest.draft import Draft
 from lambdactl.manifest.finding import Finding
-from lambdactl.site import NAME_MAX
-
-_JOB = re.compile(r"[a-z0-9][a-z0-9-]*")
+from lambdactl.site import JOB, NAME_MAX
 
 
 def job_name(draft: Draft) -> Iterator[Finding]:
-    if not _JOB.fullmatch(draft.name):
+    if not JOB.fullmatch(draft.name):
         what = f"{draft.name!r}, from the file's name, is not a job's name"
         yield Finding((), what, "rename the file: lower-case letters, digits and hyphens, then .yaml")
         return
