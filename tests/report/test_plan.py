@@ -30,7 +30,7 @@ def test_a_changed_field_is_one_line_and_the_rest_is_counted() -> None:
 
 
 def test_nothing_to_do_is_said() -> None:
-    assert report.text(changed()).plain == "Nothing to do: 8 resources are as wanted.\n"
+    assert report.text(changed()).plain == "Nothing to do: 7 resources are as wanted.\n"
 
 
 def test_a_changed_prompt_is_a_line_diff() -> None:
