@@ -9,6 +9,7 @@ import gc
 import os
 import signal
 import sys
+from contextlib import suppress
 
 from lambdactl.errors import LambdactlError
 
@@ -19,7 +20,10 @@ def main() -> None:
     # a fifth of a plan's time.
     gc.set_threshold(100_000)
     _open_streams()
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    if code == 128 + signal.SIGINT:
+        _leave(code)
+    sys.exit(code)
 
 
 def run(arguments: list[str]) -> int:
@@ -67,6 +71,14 @@ def _open_streams() -> None:
         if getattr(sys, name) is None:
             os.dup2(os.open(os.devnull, os.O_RDWR), number)
             setattr(sys, name, open(number, mode))  # noqa: SIM115 - for as long as the process lives
+
+
+def _leave(code: int) -> None:
+    """End now: what was abandoned by a second Ctrl-C may wait for something for ever."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):
+            stream.flush()
+    os._exit(code)
 
 
 def _drop_output() -> None:

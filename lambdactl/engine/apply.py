@@ -85,8 +85,14 @@ def apply(
             for future in finished:
                 yield run.finish(running.pop(future), future)
         run.check()
-    finally:
+    except KeyboardInterrupt:
+        # Told twice: what runs is abandoned, as by a kill, and the next apply heals it.
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
+    except BaseException:
         pool.shutdown(wait=True, cancel_futures=True)
+        raise
+    pool.shutdown()
 
 
 def effects(step: Step) -> Iterator[Effect]:

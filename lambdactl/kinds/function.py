@@ -107,7 +107,8 @@ class Function(Resource):
             if job is None or not look.concerns(job):
                 return None
             wanted = look.wanted.get(Address("function", job))
-            strange = mark_of(look.site, answer) != "ours" and not unreadable(answer)
+            unknown = unreadable(answer) and look.site.role(job) in look.roles_by_name
+            strange = mark_of(look.site, answer) != "ours" and not unknown
             if wanted is None and strange and not look.only:
                 return None
             return cls.found(look, job, answer, wanted if isinstance(wanted, Function) else None)

@@ -68,6 +68,7 @@ class ScheduleGroup(Resource):
     tags: Mapping[str, str]
     repository: str = field(compare=False)  # stands for the project: what is wanted as long as that is
     roles: tuple[Address, ...] = field(default=(), compare=False, repr=False)  # found beside it
+    others: tuple[str, ...] = field(default=(), compare=False)  # schedules in it that are not ours
 
     @classmethod
     def wanted(cls, deployments: Deployments) -> Iterable[Self]:
@@ -85,11 +86,14 @@ class ScheduleGroup(Resource):
             return
         listed = look.aws.read("scheduler", "ListTagsForResource", ResourceArn=site.schedule_group_arn)
         tags = unpaired(listed["Tags"])
+        others = tuple(name for name in _names(look) if not _ours(look, name))
         yield cls._at(
             site,
             mark=mark_of_tags(site, tags),
             tags={key: tags[key] for key in tags if key in site.owner_tags},
             roles=beside,
+            others=others,
+            protected=bool(others),  # they would go with it
         )
 
     @classmethod
@@ -99,8 +103,8 @@ class ScheduleGroup(Resource):
     def needs(self) -> tuple[Address, ...]:
         return self.roles  # so that it goes before them: they are the index
 
-    def part_of(self) -> Address:
-        return Address("repository", self.repository)
+    def part_of(self) -> Address | None:
+        return None if self.others else Address("repository", self.repository)
 
     def create(self) -> Iterator[Effect]:
         yield _call("CreateScheduleGroup", Name=self.name, Tags=pairs(self.tags))
@@ -153,8 +157,7 @@ class Schedule(Resource):
         group = next(iter(ScheduleGroup.read(look)), None)
         if group is None:
             return
-        listed = look.aws.maybe_pages("scheduler", "ListSchedules", "Schedules", GroupName=group.name)
-        names = [each["Name"] for each in listed or () if look.concerns(look.site.job_of(each["Name"]))]
+        names = [name for name in _names(look) if look.concerns(look.site.job_of(name))]
         found = look.aws.each(lambda name: cls._read(look, name, group.mark), names)
         yield from (each for each in found if each)
 
@@ -227,6 +230,18 @@ class Schedule(Resource):
                 "RetryPolicy": retry,
             },
         )
+
+
+def _names(look: Look) -> list[str]:
+    """The schedules in our group."""
+    group = look.site.schedule_group
+    listed = look.aws.maybe_pages("scheduler", "ListSchedules", "Schedules", GroupName=group)
+    return [each["Name"] for each in listed or ()]
+
+
+def _ours(look: Look, schedule: str) -> bool:
+    job = look.site.job_of(schedule)
+    return job is not None and (job in look.schedule_roles or Address("schedule", job) in look.wanted)
 
 
 def _scheduled(deployments: Deployments) -> Iterator[tuple[Job, Declared]]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -115,6 +118,27 @@ def test_what_is_there_already_holds_nothing_up() -> None:
     cloud = Cloud(world(there))
     list(apply(make_plan(world(there), wanted), cloud.perform, workers=1))
     assert cloud.calls[0] == "Create a"
+
+
+def test_told_twice_what_runs_is_abandoned() -> None:
+    """A worker may wait for something that never comes."""
+    release, reached = threading.Event(), threading.Event()
+
+    def perform(effect) -> None:  # type: ignore[no-untyped-def]
+        reached.set()
+        release.wait(60)
+
+    events = apply(make_plan({}, world(Thing(name="a"))), perform)
+    assert isinstance(next(events), Started)
+    timer = threading.Timer(0.2, lambda: signal.raise_signal(signal.SIGINT))
+    timer.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            next(events)
+        assert reached.is_set()
+        assert not release.is_set()
+    finally:
+        release.set()
 
 
 def test_what_is_not_ours_is_refused_and_never_removed() -> None:

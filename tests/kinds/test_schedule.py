@@ -160,6 +160,27 @@ def test_of_a_protected_job_it_is_removed_with_its_field_but_not_with_the_job(cl
     assert plan(cloud.aws(), deployments(job(protect=True), job("review"))).steps == ()
 
 
+def test_a_schedule_that_others_put_into_our_group_keeps_it(cloud: Cloud) -> None:
+    """With the group it would go, and nobody had asked for that."""
+    applied(cloud, deployments(job(schedule=HOURLY)))
+    scheduler = cloud.client("scheduler")
+    ours = scheduler.get_schedule(**IN_GROUP)
+    target = {"Arn": ours["Target"]["Arn"], "RoleArn": ours["Target"]["RoleArn"]}
+    scheduler.create_schedule(
+        GroupName="demo-main",
+        Name="nightly-billing",
+        ScheduleExpression="rate(1 day)",
+        FlexibleTimeWindow={"Mode": "OFF"},
+        Target=target,
+    )
+    assert applied(cloud, deployments(job())) == ["delete schedule.triage"]
+    after = plan(cloud.aws(), deployments(job()), Scope(prune=True))
+    assert after.steps == ()
+    assert Address("schedule_group", "demo-main") in after.protected
+    scheduler.delete_schedule(GroupName="demo-main", Name="nightly-billing")
+    assert "delete schedule_group.demo-main" in applied(cloud, deployments(job()))
+
+
 def test_many_may_lose_their_schedules_at_once(cloud: Cloud) -> None:
     """No job goes: it is no mass removal."""
     names = "abcdefgh"
