@@ -250,10 +250,8 @@ class Aws:
             answer = self.call(service, wait.operation, wait.parameters)
             states = [_at(answer, path) for path in wait.paths]
             if any(state in wait.failed for state in states):
-                why = next(
-                    (str(found) for path in wait.reasons if (found := _at(answer, path))), "no reason given"
-                )
-                code = next((str(found) for path in wait.codes if (found := _at(answer, path))), "Failed")
+                why = _first(answer, wait.reasons) or "no reason given"
+                code = _first(answer, wait.codes) or "Failed"
                 raise AwsError(f"failed after the call: {why}", code=code, call=name)
             if not any(state in wait.pending for state in states):
                 return
