@@ -41,6 +41,7 @@ TAGGED = {
     "iam.CreateRole": ("Tags.member.1.Key", "iam:TagRole"),
     "lambda.CreateFunction": ("Tags", "lambda:TagResource"),
     "logs.CreateLogGroup": ("tags", "logs:TagResource"),
+    "s3.CreateBucket": ("Tags", "s3:TagResource"),
     "scheduler.CreateScheduleGroup": ("Tags", "scheduler:TagResource"),
 }
 # Who hands a role over, under which parameter, to which service.
@@ -118,7 +119,9 @@ class Asks:
                 known["RoleNameWithPath"] = facts.role_path.removeprefix("/") + names["RoleName"]
             fitting = [form for form in forms if set(_NAME.findall(form)) <= known.keys()]
             assert fitting, f"{action}: no {forms} from {known}"
-            resource = _NAME.sub(lambda match, known=known: known[match[1]], fitting[0])  # type: ignore[misc]
+            # What the request names, rather than something that is one in an account.
+            form = max(fitting, key=lambda form, names=names: len(names.keys() & {*_NAME.findall(form)}))  # type: ignore[misc]
+            resource = _NAME.sub(lambda match, known=known: known[match[1]], form)  # type: ignore[misc]
             yield Ask(action=action, resource=resource, context=context)
 
     def _context(self, keys: list[str], call: Said, facts: Facts) -> Iterator[tuple[str, str]]:
@@ -165,7 +168,10 @@ Read = tuple[Mapping[str, Any], tuple[Mapping[str, str], ...]]
 def _s3(request: Request) -> Read:
     bucket, _, key = unquote(request.path).removeprefix("/").partition("/")
     names = {"BucketName": bucket, **({"ObjectName": key} if key else {})}
-    return dict(parse_qsl(request.query, keep_blank_values=True)), (names,)
+    parameters = dict(parse_qsl(request.query, keep_blank_values=True))
+    if not key and b"<Tags>" in request.body:  # of a bucket that is made with its tags
+        parameters["Tags"] = "<Tags>"
+    return parameters, (names,)
 
 
 def _query(request: Request) -> Read:

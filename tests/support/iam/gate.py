@@ -24,7 +24,7 @@ from lambdactl.sandbox.answers import refusal, xml_refusal
 from lambdactl.sandbox.fill import Fill
 from lambdactl.sandbox.front import Front, Next, Request, Response
 from lambdactl.sandbox.layers import Record, invoke
-from tests.support.cloud import ACCOUNT, REGION, Cloud, put_replaces, reset
+from tests.support.cloud import ACCOUNT, REGION, Cloud, Modified, put_replaces, reset, tagged_buckets
 from tests.support.iam.calls import Asks, Facts, Said, said
 from tests.support.iam.simulator import Ask, Caller, Simulator
 
@@ -161,7 +161,9 @@ def _client(url: str, key: str, service: str) -> Any:
 @pytest.fixture(scope="session")
 def enforcing(moto_server: str, simulator: Simulator) -> Iterator[Enforced]:
     gate, record = Gate(simulator, moto_server), Record()
-    with Front(moto_server, [gate, record, Fill(), put_replaces, invoke(_accepted)]) as front:
+    with Front(
+        moto_server, [gate, record, Fill(), Modified(), tagged_buckets, put_replaces, invoke(_accepted)]
+    ) as front:
         yield Enforced(name="moto", url=front.url, record=record, upstream=moto_server, gate=gate)
 
 
