@@ -130,7 +130,10 @@ def test_told_twice_what_runs_is_abandoned() -> None:
 
     events = apply(make_plan({}, world(Thing(name="a"))), perform)
     assert isinstance(next(events), Started)
-    timer = threading.Timer(0.2, lambda: signal.raise_signal(signal.SIGINT))
+    main = threading.main_thread().ident
+    assert main
+    # To this thread, as a terminal's would come: elsewhere it would not end the waiting.
+    timer = threading.Timer(0.2, lambda: signal.pthread_kill(main, signal.SIGINT))
     timer.start()
     try:
         with pytest.raises(KeyboardInterrupt):

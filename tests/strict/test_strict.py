@@ -31,7 +31,8 @@ def test_a_new_project_is_created_whole_and_the_second_apply_changes_nothing(
     made = applied(strict_cloud, wanted)
     strict_cloud.record.reset()
     again = applied(strict_cloud, wanted)
-    assert (again.steps, again.unchanged) == ((), len(made.steps))
+    told = [step for step in made.steps if step.address.kind != "stamp"]
+    assert (again.steps, again.unchanged) == ((), len(told))
     assert strict_cloud.writes() == []
 
 
