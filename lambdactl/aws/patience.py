@@ -16,6 +16,7 @@ UNSURE_TRIES = 6  # calls without a usable answer: broken connections, HTTP 5xx
 
 THROTTLES = frozenset(
     {
+        "503",  # S3's SlowDown to a HEAD, whose answer has no body to say so
         "EC2ThrottledException",
         "PriorRequestNotComplete",
         "RequestLimitExceeded",

@@ -71,5 +71,7 @@ def _too_fast(service: str, wait: float) -> Response:
         return response.with_body(
             b'{"Reason": "CallerRateLimitExceeded", "Type": "User", "message": "Rate exceeded"}'
         )
+    if service == "s3":  # S3's error responses: SlowDown
+        return refuse(service, 503, "SlowDown", "Please reduce your request rate.")
     code = "Throttling" if service == "iam" else "ThrottlingException"
     return refuse(service, 400, code, "Rate exceeded")
