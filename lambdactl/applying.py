@@ -102,8 +102,13 @@ def _end(work: Work, plan: Plan, record: Record, seen: Sequence[Event]) -> None:
     """The record with its results. What was applied is applied, whether it can be written down or not."""
     done = {event.step.address for event in seen if isinstance(event, Done)}
     site = work.deployments.site
-    try:
-        history.write(work.aws, site, history.ended(record, seen))
-        applied.save(work.aws, site, lambda old: applied.merge(old, record.id, plan, done))
-    except LambdactlError as error:
-        work.on_line(f"the record of this apply could not be written: {error}")
+    # The snapshot first: killed in between, the record is known to be settled by it (applied.bases).
+    writes: tuple[Callable[[], None], ...] = (
+        lambda: applied.save(work.aws, site, lambda old: applied.merge(old, record.id, plan, done)),
+        lambda: history.write(work.aws, site, history.ended(record, seen)),
+    )
+    for write in writes:
+        try:
+            write()
+        except LambdactlError as error:
+            work.on_line(f"the record of this apply could not be written: {error}")

@@ -288,7 +288,8 @@ def _carry_out(project: Project, made: Plan, again: Callable[[], Plan], ask: _As
     confirmed(ask.question.format(len(told_steps(made))), ask.yes)
     with project.locked(ask.lock_timeout, on_wait=lambda holder: output.line(f"waiting for {holder}")):
         now = again()
-        if not now.steps:
+        reconcile.guard(now)
+        if not now.steps and not now.blocked:
             output.note("another apply has done it meanwhile: nothing is left to do")
             return Exit.OK
         if now.fingerprint != made.fingerprint:
