@@ -15,12 +15,12 @@ from lambdactl.errors import Refused
 from lambdactl.image.contents import RUNTIME, TOOLS
 from lambdactl.lock import Lock
 from lambdactl.project import Project
-from lambdactl.runs import Run, new_run_id
+from lambdactl.runs import Run
 from tests.support.cloud import ACCOUNT, REGION, Cloud
 from tests.support.program import NO_BASE
 
 WHEELS = {"python": "3.11", "requirements": {}}
-RUN_ID = new_run_id()
+RUN_ID = "019ad3c1-7a40-7000-8000-0242ac120002"
 JOB = 'agent: {type: command, command: [x], env: {T: "${secrets.TOKEN}"}}\nsecrets: {TOKEN: /t}\nprefix: a/\n'
 
 

@@ -144,7 +144,7 @@ def site(emulator: str) -> Iterator[Site]:
         invoker.close()
 
 
-def until(holds: Callable[[], bool], seconds: float = 10) -> None:
+def until(holds: Callable[[], bool], seconds: float = 60) -> None:
     end = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < end, "did not come true"

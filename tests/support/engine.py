@@ -21,7 +21,7 @@ from lambdactl import container
 from lambdactl.container import Engine
 from lambdactl.errors import MissingTool
 from lambdactl.ports import free_port
-from tests.support import require
+from tests.support import once, require
 
 CA_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 BASE_TAG = "lambdactl-test-base:bookworm"
@@ -101,12 +101,16 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
 @pytest.fixture(scope="session")
 def base_tag(engine: Engine) -> str:
     """A Debian base in the local engine, made once for each machine (half a minute)."""
-    if engine.call("image", "inspect", BASE_TAG, check=False).returncode:
-        if not shutil.which("mmdebstrap"):
-            require.missing("mmdebstrap", "apt-get install mmdebstrap")
-        subprocess.run(
-            [str(SCRIPT), BASE_TAG, engine.executable], check=True, stdin=subprocess.DEVNULL, timeout=600
-        )
+    with once.alone("base-image"):
+        if engine.call("image", "inspect", BASE_TAG, check=False).returncode:
+            if not shutil.which("mmdebstrap"):
+                require.missing("mmdebstrap", "apt-get install mmdebstrap")
+            subprocess.run(
+                [str(SCRIPT), BASE_TAG, engine.executable],
+                check=True,
+                stdin=subprocess.DEVNULL,
+                timeout=600,
+            )
     return BASE_TAG
 
 

@@ -6,7 +6,6 @@ under a running test.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import shutil
@@ -15,6 +14,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.support import once
 from tests.support.require import missing
 
 # How npm reaches the registry on this machine; nothing else is passed on.
@@ -32,11 +32,9 @@ QUIET = ("--no-audit", "--no-fund", "--ignore-scripts")
 
 def installed(pins: str, install: Callable[[Path], None]) -> Path:
     """The folder for these pins; `install` fills it on first use, by whichever process comes first."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lambdactl-tests"
-    cache.mkdir(parents=True, exist_ok=True)
+    cache = once.cache()
     home = cache / f"npm-{hashlib.sha256(pins.encode()).hexdigest()[:12]}"
-    with (cache / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with once.alone("npm"):
         if not home.exists():
             # Aside, then renamed: a half installed folder is never taken for a whole one.
             with tempfile.TemporaryDirectory(dir=cache, prefix="installing-") as aside:
