@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lambdactl import account, manifest
+from lambdactl.ahead import Ahead
 from lambdactl.errors import ManifestError, NotFound, Problem, Refused, RunError, UsageError
 from lambdactl.image.machine import on_machine
 from lambdactl.manifest.job import Job, Settings
@@ -63,14 +64,14 @@ class Project:
         *,
         sandbox: bool | None = None,
         containers: bool | None = None,
-        time_limit: float | None = None,
+        ahead: Ahead | None = None,
     ) -> None:
         self.settings = settings
         self.root = settings.root
         self.sandbox = settings.sandbox if sandbox is None else sandbox
         self.jobs = {job.name: job for job in jobs}
         self._containers = containers
-        self._time_limit = time_limit
+        self._ahead = ahead or Ahead(self.sandbox, None)
         self._lease: Lease | None = None
 
     @classmethod
@@ -81,11 +82,17 @@ class Project:
         environment: str = "",
         sandbox: bool | None = None,
         time_limit: float | None = None,
+        plans: bool = False,
     ) -> Project:
         """The project that `path` lies in, in one environment; ManifestError carries every problem of
-        its files. Where several environments are declared, one must be named: UsageError."""
-        loaded = manifest.load(manifest.find_root(Path(path)), environment).checked()
-        return cls._of(loaded, sandbox=sandbox, time_limit=time_limit)
+        its files. Where several environments are declared, one must be named: UsageError.
+
+        With `plans` a plan comes next: AWS is asked already while the manifests are read.
+        """
+        ahead = Ahead(sandbox, time_limit)
+        root = manifest.find_root(Path(path))
+        loaded = manifest.load(root, environment, meanwhile=ahead.start if plans else None)
+        return cls._of(loaded.checked(), sandbox=sandbox, ahead=ahead)
 
     @classmethod
     def open_all(cls, path: str | Path = ".") -> tuple[Project, ...]:
@@ -97,10 +104,10 @@ class Project:
 
     @classmethod
     def _of(
-        cls, loaded: manifest.Loaded, *, sandbox: bool | None = None, time_limit: float | None = None
+        cls, loaded: manifest.Loaded, *, sandbox: bool | None = None, ahead: Ahead | None = None
     ) -> Project:
         settings = on_machine(loaded.project, os.environ)
-        return cls(settings, loaded.jobs, sandbox=sandbox, time_limit=time_limit)
+        return cls(settings, loaded.jobs, sandbox=sandbox, ahead=ahead)
 
     @classmethod
     def validate(
@@ -142,7 +149,7 @@ class Project:
     @cached_property
     def aws(self) -> Aws:
         """AWS, or the sandbox; of the right account, or Refused."""
-        return account.open_aws(self.settings, sandbox=self.sandbox, time_limit=self._time_limit)
+        return self._ahead.aws(self.settings)
 
     @cached_property
     def site(self) -> Site:
@@ -225,7 +232,7 @@ class Project:
         wanted = self.deployments(self.site)
         with ThreadPoolExecutor(1, "notes") as meanwhile:
             missing = meanwhile.submit(missing_notes, self.aws, self.jobs.values())
-            made = reconcile.plan(self.aws, wanted, scope)
+            made = reconcile.plan(self.aws, wanted, scope, self._ahead.reader())
         notes = (*made.notes, *missing.result())
         return replace(made, notes=(*notes, NO_SCHEDULES) if self._waits_in_vain else notes)
 

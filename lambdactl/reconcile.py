@@ -61,11 +61,13 @@ def read(look: Look) -> dict[Address, Resource]:
     return {**found, **stay}
 
 
-def plan(aws: Aws, deployments: Deployments, scope: Scope | None = None) -> Plan:
-    """What would change. Reads AWS, changes nothing."""
+def plan(
+    aws: Aws, deployments: Deployments, scope: Scope | None = None, reader: Reader | None = None
+) -> Plan:
+    """What would change. Reads AWS, changes nothing. `reader` may have begun to."""
     scope = scope or Scope()
     look = Look(
-        aws=Reader(aws),
+        aws=reader or Reader(aws),
         deployments=deployments,
         full=scope.full,
         ages=scope.prune_images is not None,

@@ -19,6 +19,8 @@ def main() -> None:
     # Hardly any garbage here goes in circles: looking for it as often as Python does by itself would take
     # a fifth of a plan's time.
     gc.set_threshold(100_000)
+    # AWS's answers are read in threads beside work that computes: they wait for it 1 ms each time, not 5.
+    sys.setswitchinterval(0.001)
     _open_streams()
     code = run(sys.argv[1:])
     if code == 128 + signal.SIGINT:

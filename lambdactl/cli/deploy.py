@@ -106,7 +106,7 @@ def plan(
             "--offline plans all jobs for an empty account",
             hint="leave out --out and what chooses or removes",
         )
-    project = open_project(root, env, sandbox, talks=not offline, time_limit=timeout)
+    project = open_project(root, env, sandbox, talks=not offline, time_limit=timeout, plans=not offline)
     made = project.plan_offline() if offline else project.plan(scope)
     if calls:
         from lambdactl.report.calls import text
@@ -156,7 +156,7 @@ def apply(
     old = _kept(file, scope) if file else None
     if old:
         scope = old.scope
-    project = open_project(root, env, sandbox, time_limit=timeout)
+    project = open_project(root, env, sandbox, time_limit=timeout, plans=True)
     made = project.plan(scope)
     if old:
         project.check_saved(old, made)
@@ -180,7 +180,7 @@ def drift(
     """Compare all in AWS with the manifests; say if AWS or git changed. Exits with 2 on a difference."""
     from lambdactl.report import plan as report
 
-    project = open_project(root, env, sandbox, time_limit=timeout)
+    project = open_project(root, env, sandbox, time_limit=timeout, plans=True)
     made, origins = project.drift()
     match format:
         case Format.text:

@@ -63,12 +63,21 @@ HERE = Path()
 
 
 def open_project(
-    root: Path, env: str, sandbox: bool | None, *, talks: bool = True, time_limit: float | None = None
+    root: Path,
+    env: str,
+    sandbox: bool | None,
+    *,
+    talks: bool = True,
+    time_limit: float | None = None,
+    plans: bool = False,
 ) -> Project:
-    """The project, and, where it `talks` to one, plain words on standard error about which AWS."""
+    """The project, and, where it `talks` to one, plain words on standard error about which AWS.
+
+    `plans`: a plan comes next.
+    """
     from lambdactl.project import Project
 
-    project = Project.open(root, environment=env, sandbox=sandbox, time_limit=time_limit)
+    project = Project.open(root, environment=env, sandbox=sandbox, time_limit=time_limit, plans=plans)
     if talks:
         say_where(project)
     return project

@@ -6,17 +6,25 @@ name is ours or absent (the function's own kind refuses a foreign one).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
+from lambdactl.aws import Reader
 from lambdactl.deployment import Deployments
 from lambdactl.engine import Address, Call, Effect, Mark, Resource, computed
 from lambdactl.grants import ACCOUNT, Permissions, Reach
 from lambdactl.kinds.answers import mark_of
 from lambdactl.kinds.look import Look
+from lambdactl.site import Site
 
 _FOLDER = "/aws/lambda/"
+
+
+def groups(aws: Reader, site: Site, job: str = "") -> list[Mapping[str, Any]]:
+    """The log groups of functions whose names begin like this job's; "" is any of the project's."""
+    prefix = f"{_FOLDER}{site.function(job)}"
+    return aws.pages("logs", "DescribeLogGroups", "logGroups", logGroupNamePrefix=prefix)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,8 +43,7 @@ class LogGroup(Resource):
 
     @classmethod
     def read(cls, look: Look) -> Iterable[Resource]:
-        prefix = f"{_FOLDER}{look.site.function(look.only)}"
-        for group in look.aws.pages("logs", "DescribeLogGroups", "logGroups", logGroupNamePrefix=prefix):
+        for group in groups(look.aws, look.site, look.only):
             # A prefix is all that can be asked for: `demo-main-a` also finds `demo-main-ab`.
             job = look.site.job_of(group["logGroupName"].removeprefix(_FOLDER))
             if not job or not look.concerns(job):

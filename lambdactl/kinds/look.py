@@ -102,7 +102,7 @@ class Look:
     def functions(self) -> list[Mapping[str, Any]]:
         """Functions as ListFunctions shows them: the whole account's, or just those of the candidates."""
         if not self._one_by_one:
-            return self.aws.pages("lambda", "ListFunctions", "Functions")
+            return _all_functions(self.aws)
         answers = self.aws.each(self.function, sorted(self.candidates))
         return [each["Configuration"] for each in answers if each is not None]
 
@@ -123,9 +123,7 @@ class Look:
             return True
         if self.ages:
             return False  # an image may go only when nobody in the account uses it
-        settings = self.aws.maybe("lambda", "GetAccountSettings")
-        count = (settings or {}).get("AccountUsage", {}).get("FunctionCount", 0)
-        pages = ceil(int(count) / FUNCTIONS_PAGE)
+        pages = _function_pages(self.aws)
         # The wanted jobs alone may tell: then nothing waits for the roles.
         return len(self._wanted_jobs) < pages and len(self.candidates) < pages
 
@@ -203,14 +201,11 @@ class Look:
         """The roles of the whole account; None when those of the candidates are fewer calls."""
         if self.only or not (self._many_roles or self._roles_in_bulk()):
             return None
-        return self.aws.pages(
-            "iam", "GetAccountAuthorizationDetails", "RoleDetailList", Filter=["Role"], MaxItems=ROLES_PAGE
-        )
+        return _all_roles(self.aws)
 
     @property
     def _many_roles(self) -> bool:
-        """So many that no account is large enough to make them cheaper one by one."""
-        return ROLE_CALLS * len(self._wanted_jobs) >= ROLES_MOST / ROLES_PAGE
+        return _many_roles(len(self._wanted_jobs))
 
     def _roles_in_bulk(self) -> bool:
         summary = self.aws.maybe("iam", "GetAccountSummary")
@@ -230,6 +225,38 @@ class Look:
 
     def _policy(self, role: str, policy: str) -> Mapping[str, Any]:
         return dict(self.aws.read("iam", "GetRolePolicy", RoleName=role, PolicyName=policy))
+
+
+def begin_functions(aws: Reader, jobs: int) -> None:
+    """What a plan of so many jobs asks about functions in any case."""
+    if jobs >= _function_pages(aws):
+        _all_functions(aws)
+
+
+def begin_roles(aws: Reader, jobs: int) -> None:
+    """What a plan of so many jobs asks about roles in any case."""
+    if _many_roles(jobs):
+        _all_roles(aws)
+
+
+def _function_pages(aws: Reader) -> int:
+    settings = aws.maybe("lambda", "GetAccountSettings")
+    return ceil(int((settings or {}).get("AccountUsage", {}).get("FunctionCount", 0)) / FUNCTIONS_PAGE)
+
+
+def _all_functions(aws: Reader) -> list[Mapping[str, Any]]:
+    return aws.pages("lambda", "ListFunctions", "Functions")
+
+
+def _all_roles(aws: Reader) -> list[Mapping[str, Any]]:
+    return aws.pages(
+        "iam", "GetAccountAuthorizationDetails", "RoleDetailList", Filter=["Role"], MaxItems=ROLES_PAGE
+    )
+
+
+def _many_roles(jobs: int) -> bool:
+    """So many that no account is large enough to make them cheaper one by one."""
+    return ROLE_CALLS * jobs >= ROLES_MOST / ROLES_PAGE
 
 
 def _named(site: Site) -> Mapping[str, Any]:

@@ -49,20 +49,28 @@ def read_home(root: Path) -> Source:
     return read(root / PROJECT_FILE, "project")
 
 
+def manifests(home: Source) -> list[Path]:
+    """The files in the folder of manifests, which all environments share."""
+    return _in_folder(_jobs(home))
+
+
 def read_jobs(home: Source, paths: Sequence[Path]) -> Folder:
     """All manifests, or those of `paths` and beside them the others. Raises UsageError for a wrong path."""
-    name = environments.settings(home, environments.ONLY).jobs  # one folder for all environments
-    everything = _in_folder(home.file.parent / name)
+    everything = manifests(home)
     if not paths:
         return Folder(home, _read(everything))
     chosen: dict[Path, Path] = {}
     for path in paths:
         if not path.exists():
-            raise UsageError(f"{path} does not exist", hint=f"manifests lie in {name}/")
+            raise UsageError(f"{path} does not exist", hint=f"manifests lie in {_jobs(home).name}/")
         for file in _in_folder(path) if path.is_dir() else [path]:
             chosen.setdefault(file.resolve(), file)
     others = (file for file in everything if file.resolve() not in chosen)
     return Folder(home, _read(chosen.values()), _read(others))
+
+
+def _jobs(home: Source) -> Path:
+    return home.file.parent / environments.settings(home, environments.ONLY).jobs
 
 
 def _read(files: Iterable[Path]) -> tuple[Source, ...]:

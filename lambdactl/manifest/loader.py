@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
 from lambdactl.errors import ManifestError, Problem
 from lambdactl.manifest import environments, resolve, rules
-from lambdactl.manifest.folder import Folder, read_home, read_jobs
+from lambdactl.manifest.folder import Folder, manifests, read_home, read_jobs
 from lambdactl.manifest.job import Job, Settings
 from lambdactl.manifest.layers import draft, placed
 from lambdactl.manifest.source import shown_file, within
@@ -31,17 +31,29 @@ class Loaded:
         return self
 
 
-def load(root: Path, environment: str = "", paths: Sequence[Path] = ()) -> Loaded:
+def load(
+    root: Path,
+    environment: str = "",
+    paths: Sequence[Path] = (),
+    *,
+    meanwhile: Callable[[Settings, int], None] | None = None,
+) -> Loaded:
     """The project below `root` and its jobs, or those of `paths`, with *all* problems found.
 
     Rules about jobs together see every job in any case. Raises UsageError for wrong arguments only,
     one of which is to name no environment where there are several.
+
+    `meanwhile` is told the settings, once they are known to be good, and how many manifests there are:
+    it may begin something that goes on while those are read.
     """
     home = read_home(root)
     name = environments.chosen(home, environment)
+    project = environments.settings(home, name)
+    if meanwhile and not (home.findings or environments.findings(home, project)):
+        meanwhile(project, len(manifests(home)))
     folder = read_jobs(home, paths)
     shared = [problem for names, problem in _shared(folder) if name in names]
-    return _in(folder, environments.settings(home, name), shared)
+    return _in(folder, project, shared)
 
 
 def load_all(root: Path, paths: Sequence[Path] = ()) -> tuple[Loaded, ...]:
