@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Iterator
 from datetime import datetime
 
 import agent
@@ -16,35 +17,30 @@ from agent.running import Account, Outside, Run
 from agent.tail import tail
 
 COMMAND_OUTPUT = 10_000  # bytes of a command's standard output that the result repeats
-RESULT_TIME = 1.0  # seconds kept for result.json itself
+RESULT_TIME = 0.5  # seconds kept for result.json itself
 REASON = 2_000  # characters
 
 
 def deliver(run: Run, account: Account, delivery: Delivery, outside: Outside) -> tuple[StoredFile, ...]:
-    left = Left()
-    keep = min(RESULT_TIME, (run.deadline.ends - run.deadline.stop_at) / 3)
+    """What is left of the streams, then the artifacts: what matters most is stored first."""
+    left, unstored = Left(), Left()
+    keep = min(RESULT_TIME, run.deadline.seconds / 20)
+    files: tuple[StoredFile, ...] = ()
     try:
-        items = harvest.bounded(_items(run, account, left), harvest.Bounds(), left)
-        return delivery.all(items, left, run.deadline.left(outside.clock()) - keep)
+        if account.mirror:
+            files += account.mirror.finish(unstored, run.deadline.left(outside.clock()) - keep)
+            account.notes += account.mirror.notes
+        items = harvest.bounded(_artifacts(run, left), harvest.Bounds(), left)
+        files += delivery.all(items, unstored, run.deadline.left(outside.clock()) - keep)
     except Exception as error:  # a tree we cannot walk must not cost the result
         account.notes.append(f"gathering failed: {type(error).__name__}: {error}")
-        return ()
-    finally:
-        account.notes += left.notes()
+    account.unstored += unstored.notes()
+    account.notes += (*left.notes(), *account.unstored)
+    return files
 
 
-def _items(run: Run, account: Account, left: Left) -> list[Item]:
-    """What matters most comes first: it is stored first, and counts first against the bounds."""
-    layout, speaks = run.layout, account.cli is not None and account.cli.speaks
-    stdout = "events/000001.jsonl" if speaks else "stdout/000001.log"
-    streams = [(stdout, account.stdout), ("stderr/000001.log", account.stderr)]
-    items = [Item(name=name, file=file) for name, file in streams if file]
-    for folder, pattern in account.cli.session_files() if account.cli else ():
-        if folder.is_dir():
-            items += harvest.below(folder, "transcript/", [pattern], left=Left())
-    items += harvest.below(layout.logs, "mcp/", left=left)
-    items += harvest.below(layout.workspace, "artifacts/", run.definition.artifacts, left=left)
-    return items
+def _artifacts(run: Run, left: Left) -> Iterator[Item]:
+    return harvest.below(run.layout.workspace, "artifacts/", run.definition.artifacts, left=left)
 
 
 def result(

@@ -35,6 +35,9 @@ class Redactor:
         # Longest first: a value that begins with another one is masked whole.
         ordered = sorted(marks, key=lambda form: (-len(form), form))
         self._pattern = re.compile(b"|".join(map(re.escape, ordered))) if marks else None
+        self._begins: dict[int, list[bytes]] = {}
+        for form in ordered:
+            self._begins.setdefault(form[0], []).append(form)
 
     def content(self, content: bytes) -> bytes:
         if self._pattern is None:
@@ -57,6 +60,27 @@ class Redactor:
     def holds(self, content: bytes) -> bool:
         return self._pattern is not None and self._pattern.search(content) is not None
 
+    def before(self, content: bytes) -> int:
+        """How much of `content` can be masked, whatever follows. Cheap: as much as a value is long stays."""
+        return self._whole(content, max(0, len(content) - self.longest + 1))
+
+    def settled(self, content: bytes) -> int:
+        """The same, exactly: only what may be the beginning of a value stays, of most texts nothing."""
+        for at in range(max(0, len(content) - self.longest + 1), len(content)):
+            if any(form.startswith(content[at:]) for form in self._begins.get(content[at], ())):
+                return self._whole(content, at)
+        return len(content)
+
+    def _whole(self, content: bytes, cut: int) -> int:
+        """`cut`, or the end of the value that lies across it."""
+        if self._pattern is None:
+            return len(content)
+        for found in self._pattern.finditer(content):
+            if found.start() >= cut:
+                break
+            cut = max(cut, found.end())
+        return cut
+
     def chunks(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
         """The same as `content` of all chunks joined, also where a value lies across a border."""
         if self._pattern is None:
@@ -65,11 +89,7 @@ class Redactor:
         rest = b""
         for chunk in chunks:
             rest += chunk
-            cut = max(0, len(rest) - self.longest + 1)  # a match that begins before it lies in `rest` whole
-            for found in self._pattern.finditer(rest):
-                if found.start() >= cut:
-                    break
-                cut = max(cut, found.end())
+            cut = self.before(rest)
             yield self.content(rest[:cut])
             rest = rest[cut:]
         yield self.content(rest)

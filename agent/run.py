@@ -10,7 +10,7 @@ import contextlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -22,11 +22,14 @@ from agent.deadline import Deadline
 from agent.deliver import Delivery
 from agent.gather import deliver, result
 from agent.load import load
+from agent.mirror import CANCEL, Mirror
 from agent.outcome import Verdict
 from agent.progress import Progress
 from agent.redact import Redactor
 from agent.running import Account, Outside, Run
+from agent.sources import sources, weigh
 from agent.store import Bucket, Folder, Store
+from agent.stream import Source
 from agent.work import work
 
 
@@ -63,8 +66,11 @@ def main(run: Run, store: Store, outside: Outside) -> dict[str, Any]:
         progress.started(run.request, run.definition.job, run.definition.agent.type)
         _store_request(run, delivery, began)
         account = _account(run, redactor, problem)
-        if not problem:
+        if store.exists(CANCEL):
+            account.verdict = Verdict(outcome="cancelled", reason="cancelled before it began")
+        elif not problem:
             account.stdout, account.stderr = (stack.enter_context(_spool(run.layout.out)) for _ in range(2))
+            account.mirror = _mirror(run, account, store, redactor, outside)
             work(run, values, account, progress, outside)
             run.layout.reclaim()
             store.reclaim()
@@ -73,7 +79,7 @@ def main(run: Run, store: Store, outside: Outside) -> dict[str, Any]:
         document = redactor.value(result(run, account, redactor, files, (began, outside.now())).dump())
         delivery.document("result.json", document)
         progress.ended(run.request.run_id, document["outcome"], document["reason"])
-        return response(document, store.address("result.json"))
+        return response(document, store.address("result.json"), redactor.value(account.unstored))
     finally:
         stack.close()
         _clean(run, outside)
@@ -116,6 +122,14 @@ def _account(run: Run, redactor: Redactor, problem: str) -> Account:
     if run.definition.agent.max_turns and run.definition.agent.type != "claude-code":
         account.notes.append(f"maxTurns has no effect with {run.definition.agent.type}")
     return account
+
+
+def _mirror(run: Run, account: Account, store: Store, redactor: Redactor, outside: Outside) -> Mirror:
+    def now() -> Iterable[Source]:
+        return sources(run, account, redactor)
+
+    artifacts = weigh(run.layout.workspace, run.definition.artifacts)
+    return Mirror(store, redactor, now, artifacts, outside.clock)
 
 
 def _store_request(run: Run, delivery: Delivery, began: datetime) -> None:

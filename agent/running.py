@@ -14,6 +14,7 @@ from agent.contract import Definition, Request
 from agent.deadline import Deadline
 from agent.layout import Layout
 from agent.listener import Listener
+from agent.mirror import Mirror
 from agent.outcome import Verdict
 from agent.settings import Settings
 from agent.supervise import Ending
@@ -77,4 +78,6 @@ class Account:
     ending: Ending | None = None
     stdout: Path | None = None  # what the agent wrote, from where it began
     stderr: Path | None = None
+    mirror: Mirror | None = None
+    unstored: list[str] = field(default_factory=list)  # what the store did not take, for good
     notes: list[str] = field(default_factory=list)

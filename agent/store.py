@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import os
 import shutil
+import uuid
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,7 +20,12 @@ class StoreError(Exception):
 
 
 class Store(Protocol):
-    """One run's folder. `prefix` is the job's in the bucket, and ends with "/"."""
+    """One run's folder. `prefix` is the job's in the bucket, and ends with "/".
+
+    `keeps`: what was put there stays as it is through `reclaim`.
+    """
+
+    keeps: bool
 
     def definition(self, name: str) -> bytes: ...
 
@@ -35,12 +41,17 @@ class Store(Protocol):
     def get(self, name: str) -> bytes | None:
         """What the run's folder has under `name`."""
 
+    def exists(self, name: str) -> bool:
+        """Whether the run's folder has anything under `name`; asks once, and False when it cannot tell."""
+
     def address(self, name: str) -> str:
         """The S3 key, or the path, of `name`."""
 
 
 class Folder:
     """The run's folder on disk: `root`/out, since a volume at `root` holds one run."""
+
+    keeps = False
 
     def __init__(self, root: Path) -> None:
         self._out = root / "out"
@@ -64,13 +75,16 @@ class Folder:
 
     def put(self, name: str, body: Path | bytes, content_type: str) -> None:
         target = self._out / name
-        aside = target.with_name(f".{target.name}.part")
+        aside = target.with_name(f".{uuid.uuid4().hex}.part")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            if isinstance(body, Path):
-                shutil.copyfile(body, aside)
-            else:
-                aside.write_bytes(body)
+            # New, under a name nobody knows: a pipe that a job put there would never end our writing.
+            with aside.open("xb") as file:
+                if isinstance(body, Path):
+                    with body.open("rb") as source:
+                        shutil.copyfileobj(source, file, 1 << 20)
+                else:
+                    file.write(body)
             os.replace(aside, target)
         except OSError as error:
             raise StoreError(f"cannot write {target}: {error}") from None
@@ -83,12 +97,17 @@ class Folder:
         except OSError as error:
             raise StoreError(f"cannot read {name}: {error}") from None
 
+    def exists(self, name: str) -> bool:
+        return os.path.lexists(self._out / name)
+
     def address(self, name: str) -> str:
         return str(self._out / name)
 
 
 class Bucket:
     """The run's folder at <prefix><run id>/ in S3. Its methods may be called from several threads."""
+
+    keeps = True
 
     def __init__(self, bucket: str, client: Any = None) -> None:
         self._bucket = bucket
@@ -122,6 +141,15 @@ class Bucket:
         # Without leave to list the whole bucket, S3 answers "denied" for what is not there.
         return self._read(self.address(name), absent=("NoSuchKey", "AccessDenied"))
 
+    def exists(self, name: str) -> bool:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            self._client.head_object(Bucket=self._bucket, Key=self.address(name))
+        except (BotoCoreError, ClientError):
+            return False
+        return True
+
     def address(self, name: str) -> str:
         return f"{self._prefix}{name}"
 
@@ -139,7 +167,10 @@ class Bucket:
 
 
 def _client() -> Any:
-    """Five tries with growing pauses, about half a minute in all at the worst of connection failures."""
+    """Five tries with growing pauses, about half a minute in all at the worst of connection failures.
+
+    S3 that says nothing for ten seconds will not say more in thirty: another try is the better use of them.
+    """
     import boto3
     from botocore.config import Config
 
@@ -147,7 +178,7 @@ def _client() -> Any:
         "s3",
         config=Config(
             connect_timeout=5,
-            read_timeout=30,
+            read_timeout=10,
             retries={"mode": "standard", "total_max_attempts": 5},
             max_pool_connections=16,
         ),

@@ -87,6 +87,8 @@ def _supervise(run: Run, account: Account, outside: Outside) -> None:
     assert account.listener
     assert account.stdout
     assert account.stderr
+    assert account.mirror
+    mirror = account.mirror
     launch = account.cli.launch()
     for path, content in launch.files.items():
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
@@ -103,17 +105,20 @@ def _supervise(run: Run, account: Account, outside: Outside) -> None:
         piped=launch.piped,
     )
     limits = Limits(
-        until=run.deadline.stop_at,
-        patience=run.deadline.patience,
-        cancelled=outside.cancelled,
+        until=lambda: run.deadline.stop_at(mirror.reserve()),
+        hurry=run.deadline.patience,
+        cancelled=lambda: outside.cancelled() or mirror.cancelled(),
         alone=outside.alone,
         sole=outside.sole,
     )
+    mirror.start()
     try:
         account.ending = supervise(command, limits, account.listener.on_line, outside.clock)
     except OSError as error:
         reason = f"cannot start {launch.argv[0]}: {error.strerror or error}"
         account.listener.abort = Verdict(outcome="failed", reason=reason)
+    finally:
+        mirror.stop()
 
 
 def _verdict(run: Run, account: Account) -> Verdict:

@@ -100,7 +100,7 @@ def test_a_server_that_does_not_start_ends_the_run(clis: Bench) -> None:
     }
     done = run(clis, {"bash": "touch worked"}, mcpServers={"broken": broken, "everything": EVERYTHING})
     assert done.ending == ("mcp_unavailable", "MCP server broken: failed (no token given)")
-    assert done.text("mcp/broken.log") == "no token given\n"
+    assert done.text("mcp/broken/000001.log") == "no token given\n"
     assert {"name": "everything", "status": "connected"} in done.result["mcpServers"]
 
 
