@@ -17,6 +17,7 @@ from agent.running import Account, Outside, Run
 from agent.tail import tail
 
 COMMAND_OUTPUT = 10_000  # bytes of a command's standard output that the result repeats
+STREAMS = 0.7  # of the time left is for what is left of them; the artifacts are to have some
 RESULT_TIME = 0.5  # seconds kept for result.json itself
 REASON = 2_000  # characters
 
@@ -28,7 +29,8 @@ def deliver(run: Run, account: Account, delivery: Delivery, outside: Outside) ->
     files: tuple[StoredFile, ...] = ()
     try:
         if account.mirror:
-            files += account.mirror.finish(unstored, run.deadline.left(outside.clock()) - keep)
+            seconds = run.deadline.left(outside.clock()) - keep
+            files += account.mirror.finish(unstored, seconds * STREAMS)
             account.notes += account.mirror.notes
         items = harvest.bounded(_artifacts(run, left), harvest.Bounds(), left)
         files += delivery.all(items, unstored, run.deadline.left(outside.clock()) - keep)

@@ -27,6 +27,7 @@ SEARCH = 3.0  # at which of them there are
 ASK = 4.0  # whether to cancel
 WEIGH = 10.0  # at the artifacts
 PAUSE = 10.0  # seconds at most before a part is tried again
+TRIES = 5  # of a part in a row, at the end: some 15 seconds of pauses, besides the store's own tries
 STREAMS = 500
 MAIN = 2  # of them are the agent's own outputs
 WORKERS = 4  # each holds a part in memory
@@ -168,13 +169,14 @@ class Mirror:
 
     def _drain(self, lane: _Lane, until: float) -> bool:
         """Whether all of it is stored."""
+        lane.failures = 0
         if not lane.lock.acquire(timeout=max(0.0, until - self._clock())):
             return False
         try:
             while self._clock() < until:
                 if self._next(lane, last=True):
                     continue
-                if not lane.failures:
+                if not lane.failures or lane.failures >= TRIES:
                     return not lane.error
                 time.sleep(min(max(0.0, lane.not_before - self._clock()), max(0.0, until - self._clock())))
             return False

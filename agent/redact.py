@@ -67,7 +67,8 @@ class Redactor:
     def settled(self, content: bytes) -> int:
         """The same, exactly: only what may be the beginning of a value stays, of most texts nothing."""
         for at in range(max(0, len(content) - self.longest + 1), len(content)):
-            if any(form.startswith(content[at:]) for form in self._begins.get(content[at], ())):
+            forms, tail = self._begins.get(content[at], ()), content[at:]
+            if any(len(form) > len(tail) and form.startswith(tail) for form in forms):
                 return self._whole(content, at)
         return len(content)
 

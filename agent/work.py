@@ -15,12 +15,14 @@ from agent.clis import Assignment, mcp
 from agent.contract import McpServer, encode
 from agent.events import Ended
 from agent.listener import Listener
+from agent.mirror import CANCEL
 from agent.outcome import Verdict
 from agent.progress import Progress
 from agent.running import Account, Outside, Run
 from agent.supervise import Ending, Limits, supervise
 from agent.tail import last_line, tail
 
+ASKED = f"somebody asked for it: {CANCEL} is in the run folder"
 DIAGNOSED = 64 << 10  # bytes of standard error
 
 
@@ -125,7 +127,10 @@ def _verdict(run: Run, account: Account) -> Verdict:
     assert account.cli
     assert account.listener
     assert account.stderr
+    assert account.mirror
     listener, ending = account.listener, account.ending
+    if ending and ending.why == "cancelled" and account.mirror.cancelled():
+        return Verdict(outcome="cancelled", reason=ASKED)
     if ending is None:
         assert listener.abort
         return listener.abort
