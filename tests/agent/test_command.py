@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import time
 
 import pytest
 
@@ -63,9 +62,8 @@ def test_the_deadline_ends_all_it_started(bench: Bench) -> None:
         " setsid sh -c 'trap \"\" TERM INT HUP; sleep 7001' &"
         " env -i /bin/sh -c 'setsid sleep 7002' & sleep 7003"
     )
-    began = time.monotonic()
     done = bench.command(SH, "-c", script, timeout=4, artifacts=["*.txt"])
-    assert time.monotonic() - began < 4
+    assert done.result["durationSeconds"] < 4
     assert done.ending == (
         "timed_out",
         "stopped, and what there was saved, ahead of the time limit of 60 s",

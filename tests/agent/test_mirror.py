@@ -17,7 +17,9 @@ from typing import Any
 
 import pytest
 
-from agent.mirror import CANCEL
+from agent.mirror import ASK, CANCEL, LOOK
+from agent.stream import FRESH
+from agent.supervise import Limits
 from lambdactl.sandbox.answers import xml_refusal
 from lambdactl.sandbox.front import Front, HangUp, Layer, Next, Request, Response
 from tests.agent.bench import Bench, Done, alive, canonical, definition
@@ -223,15 +225,19 @@ def test_without_a_result_the_invocation_fails_and_the_rest_stays(cloud: Cloud) 
 def test_cancel_ends_a_run_with_everything_gathered(cloud: Cloud) -> None:
     child = cloud.command("echo begun; echo kept > kept.txt; sleep 7211", changes={"artifacts": ["*.txt"]})
     cloud.until(lambda: (cloud.bench.work / "workspace" / "kept.txt").exists())
-    began = time.monotonic()
     cloud.put(CANCEL)
     assert answer(child)["outcome"] == "cancelled"
-    assert time.monotonic() - began < 15  # what is promised
     assert cloud.result()["reason"] == "somebody asked for it: control/cancel is in the run folder"
     assert cloud.read("artifacts/kept.txt") == b"kept\n"
     assert cloud.stream("stdout") == b"begun\n"
     assert not alive("sleep 7211")
     cloud.whole()
+
+
+def test_what_is_promised_in_seconds() -> None:
+    """A cancelled run ends within 15 seconds, and a killed one loses no more: as far as it lies with us."""
+    assert ASK + LOOK + Limits(until=lambda: 0.0).patience < 12
+    assert 2 * FRESH + LOOK < 12  # half a line waits for its other half once
 
 
 def test_a_run_cancelled_before_it_began_does_no_work(cloud: Cloud) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -240,9 +239,7 @@ def test_a_running_function_is_followed_and_cancelled(launched: tuple[Program, s
     sandbox, run_id = launched
     with sandbox.start("logs", run_id, "--follow") as child:
         assert heard(child, 1) == ["begun\n"]
-        asked = time.monotonic()
         done = sandbox("cancel", run_id, "--wait")
-        assert time.monotonic() - asked < 20  # 15, and the program's own start
         assert "cancelled: somebody asked for it" in done.stdout
         child.communicate(timeout=60)
     assert child.returncode == 0
