@@ -298,18 +298,21 @@ def agents(cloud: Cloud, clis: Bench) -> Cloud:
     return replace(cloud, bench=clis)
 
 
-STEPS = (
-    {"say": "I start"},
-    {"bash": "echo $T; echo kept > kept.txt"},
-    {"bash": "sleep 7221"},
-    {"say": "late"},
-)
+def steps(sleeper: str) -> tuple[dict[str, Any], ...]:
+    return (
+        {"say": "I start"},
+        {"bash": "echo $T; echo kept > kept.txt"},
+        {"bash": sleeper},
+        {"say": "too late"},
+    )
+
+
 SECRETS = {"ANTHROPIC_API_KEY": KEY, "OPENAI_API_KEY": KEY, "T": SECRET}
 
 
 @pytest.mark.parametrize("kind", ["claude-code", "codex"])
 def test_a_killed_agent_leaves_its_events_and_transcript(agents: Cloud, kind: str) -> None:
-    child = agents.spawn(agent(kind, *STEPS), secrets=SECRETS)
+    child = agents.spawn(agent(kind, *steps("sleep 7221")), secrets=SECRETS)
     agents.until(
         lambda: (
             all(b"sleep 7221" in agents.stream(name) for name in ("events", "transcript"))
@@ -330,11 +333,11 @@ def test_a_killed_agent_leaves_its_events_and_transcript(agents: Cloud, kind: st
 
 @pytest.mark.parametrize("kind", ["claude-code", "codex"])
 def test_a_cancelled_agent_is_gathered_whole(agents: Cloud, kind: str) -> None:
-    child = agents.spawn(agent(kind, *STEPS), secrets=SECRETS)
-    agents.until(lambda: bool(alive("sleep 7221")))
+    child = agents.spawn(agent(kind, *steps("sleep 7231")), secrets=SECRETS)
+    agents.until(lambda: bool(alive("sleep 7231")))
     agents.put(CANCEL)
     assert answer(child)["outcome"] == "cancelled"
     assert agents.read("artifacts/kept.txt") == b"kept\n"
     assert agents.result()["resumable"]
-    assert not alive("sleep 7221")
+    assert not alive("sleep 7231")
     agents.whole()
