@@ -6,7 +6,6 @@ nothing, and no trouble of the store is an error before `finish`.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import threading
 import time
@@ -63,8 +62,9 @@ class Mirror:
     ) -> None:
         self._store, self._redactor, self._clock = store, redactor, clock
         self._sources, self._weigh = sources, weigh
-        self._lanes: dict[Source, _Lane] = {}
+        self._lanes: dict[str, _Lane] = {}  # by what the names of its parts begin and end with
         self._pool = ThreadPoolExecutor(WORKERS, "mirror")
+        self._aside = ThreadPoolExecutor(2, "mirror-aside")  # parts that hang keep these from nothing
         self._stop = threading.Event()
         self._cancelled = threading.Event()
         self._thread = threading.Thread(target=self._run, name="mirror", daemon=True)
@@ -72,6 +72,7 @@ class Mirror:
         self._pace = Pace()
         self._weight = (0, 0)
         self._stored = 0  # bytes
+        self._beyond: list[str] = []
 
     # -- while the agent runs ----------------------------------------------------------------------
 
@@ -100,20 +101,17 @@ class Mirror:
             wait(self._under_way)
 
     def _run(self) -> None:
-        turns = {self._search: (SEARCH, True), self._ask: (ASK, False), self._measure: (WEIGH, False)}
-        due = dict.fromkeys(turns, 0.0)
+        turns = {self._ask: ASK, self._measure: WEIGH}
+        due = dict.fromkeys([self._search, *turns], 0.0)
         busy: dict[Callable[[], None], Future[None]] = {}
         while not self._stop.wait(LOOK):
             now = self._clock()
-            for turn, (every, here) in turns.items():
-                # In the pool what may hang: a store that says nothing keeps nothing else waiting.
-                if now < due[turn] or (turn in busy and not busy[turn].done()):
-                    continue
-                due[turn] = now + every
-                if here:
-                    turn()
-                else:
-                    busy[turn] = self._pool.submit(turn)
+            if now >= due[self._search]:
+                due[self._search] = now + SEARCH
+                self._search()
+            for turn, every in turns.items():
+                if now >= due[turn] and (turn not in busy or busy[turn].done()):
+                    due[turn], busy[turn] = now + every, self._aside.submit(turn)
             for lane in list(self._lanes.values()):
                 lane.stream.look(now)
                 if lane.stream.due(now) and now >= lane.not_before and not lane.lock.locked():
@@ -124,10 +122,14 @@ class Mirror:
         self._under_way.add(self._pool.submit(self._advance, lane))
 
     def _search(self) -> None:
-        with contextlib.suppress(OSError, RecursionError):  # of a tree that changes under our eyes
-            for source in self._sources():
-                if source not in self._lanes and len(self._lanes) < STREAMS:
-                    self._lanes[source] = _Lane(Stream(source, self._redactor))
+        beyond = []
+        for source in self._sources():
+            name = source.folder + source.suffix
+            if name not in self._lanes and len(self._lanes) < STREAMS:
+                self._lanes[name] = _Lane(Stream(source, self._redactor))
+            elif name not in self._lanes or self._lanes[name].stream.source != source:
+                beyond.append(source.folder)
+        self._beyond = beyond
 
     def _ask(self) -> None:
         if self._store.exists(CANCEL):
@@ -154,10 +156,13 @@ class Mirror:
                 lane.stream.again()
         ends = {self._pool.submit(self._drain, lane, until): lane for lane in self._lanes.values()}
         wait(ends, timeout=max(0.0, seconds))
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        for pool in (self._pool, self._aside):
+            pool.shutdown(wait=False, cancel_futures=True)
         for end, lane in ends.items():
-            if not (end.done() and not end.cancelled() and end.result()):
+            if not end.done() or end.cancelled() or end.exception() or not end.result():
                 self._leave(lane, left)
+        for folder in self._beyond:
+            left.out(folder, f"streams beyond {STREAMS:,}, or of a name that another has")
         return tuple(file for lane in self._lanes.values() for file in tuple(lane.stream.stored))
 
     @property

@@ -28,15 +28,23 @@ def sources(run: Run, account: Account, redactor: Redactor) -> Iterator[Source]:
 
 
 def _below(folder: Path, pattern: str, name: str, redactor: Redactor) -> Iterator[Source]:
-    if folder.is_symlink():
-        return
-    for path in sorted(itertools.islice(folder.glob(pattern), FILES)):
-        if path.is_file() and not path.is_symlink():
-            # A name is the agent's too: it may hold a value, and need not be UTF-8.
-            readable = os.fsencode(path.relative_to(folder)).decode("utf-8", "replace")
-            relative = PurePosixPath(redactor.text(readable))
-            parts = f"{name}/{relative.with_suffix('')}"
-            yield Source(folder=parts, suffix=relative.suffix or ".log", path=path, below=folder)
+    for path in _files(folder, pattern):
+        # A name is the agent's too: it may hold a value, and need not be UTF-8.
+        readable = os.fsencode(path.relative_to(folder)).decode("utf-8", "replace")
+        relative = PurePosixPath(redactor.text(readable))
+        parts = f"{name}/{relative.with_suffix('')}"
+        yield Source(folder=parts, suffix=relative.suffix or ".log", path=path, below=folder)
+
+
+def _files(folder: Path, pattern: str) -> list[Path]:
+    """None while the tree changes under our eyes: there is another look."""
+    try:
+        if folder.is_symlink():
+            return []
+        found = sorted(itertools.islice(folder.glob(pattern), FILES))
+        return [path for path in found if path.is_file() and not path.is_symlink()]
+    except (OSError, RecursionError):
+        return []
 
 
 def weigh(folder: Path, patterns: tuple[str, ...]) -> Callable[[], tuple[int, int]]:

@@ -91,7 +91,7 @@ class Stream:
     def again(self) -> None:
         """From its beginning, as if nothing were stored."""
         self.stored, self._part, self._masked, self._rest, self._known = [], None, bytearray(), b"", b""
-        self._at, self.since = 0, None
+        self._at, self.since, self.restarts = 0, None, 0
 
     def _read(self, *, last: bool) -> bool:
         """Take in what is new, a part's worth of it at most; whether that was all."""

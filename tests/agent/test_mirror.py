@@ -17,7 +17,11 @@ from typing import Any
 
 import pytest
 
-from agent.mirror import ASK, CANCEL, LOOK
+from agent import sources
+from agent.harvest import Left
+from agent.mirror import ASK, CANCEL, LOOK, STREAMS, Mirror
+from agent.redact import Redactor
+from agent.store import Folder
 from agent.stream import FRESH
 from agent.supervise import Limits
 from lambdactl.sandbox.answers import xml_refusal
@@ -268,6 +272,24 @@ def test_a_folder_with_traps_is_still_mirrored(bench: Bench) -> None:
     done: Done = bench.command(SH, "-c", script)
     assert done.ending == ("succeeded", "")
     assert done.stream("stdout") == b"one\n"
+
+
+def test_streams_are_bounded_and_none_writes_over_another(tmp_path: Path) -> None:
+    store, left = Folder(tmp_path / "run"), Left()
+    store.open("triage/", RUN_ID)
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    for number in range(STREAMS + 2):
+        (logs / f"{number:04}.log").write_text(f"{number}\n")
+    (logs / os.fsdecode(b"0000\xff.log")).write_text("one\n")  # two names that read the same
+    (logs / os.fsdecode(b"0000\xfe.log")).write_text("other\n")
+    found = [*sources._below(logs, "**/*", "mcp", Redactor({}))]
+    mirror = Mirror(store, Redactor({}), lambda: found)
+    files = mirror.finish(left, seconds=PATIENCE)
+    assert len(files) == len({file.path for file in files}) == STREAMS
+    (names,) = left.by_reason.values()
+    assert len(names) == 4
+    assert store.get("mcp/0000\ufffd/000001.log") == b"other\n"
 
 
 # -- the real CLIs -------------------------------------------------------------------------------------
