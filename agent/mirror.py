@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from agent.contract import StoredFile
 from agent.harvest import Item, Left
 from agent.redact import Redactor
-from agent.reserve import Pace, reserve
+from agent.reserve import Lag, Pace, reserve
 from agent.store import Store, StoreError
 from agent.stream import Part, Source, Stream
 
@@ -69,7 +69,7 @@ class Mirror:
         self._cancelled = threading.Event()
         self._thread = threading.Thread(target=self._run, name="mirror", daemon=True)
         self._under_way: set[Future[None]] = set()
-        self._pace = Pace()
+        self._pace, self._lag = Pace(), Lag()
         self._weight = (0, 0)
         self._stored = 0  # bytes
         self._beyond: list[str] = []
@@ -84,13 +84,14 @@ class Mirror:
         return self._cancelled.is_set()
 
     def reserve(self) -> float:
-        """Seconds that storing the rest takes, as it looks now."""
+        """Seconds that storing the rest takes, as it looks now. To be asked often: that is a measure too."""
+        self._lag.seen(self._clock())
         streams = [lane.stream for lane in list(self._lanes.values())]
         for stream in streams[:MAIN]:  # these come first, and may have grown since the last look
             stream.look(self._clock())
         left = sum(stream.backlog if self._store.keeps else stream.size for stream in streams)
         files, size = self._weight
-        return reserve(self._pace, left + size, files)
+        return reserve(self._pace, left + size, files, self._lag.late)
 
     def stop(self) -> None:
         """No more looks. What is on its way to a store that will be emptied is waited for."""
