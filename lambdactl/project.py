@@ -458,6 +458,12 @@ class Project:
 
         return self._runs.files(run) if run.folder.startswith("s3://") else local_files(run)
 
+    def chunks(self, run: Run, name: str) -> Iterator[bytes]:
+        """One file of `files`, piece by piece. NotFound or OSError when it is not there any more."""
+        from lambdactl.runs import local_chunks
+
+        return self._runs.chunks(run, name) if run.folder.startswith("s3://") else local_chunks(run, name)
+
     def download(self, run: Run, target: Path) -> Iterator[Path]:
         """Every file of a run in the bucket, written below `target`; yields each."""
         if not run.folder.startswith("s3://"):

@@ -24,6 +24,7 @@ from lambdactl.ports import address_of
 from lambdactl.project import Line, Project
 from lambdactl.runners.protocol import Invocation, Relay, Response
 from lambdactl.runs import Run
+from lambdactl.showing import keep_definition
 from lambdactl.site import Site
 
 MADE_UP_KEY = "scripted-model"  # the scripted model takes any key
@@ -66,10 +67,12 @@ def run_local(
             outlet = stack.enter_context(volume(folder, note))
         else:
             outlet = Bucket(project, job, run_id, note)
+        definition = project.definition(job, site)
         environment = {
             **_environment(project, job, site, options, note),
-            **outlet.prepare(project.definition(job, site)),
+            **outlet.prepare(definition),
         }
+        keep_definition(project, definition)
         invoke, image = _runner(project, job, options, note)
         relays = stack.enter_context(_relays(project, options, outlet))
         invocation = Invocation(

@@ -7,6 +7,7 @@ kept elsewhere.
 from __future__ import annotations
 
 import json
+import os
 import re
 import secrets
 import time
@@ -156,6 +157,11 @@ class Runs:
         names = ((each["Key"].removeprefix(prefix), each["Size"]) for each in objects)
         return [(name, size) for name, size in names if not name.startswith("checkpoint/")]
 
+    def chunks(self, run: Run, name: str) -> Iterator[bytes]:
+        """A file of the run folder, piece by piece."""
+        prefix = run.folder.removeprefix(f"s3://{self._bucket}/")
+        return self._aws.chunks(self._bucket, prefix + name)
+
     def download(self, run: Run, target: Path) -> Iterator[Path]:
         """Every file of the run folder below `target`, a new folder; yields each as it is written.
 
@@ -164,7 +170,6 @@ class Runs:
         """
         if target.exists() and (not target.is_dir() or any(target.iterdir())):
             raise UsageError(f"{target} is not an empty folder", hint="name a new one")
-        prefix = run.folder.removeprefix(f"s3://{self._bucket}/")
         for name, _ in self.files(run):
             if not _is_file_name(name):
                 continue
@@ -175,7 +180,7 @@ class Runs:
             except (FileExistsError, NotADirectoryError):
                 continue  # S3 can hold both `a` and `a/b`, a disk cannot
             with file:
-                for chunk in self._aws.chunks(self._bucket, prefix + name):
+                for chunk in self.chunks(run, name):
                     file.write(chunk)
             yield path
 
@@ -231,6 +236,13 @@ def local_files(run: Run) -> list[tuple[str, int]]:
     folder = Path(run.folder)
     files = (path for path in sorted(folder.rglob("*")) if path.is_file() and not path.is_symlink())
     return [(path.relative_to(folder).as_posix(), path.stat().st_size) for path in files]
+
+
+def local_chunks(run: Run, name: str) -> Iterator[bytes]:
+    """A file of `local_files`, piece by piece; OSError for what is a link by now."""
+    with open(os.open(Path(run.folder, name), os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
+        while chunk := file.read(1 << 20):
+            yield chunk
 
 
 def ended(result: Mapping[str, Any], folder: str) -> Run:
