@@ -123,9 +123,9 @@ def browser(home: Path) -> Iterator[Browser]:
     read_commands, commands = os.pipe()
     answers, write_answers = os.pipe()
     child = subprocess.Popen(
-        # Its pipes must be descriptors 3 and 4.
-        ["/bin/sh", "-c", f'exec "$@" 3<&{read_commands} 4>&{write_answers}', "sh", str(program), *ARGUMENTS,
-         f"--user-data-dir={home / 'profile'}", "about:blank"],
+        # Its pipes must be descriptors 3 and 4; only bash knows of descriptors over 9.
+        ["/bin/bash", "-c", f'exec "$@" 3<&{read_commands} 4>&{write_answers}', "bash",
+         str(program), *ARGUMENTS, f"--user-data-dir={home / 'profile'}", "about:blank"],
         env={"PATH": os.environ["PATH"], "HOME": str(home), "LANG": "C.UTF-8"},
         pass_fds=(read_commands, write_answers),
         stdin=subprocess.DEVNULL,

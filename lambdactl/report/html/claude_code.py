@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from lambdactl.report.html.story import Clock, Story, anthropic_usage, each, heard
-from lambdactl.report.html.values import Row, Usage, excerpt, mapping, moment, number, objects, string
+from lambdactl.report.html.values import Row, Usage, excerpt, mapping, moment, number, objects, short, string
 
 KEPT = 50_000  # times and usages kept of the transcripts
 # What has nothing to show, or says again what the result or another event says.
@@ -71,7 +71,7 @@ class Reader:
                         )
             case "system", "init":
                 for server in objects(event.get("mcp_servers"))[:100]:
-                    self._story.servers[string(server.get("name"))[:200]] = string(server.get("status"))[:200]
+                    self._story.servers[short(server.get("name"))] = short(server.get("status"))
             case "system", "api_retry":
                 title = "the model's API failed and is asked again"
                 self._story.add(Row(kind="note", title=title, at=at, text=excerpt(_retry(event), 500)))
@@ -87,8 +87,8 @@ class Reader:
 
     def _answered(self, message: Mapping[str, Any], at: float | None, depth: int) -> None:
         """An answer comes as several events of one id: its tokens count once."""
-        answer = string(message.get("id"))
-        if not answer or answer == self._answer:
+        answer = message.get("id")
+        if not isinstance(answer, str) or answer == self._answer:
             return
         self._answer = answer
         usage = self._known.usages.get(answer) or anthropic_usage(message.get("usage"))

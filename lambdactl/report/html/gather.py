@@ -22,11 +22,14 @@ from lambdactl.report.html.values import (
     Tally,
     excerpt,
     mapping,
+    number,
     objects,
+    short,
     string,
 )
 
 FILES = 2_000
+NOTES, NOTE = 200, 2_000  # how many, and the characters of one
 SERVERS = 100
 PROMPT = 100_000  # characters
 INPUT = 20_000
@@ -49,10 +52,11 @@ class Report:
     """All that a page shows, bounded. `gaps` says what could not be read or was passed over."""
 
     folder: Folder
-    agent: Mapping[str, Any]
+    agent: Mapping[str, str]
+    reason: Excerpt
     prompt: Excerpt
     system_prompt: Excerpt
-    command: str
+    command: Excerpt
     input: Excerpt
     output: Excerpt
     story: Story
@@ -86,29 +90,33 @@ class _Reading:
         run, result = self.folder.run, self.folder.run.result
         definition = mapping(self.folder.definition)
         said = mapping(definition.get("agent"))
-        agent = {**said, **mapping(result.get("agent"))}
+        given = {**said, **mapping(result.get("agent"))}
+        agent = {name: short(given.get(name)) for name in ("type", "version", "model")}
         seconds = (run.ended - run.started).total_seconds() if run.started and run.ended else None
-        story = self._story(string(agent.get("type")))
-        cost = run.cost_usd if run.cost_usd is not None else story.ended_cost
+        story = self._story(agent["type"])
+        stdout = self._ends("stdout", STDOUT, STDOUT)
+        cost = number(run.cost_usd) if run.cost_usd is not None else story.ended_cost
         return Report(
             folder=self.folder,
             agent=agent,
+            reason=excerpt(run.reason),
             prompt=excerpt(said.get("prompt"), PROMPT),
             system_prompt=excerpt(said.get("systemPrompt"), PROMPT),
-            command=shlex.join(map(string, said["command"])) if _list(said.get("command")) else "",
+            command=excerpt(shlex.join(map(string, _list(said.get("command")))), PROMPT),
             input=ends(self._bytes(["input.json"]), INPUT, 0),
-            output=excerpt(result.get("output"), PROMPT),
+            # Of a command the result only repeats the end of what it printed.
+            output=Excerpt() if stdout else excerpt(result.get("output"), PROMPT),
             story=story,
             picture=picture.draw(
-                story.rows, story.points, seconds or 0.0, cost if agent.get("type") == "claude-code" else None
+                story.rows, story.points, seconds or 0.0, cost if agent["type"] == "claude-code" else None
             ),
             cost=cost,
             seconds=seconds,
             servers=tuple(self._servers(story, mapping(definition.get("mcpServers")))),
             patch=self._patch(),
-            stdout=self._ends("stdout", STDOUT, STDOUT),
+            stdout=stdout,
             stderr=self._ends("stderr", 0, STDERR),
-            notes=tuple(string(each) for each in _list(result.get("notes"))[:FILES]),
+            notes=tuple(short(each, NOTE) for each in _list(result.get("notes"))[:NOTES]),
             files=tuple(self._files(objects(result.get("files")))),
             more_files=max(0, len(self.sizes) - FILES),
             gaps=(*self.gaps, *_passed_over(story)),
@@ -153,13 +161,14 @@ class _Reading:
 
     def _servers(self, story: Story, declared: Mapping[str, Any]) -> Iterator[Server]:
         said = {
-            string(each.get("name")): string(each.get("status"))
+            short(each.get("name")): short(each.get("status"))
             for each in objects(self.folder.run.result.get("mcpServers"))
         }
         logs = {name.removesuffix(".log"): files for name, files in grouped(self.sizes, "mcp").items()}
-        for name in list(dict.fromkeys([*declared, *story.servers, *said, *logs]))[:SERVERS]:
-            names, before = last_parts(logs.get(name, []), self.sizes, LOG)
-            log = ends(self._bytes(names), 0, LOG)
+        names = dict.fromkeys(map(short, [*declared, *story.servers, *said, *logs]))
+        for name in list(names)[:SERVERS]:
+            files, before = last_parts(logs.get(name, []), self.sizes, LOG)
+            log = ends(self._bytes(files), 0, LOG)
             yield Server(
                 name=name,
                 status=said.get(name) or story.servers.get(name, ""),
@@ -193,9 +202,9 @@ def _tally(server: str, story: Story) -> Tally:
 def _start(server: Mapping[str, Any]) -> str:
     """How it is started or reached. Neither its environment nor its headers: values may stand there."""
     if server.get("url"):
-        return string(server["url"])[:500]
+        return short(server["url"], 500)
     words = [string(server.get("command")), *map(string, _list(server.get("args")))]
-    return shlex.join(word for word in words if word)[:500]
+    return short(shlex.join(word for word in words if word), 500)
 
 
 def _passed_over(story: Story) -> Iterator[str]:

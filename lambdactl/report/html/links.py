@@ -18,7 +18,7 @@ def beside(folder: Path, page: Path) -> Callable[[str], str]:
 
     def link(name: str) -> str:
         shown = PurePosixPath(name).suffix.lower() in SHOWN
-        return f"./{quote(f'{way}/{name}')}" if shown else ""
+        return f"./{quote(f'{way}/{name}', errors='surrogateescape')}" if shown else ""
 
     return link
 

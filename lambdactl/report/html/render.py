@@ -21,7 +21,7 @@ from markupsafe import Markup
 from lambdactl.report.escape import terminal
 from lambdactl.report.html.gather import Report
 from lambdactl.report.html.picture import length
-from lambdactl.report.html.values import Row, mapping, number, string
+from lambdactl.report.html.values import Row, mapping, number, short
 
 # The beginning of a page of ours: what has it may be written over.
 MARK = '<!doctype html>\n<html lang="en" data-made-by="lambdactl show --html">'
@@ -41,7 +41,8 @@ def render(report: Report) -> str:
     css = _css()
     return template.render(
         report=report,
-        run=run,
+        job=short(run.job),
+        state=short(run.state),
         tone=_TONES.get(run.state, "bad"),
         standing=_standing(report),
         facts=list(_facts(report)),
@@ -104,9 +105,9 @@ def _facts(report: Report) -> Iterator[Fact]:
     if run.started:
         yield Fact("Started", f"{run.started:%Y-%m-%d}", f"{run.started:%H:%M:%S} UTC")
     if report.seconds is not None:
-        yield Fact("Took", length(report.seconds))
+        yield Fact("Took", length(max(0.0, report.seconds)))
     if (turns := result.get("turns")) is not None:
-        yield Fact("Turns", f"{turns:,}")
+        yield Fact("Turns", f"{number(turns):,.0f}")
     if report.cost is not None:
         yield Fact("Cost", _amount(report.cost, "USD"))
     if any(usage.values()):
@@ -114,11 +115,11 @@ def _facts(report: Report) -> Iterator[Fact]:
         cached = number(usage.get("cacheReadTokens"))
         yield Fact("Tokens in", f"{sent:,.0f}", f"{cached:,.0f} from the cache" if cached else "")
         yield Fact("Tokens out", f"{number(usage.get('outputTokens')):,.0f}")
-    if report.agent.get("type"):
-        words = (string(report.agent.get(name)) for name in ("version", "model"))
-        yield Fact("Agent", string(report.agent["type"]), " · ".join(each for each in words if each))
+    if agent := report.agent["type"]:
+        words = (report.agent[name] for name in ("version", "model"))
+        yield Fact("Agent", agent, " · ".join(each for each in words if each))
     if code := result.get("signal") or result.get("exitCode"):
-        yield Fact("Ended with", f"exit code {code}" if isinstance(code, int) else string(code))
+        yield Fact("Ended with", f"exit code {code}" if isinstance(code, int) else short(code))
 
 
 def _contents(report: Report) -> Iterator[tuple[str, str]]:

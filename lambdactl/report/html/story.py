@@ -9,7 +9,18 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from lambdactl.report.html.values import TEXT, Excerpt, Point, Row, Tally, Usage, excerpt, mapping, number
+from lambdactl.report.html.values import (
+    TEXT,
+    Excerpt,
+    Point,
+    Row,
+    Tally,
+    Usage,
+    excerpt,
+    mapping,
+    number,
+    short,
+)
 
 FIRST, LAST = 1_000, 1_000  # rows kept from the beginning and the end
 AWAITED = 1_000  # calls that may lack their answer at a time
@@ -65,7 +76,7 @@ class Story:
 
     def called(self, key: str, tool: str, arguments: Any, at: float | None, depth: int = 0) -> None:
         hint, text = _arguments(arguments)
-        row = Row(kind="call", title=tool[:200], hint=hint, text=text, at=at, open=True, depth=depth)
+        row = Row(kind="call", title=short(tool), hint=hint, text=text, at=at, open=True, depth=depth)
         self.add(row)
         self._awaited[key] = row
         if len(self._awaited) > AWAITED:

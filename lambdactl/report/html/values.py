@@ -134,6 +134,12 @@ def string(value: Any) -> str:
         return "(not shown: it is nested too deeply)"
 
 
+def short(value: Any, limit: int = 200) -> str:
+    """A text for a table: what is longer is no name."""
+    text = string(value)
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
 def mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
