@@ -30,7 +30,9 @@ def sample(name: str) -> tuple[dict[str, bytes], dict[str, Any]]:
     return files_of(SAMPLES / name / "run"), json.loads((SAMPLES / name / "definition.json").read_text())
 
 
-def folder(files: Mapping[str, bytes], definition: Mapping[str, Any] | None = None, **changes: Any) -> Folder:
+def folder(
+    files: Mapping[str, bytes], definition: Mapping[str, Any] | None = None, /, **changes: Any
+) -> Folder:
     """What `show` would make of these files, as of NOW."""
     run = Run(id=RUN_ID, job="triage", folder="s3://bucket/triage/run/", state="lost", reason="no result")
     if "result.json" in files:

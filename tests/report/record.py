@@ -39,7 +39,7 @@ AGENTS: Mapping[str, dict[str, Any]] = {
 _LINES = {"user", "assistant", "item_completed", "token_count"}  # that a page reads
 
 
-def run(type_: str, bench: Bench, steps: list[dict[str, Any]], **changes: Any) -> tuple[Done, dict[str, Any]]:
+def run(type_: str, bench: Bench, steps: list[dict[str, Any]], key: str = KEY) -> tuple[Done, dict[str, Any]]:
     """A run of an agent type, and the definition it had."""
     name = {"claude-code": "ANTHROPIC_API_KEY", "codex": "OPENAI_API_KEY"}.get(type_)
     prompt = f"Count the people in the cities.\nSCRIPT: {json.dumps(steps)}" if name else ""
@@ -49,9 +49,8 @@ def run(type_: str, bench: Bench, steps: list[dict[str, Any]], **changes: Any) -
         secrets={name: "/demo/key"} if name else {},
         mcpServers={"everything": EVERYTHING} if name else {},
         artifacts=["workspace.patch" if name else "done.txt"],
-        **changes,
     )
-    return bench.run(document, secrets={name: KEY} if name else {}), document
+    return bench.run(document, secrets={name: key} if name else {}), document
 
 
 def main() -> int:
