@@ -117,7 +117,7 @@ class Browser:
 @contextmanager
 def browser(home: Path) -> Iterator[Browser]:
     """`home` is an empty folder of its own."""
-    program = shutil.which("chromium") or shutil.which("chromium-browser")
+    program = shutil.which("chromium")
     if program is None:
         missing("chromium", INSTALL)
     read_commands, commands = os.pipe()
