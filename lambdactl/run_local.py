@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from lambdactl import credentials, runs, secret_values
+from lambdactl import credentials, definitions, runs, secret_values
 from lambdactl.credentials import Creds
 from lambdactl.errors import RunError
 from lambdactl.kinds.answers import OWNER
@@ -24,7 +24,6 @@ from lambdactl.ports import address_of
 from lambdactl.project import Line, Project
 from lambdactl.runners.protocol import Invocation, Relay, Response
 from lambdactl.runs import Run
-from lambdactl.showing import keep_definition
 from lambdactl.site import Site
 
 MADE_UP_KEY = "scripted-model"  # the scripted model takes any key
@@ -72,7 +71,7 @@ def run_local(
             **_environment(project, job, site, options, note),
             **outlet.prepare(definition),
         }
-        keep_definition(project, definition)
+        definitions.keep(project.root, definition)
         invoke, image = _runner(project, job, options, note)
         relays = stack.enter_context(_relays(project, options, outlet))
         invocation = Invocation(

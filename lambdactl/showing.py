@@ -1,12 +1,10 @@
 """The use case `show --html`: a run's folder, wherever it lies, as one page on this machine.
 
-The definition is found by the hash that the run names, and taken only when its content has that hash.
-A local run's is in no bucket, so `run-local` keeps a copy beside its run folders.
+The definition is found by the hash that the run names, in the bucket or, of a run on this machine, here.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -16,7 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from lambdactl.definition import canonical, digest
+from lambdactl import definitions
 from lambdactl.errors import AwsError, Refused, UsageError
 from lambdactl.files import replace_file
 from lambdactl.project import Project
@@ -43,13 +41,6 @@ def write_page(project: Project, run: Run, target: Path, *, force: bool = False)
         )
     replace_file(path, html.page(_folder(project, run, path)))
     return path
-
-
-def keep_definition(project: Project, document: Mapping[str, Any]) -> None:
-    """For pages of runs on this machine."""
-    folder = _definitions(project)
-    folder.mkdir(parents=True, exist_ok=True)
-    replace_file(folder / f"{digest(document)}.json", canonical(document).decode())
 
 
 def _folder(project: Project, run: Run, page: Path) -> html.Folder:
@@ -79,10 +70,10 @@ def _named(project: Project, run: Run) -> str:
 
 
 def _local(project: Project, sha256: str) -> tuple[bytes, str]:
-    file = _definitions(project) / f"{sha256}.json"
-    if not sha256 or not file.is_file():
+    content = definitions.kept(project.root, sha256)
+    if content is None:
         return b"", "this machine has no copy of the definition that ran"
-    return _of_hash(file.read_bytes(), sha256)
+    return _checked(content, sha256)
 
 
 def _stored(project: Project, run: Run, sha256: str) -> tuple[bytes, str]:
@@ -95,11 +86,12 @@ def _stored(project: Project, run: Run, sha256: str) -> tuple[bytes, str]:
         return b"", f"the definition could not be read: {error.what}"
     if found is None:
         return b"", "the definition is not in the bucket any more"
-    return _of_hash(found.content, sha256)
+    return _checked(found.content, sha256)
 
 
-def _of_hash(content: bytes, sha256: str) -> tuple[bytes, str]:
-    same = hashlib.sha256(content).hexdigest() == sha256
+def _checked(content: bytes, sha256: str) -> tuple[bytes, str]:
+    """The content, or why it is not believed."""
+    same = definitions.is_it(content, sha256)
     return (content, "") if same else (b"", "the definition is not the one that the run names")
 
 
@@ -109,10 +101,6 @@ def _console(project: Project, run: Run) -> Callable[[str], str]:
     site = project.site
     prefix = run.folder.removeprefix(f"s3://{site.bucket}/")
     return links.console(site.region, site.partition, site.bucket, prefix)
-
-
-def _definitions(project: Project) -> Path:
-    return project.root / ".lambdactl" / "definitions"
 
 
 def _object(content: bytes) -> Mapping[str, Any] | None:

@@ -36,7 +36,7 @@ AGENTS: Mapping[str, dict[str, Any]] = {
         "command": ["sh", "-c", "echo 3 cities; echo 'no coast: Madrid' >&2; echo done > done.txt; exit 3"]
     },
 }
-_LINES = {"user", "assistant", "item_completed", "token_count"}  # that a page reads
+_LINES = {"user", "assistant", "item_completed", "token_count", "token_usage_record"}  # that a page reads
 
 
 def run(type_: str, bench: Bench, steps: list[dict[str, Any]], key: str = KEY) -> tuple[Done, dict[str, Any]]:

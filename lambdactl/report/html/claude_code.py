@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from lambdactl.report.html.story import Clock, Story, anthropic_usage, each, heard
-from lambdactl.report.html.values import Row, Usage, excerpt, mapping, moment, number, objects, short, string
+from lambdactl.report.html.story import Clock, Story, each, heard
+from lambdactl.report.html.usage import Usage, anthropic_usage
+from lambdactl.report.html.values import Row, excerpt, mapping, moment, number, objects, short, string
 
 KEPT = 50_000  # times and usages kept of the transcripts
 # What has nothing to show, or says again what the result or another event says.
@@ -97,8 +98,7 @@ class Reader:
         if depth:
             return
         self._turns += 1
-        words = f"{usage.sent:,.0f} tokens in, {usage.output:,.0f} out"
-        self._story.add(Row(kind="turn", title=f"Turn {self._turns}", hint=words, at=at))
+        self._story.turn(self._turns, usage, at)
 
     def _said(self, block: Mapping[str, Any], at: float | None, depth: int) -> None:
         match block.get("type"):

@@ -12,6 +12,7 @@ FILES = 300
 LINE = 1_000  # characters of one line
 
 Mark = Literal["add", "del", "hunk", "same"]
+_INSIDE = (b" ", b"+", b"-", b"\\", b"")  # how a line of a hunk begins; an empty one has lost its blank
 _HUNK = re.compile(rb"@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@")
 
 
@@ -57,9 +58,8 @@ def _files(lines: Iterable[bytes | None]) -> Iterator[Changed]:
     changed: Changed | None = None
     old = new = 0
     for line in lines:
-        text = b"(a line too long to show)" if line is None else line
-        if old > 0 or new > 0:
-            assert changed is not None
+        text = b" (a line too long to show)" if line is None else line
+        if changed and (old > 0 or new > 0) and text[:1] in _INSIDE:
             mark = _mark(text)
             if mark != "hunk":
                 old -= mark in ("del", "same")
@@ -68,6 +68,7 @@ def _files(lines: Iterable[bytes | None]) -> Iterator[Changed]:
         elif text.startswith(b"diff --git "):
             if changed:
                 yield changed
+            old = new = 0
             changed = Changed(name=_text(text[11:]).partition(" b/")[2] or _text(text[11:]))
         elif changed and (hunk := _HUNK.match(text)):
             old, new = (int(count[:9]) if count else 1 for count in (hunk[1], hunk[2]))

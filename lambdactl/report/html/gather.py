@@ -14,6 +14,7 @@ from typing import Any
 from lambdactl.errors import NotFound
 from lambdactl.report.html import claude_code, codex, diff, picture
 from lambdactl.report.html.lines import ends, grouped, last_parts, lines, parts
+from lambdactl.report.html.rollout import rollout
 from lambdactl.report.html.story import Clock, Story
 from lambdactl.report.html.values import (
     Excerpt,
@@ -133,7 +134,7 @@ class _Reading:
         streams = (self._lines(files) for name, files in sorted(transcripts.items()))
         events = self._lines(parts(self.sizes, "events"))
         if type_ == "codex" or (not type_ and any("rollout-" in name for name in transcripts)):
-            codex.Reader(story, codex.rollout(streams, story)).read(events)
+            codex.Reader(story, rollout(streams, story)).read(events)
         else:
             claude_code.Reader(story, claude_code.transcript(streams)).read(events)
         return story

@@ -6,7 +6,8 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from lambdactl.report.html.values import Point, Row, Usage
+from lambdactl.report.html.usage import Point, Usage
+from lambdactl.report.html.values import Row
 
 WIDTH, HEIGHT = 1000, 100
 LANES = 4  # calls beside one another
@@ -83,6 +84,14 @@ def length(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
+def time_of(seconds: float) -> str:
+    """A time of the run, as short as a column of them wants it."""
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
+
+
 def _bars(rows: Sequence[Row], span: float) -> tuple[Bar, ...]:
     free = [0.0] * LANES  # where each lane is free again
     bars = []
@@ -134,11 +143,5 @@ def _marks(span: float) -> tuple[Mark, ...]:
     count = int(span / step)
     if count == 0:
         return (Mark(0, "0 s"), Mark(WIDTH, length(span)))
-    return tuple(Mark(round(n * step / span * WIDTH, 1), _clock(n * step)) for n in range(count + 1))
-
-
-def _clock(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    minutes, rest = divmod(int(seconds), 60)
-    return f"{minutes}:{rest:02}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02} h"
+    marks = (n * step for n in range(count + 1))
+    return tuple(Mark(round(at / span * WIDTH, 1), f"{at} s" if at < 60 else time_of(at)) for at in marks)

@@ -20,7 +20,7 @@ from markupsafe import Markup
 
 from lambdactl.report.escape import terminal
 from lambdactl.report.html.gather import Report
-from lambdactl.report.html.picture import length
+from lambdactl.report.html.picture import length, time_of
 from lambdactl.report.html.values import Row, mapping, number, short
 
 # The beginning of a page of ours: what has it may be written over.
@@ -74,6 +74,7 @@ def _environment() -> Environment:
     )
     made.filters |= {
         "length_of": length,
+        "time_of": time_of,
         "when": _when,
         "took": _took,
         "amount": _amount,

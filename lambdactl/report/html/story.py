@@ -9,18 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from lambdactl.report.html.values import (
-    TEXT,
-    Excerpt,
-    Point,
-    Row,
-    Tally,
-    Usage,
-    excerpt,
-    mapping,
-    number,
-    short,
-)
+from lambdactl.report.html.usage import Point, Usage
+from lambdactl.report.html.values import TEXT, Excerpt, Row, Tally, excerpt, short
 
 FIRST, LAST = 1_000, 1_000  # rows kept from the beginning and the end
 AWAITED = 1_000  # calls that may lack their answer at a time
@@ -74,6 +64,11 @@ class Story:
         self.left_out += len(self.last) == LAST
         self.last.append(row)
 
+    def turn(self, number: int, usage: Usage, at: float | None) -> None:
+        """The model's nth answer, and what it took."""
+        words = f"{usage.sent:,.0f} tokens in, {usage.output:,.0f} out"
+        self.add(Row(kind="turn", title=f"Turn {number}", hint=words, at=at))
+
     def called(self, key: str, tool: str, arguments: Any, at: float | None, depth: int = 0) -> None:
         hint, text = _arguments(arguments)
         row = Row(kind="call", title=short(tool), hint=hint, text=text, at=at, open=True, depth=depth)
@@ -86,11 +81,6 @@ class Story:
 
     def awaits(self, key: str) -> bool:
         return key in self._awaited
-
-    def began(self, key: str, at: float | None) -> None:
-        """When a call began, where that is known only once it is over."""
-        if key in self._awaited:
-            self._awaited[key].at = at
 
     def returned(self, key: str, answer: Any, failed: bool, at: float | None) -> None:
         if (row := self._awaited.pop(key, None)) is None:
@@ -141,38 +131,17 @@ def heard(event: dict[str, Any], take: Callable[[dict[str, Any]], bool], story: 
     story.unknown += not known
 
 
-def anthropic_usage(value: Any) -> Usage:
-    usage = mapping(value)
-    return Usage(
-        input=number(usage.get("input_tokens")),
-        cache_read=number(usage.get("cache_read_input_tokens")),
-        cache_write=number(usage.get("cache_creation_input_tokens")),
-        output=number(usage.get("output_tokens")),
-    )
-
-
-def openai_usage(value: Any) -> Usage:
-    """OpenAI counts what came from its cache among the input, we do not."""
-    usage = mapping(value)
-    read, written = number(usage.get("cached_input_tokens")), number(usage.get("cache_write_input_tokens"))
-    return Usage(
-        input=max(0, number(usage.get("input_tokens")) - read - written),
-        cache_read=read,
-        cache_write=written,
-        output=number(usage.get("output_tokens")),
-    )
-
-
 def _arguments(value: Any) -> tuple[str, Excerpt]:
     """A few words on what a tool was called with, and all of it."""
-    if isinstance(value, dict):
-        texts = [text for text in value.values() if isinstance(text, str) and text.strip()]
-        if len(value) == 1 and texts:
-            return _hint(texts[0]), excerpt(texts[0])
-        if texts:
-            return _hint(value["command"] if value.get("command") in texts else texts[0]), excerpt(value)
-        return _hint(json.dumps(value, ensure_ascii=False)) if value else "", excerpt(value or "")
-    return _hint(value if isinstance(value, str) else ""), excerpt(value)
+    if not isinstance(value, dict):
+        return _hint(value if isinstance(value, str) else ""), excerpt(value)
+    command, only = value.get("command"), next(iter(value.values()), "")
+    if len(value) <= 1 and isinstance(only, str):
+        return _hint(only), excerpt(only)
+    if isinstance(command, str):
+        return _hint(command), excerpt(value)
+    plain = (str(each)[:200] for each in value.values() if isinstance(each, str | int | float))
+    return _hint(" · ".join(plain)), excerpt(value)
 
 
 def _hint(text: str) -> str:

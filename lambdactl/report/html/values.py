@@ -62,36 +62,6 @@ class Row:
     depth: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
-    """Tokens. `sent` is all that went to the model, whatever of it came from a cache."""
-
-    input: float = 0
-    cache_read: float = 0
-    cache_write: float = 0
-    output: float = 0
-
-    @property
-    def sent(self) -> float:
-        return self.input + self.cache_read + self.cache_write
-
-    def __add__(self, other: Usage) -> Usage:
-        return Usage(
-            input=self.input + other.input,
-            cache_read=self.cache_read + other.cache_read,
-            cache_write=self.cache_write + other.cache_write,
-            output=self.output + other.output,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """What had been used by then, in all."""
-
-    at: float
-    usage: Usage
-
-
 @dataclass(slots=True)
 class Tally:
     """How often a tool was called."""
