@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from lambdactl.report import html
-from lambdactl.report.html.gather import Report, gather
+from lambdactl.report.html.gather import gather
 from lambdactl.report.html.links import beside, console
+from lambdactl.report.html.report import Report
 from lambdactl.report.html.story import Story
 from lambdactl.runs import Run
 from tests.report.pages import NOW, RUN_ID, SAMPLES, Page, files_of, folder, sample
@@ -73,10 +74,15 @@ def test_streams_in_parts_and_in_one_file_are_the_same(name: str) -> None:
 
 
 def test_legs_are_told_one_after_another() -> None:
+    """The last one's transcript holds the others' too; its events do not."""
     files, definition = sample("codex")
+    lines = files["events/000001.jsonl"].splitlines(keepends=True)
     legs = {f"legs/{n}/{path}": content for n in (2, 10) for path, content in files.items() if "/" in path}
-    report = gather(folder({**files, **legs}, definition))
-    assert len(calls(report)) == 12
+    for name, part in (("legs/2/", lines[:5]), ("legs/10/", lines[5:7]), ("", lines[7:])):
+        legs[f"{name}events/000001.jsonl"] = b"".join(part)
+    report, whole = gather(folder({**files, **legs}, definition)), gather(folder(files, definition))
+    assert report.story.rows == whole.story.rows
+    assert report.story.points == whole.story.points
     assert [server.name for server in report.servers] == ["everything", "shell"]
 
 

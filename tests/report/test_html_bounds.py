@@ -56,6 +56,10 @@ def test_a_patch_that_is_huge_cut_off_or_none() -> None:
     assert "… 6,002 lines left out …" in huge
     assert "f0 +0 −0 binary" in many
     assert "… 100 files left out …" in many
+    lying = patch.replace(b"@@ -1 +1,100000 @@", b"@@ -1,99 +1,99 @@").replace(
+        b"+diff --git a/no b/no\n" * 9_990, b""
+    )
+    assert "# Files changed 2 " in Page(html.page(folder({"artifacts/workspace.patch": lying + patch}))).text
     none = Page(html.page(folder({"artifacts/workspace.patch": b"\x00\xff not a patch\n+x"}))).text
     assert "# Files changed" not in none
 

@@ -14,6 +14,7 @@ from typing import Any
 from lambdactl.errors import NotFound
 from lambdactl.report.html import claude_code, codex, diff, picture
 from lambdactl.report.html.lines import ends, grouped, last_parts, lines, parts
+from lambdactl.report.html.report import File, Report
 from lambdactl.report.html.rollout import rollout
 from lambdactl.report.html.story import Clock, Story
 from lambdactl.report.html.values import (
@@ -38,40 +39,6 @@ STDERR = 16 << 10  # bytes of its end
 LOG = 4 << 10
 STDOUT = 32 << 10  # of its beginning, and of its end
 PATCH = "artifacts/workspace.patch"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class File:
-    name: str
-    size: int
-    sha256: str = ""
-    link: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """All that a page shows, bounded. `gaps` says what could not be read or was passed over."""
-
-    folder: Folder
-    agent: Mapping[str, str]
-    reason: Excerpt
-    prompt: Excerpt
-    system_prompt: Excerpt
-    command: Excerpt
-    input: Excerpt
-    output: Excerpt
-    story: Story
-    picture: picture.Picture | None
-    cost: float | None
-    seconds: float | None
-    servers: tuple[Server, ...]
-    patch: diff.Patch | None
-    stdout: Excerpt
-    stderr: Excerpt
-    notes: tuple[str, ...]
-    files: tuple[File, ...]
-    more_files: int
-    gaps: tuple[str, ...]
 
 
 def gather(folder: Folder) -> Report:

@@ -19,8 +19,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from lambdactl.report.escape import terminal
-from lambdactl.report.html.gather import Report
 from lambdactl.report.html.picture import length, time_of
+from lambdactl.report.html.report import Report
 from lambdactl.report.html.values import Row, mapping, number, short
 
 # The beginning of a page of ours: what has it may be written over.

@@ -37,7 +37,7 @@ class Rollout:
 
     items: dict[str, deque[Known]] = field(default_factory=dict)
     answers: list[tuple[datetime | None, Usage]] = field(default_factory=list)
-    count: int = 0
+    _seen: set[str] = field(default_factory=set)
 
     def keep(self, payload: Mapping[str, Any]) -> None:
         """Calls end after their answer is told of, words are told of while it is still coming."""
@@ -45,9 +45,15 @@ class Rollout:
         times = (moment(payload.get(f"{which}_at_ms")) for which in ("started", "completed"))
         began, ended = times
         known = Known(began, ended, len(self.answers) + (_kind(item) in WORDS))
-        if self.count < KEPT:
-            self.count += 1
+        if self.is_new(item.get("id")):
             self.items.setdefault(_name(item), deque()).append(known)
+
+    def is_new(self, id_: Any) -> bool:
+        """A later leg's rollout begins with all that the earlier ones held."""
+        new = isinstance(id_, str) and id_ not in self._seen and len(self._seen) < KEPT
+        if new:
+            self._seen.add(id_)
+        return new
 
     def next(self, item: Mapping[str, Any]) -> Known:
         waiting = self.items.get(_name(item))
@@ -67,7 +73,7 @@ def rollout(streams: Iterable[Iterable[bytes | None]], story: Story) -> Rollout:
             elif payload.get("type") == "token_count":
                 usage = openai_usage(mapping(payload.get("info")).get("total_token_usage"))
                 story.used(story.clock.seconds(when), usage)
-            elif event.get("type") == "token_usage_record" and len(found.answers) < KEPT:
+            elif event.get("type") == "token_usage_record" and found.is_new(payload.get("response_id")):
                 found.answers.append((when, openai_usage(payload.get("usage"))))
     return found
 

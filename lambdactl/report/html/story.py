@@ -93,8 +93,10 @@ class Story:
             tally.seconds += row.took or 0.0
 
     def used(self, at: float | None, usage: Usage) -> None:
-        """`usage` is of the whole run so far. Of many points every other is dropped, again and again."""
-        if at is None:
+        """`usage` is of the whole run so far; what a later leg tells again is passed over. Of many points
+        every other is dropped, again and again."""
+        last = self.points[-1] if self.points else None
+        if at is None or (last and (at < last.at or usage == last.usage)):
             return
         self.points.append(Point(at, usage))
         if len(self.points) > POINTS:
