@@ -6,7 +6,7 @@ import platform
 from datetime import datetime
 
 import agent
-from agent import harvest
+from agent import harvest, probe
 from agent.contract import Result, StoredFile
 from agent.deliver import Delivery
 from agent.events import Ended
@@ -77,6 +77,7 @@ def result(
         turns=ended.turns,
         session_id=session,
         output=redactor.text(ended.output),
+        structured_output=account.structured,
         mcp_servers=listener.servers if listener else (),
         files=files,
         resumable=session is not None and any(file.path.startswith("transcript/") for file in files),
@@ -85,6 +86,7 @@ def result(
             "python": platform.python_version(),
             "cli": definition.agent.version,
         },
+        sandbox=probe.sandbox(),
         notes=tuple(account.notes),
     )
 

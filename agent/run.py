@@ -113,6 +113,8 @@ def _account(run: Run, redactor: Redactor, problem: str) -> Account:
         account.verdict = Verdict(outcome="failed", reason=problem)
     if redactor.too_short:
         account.notes.append(f"too short to be masked: {', '.join(redactor.too_short)}")
+    if run.wants_aws and "AWS_SECRET_ACCESS_KEY" not in run.settings.aws:
+        account.notes.append("`aws: true` has no effect: this run has no AWS credentials")
     if run.definition.agent.max_turns and run.definition.agent.type != "claude-code":
         account.notes.append(f"maxTurns has no effect with {run.definition.agent.type}")
     return account

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 from agent import secrets
 from agent.clis import Cli
@@ -60,6 +61,11 @@ class Run:
         return f"{self.place}{self.request.run_id}"
 
     @property
+    def wants_aws(self) -> bool:
+        """Whether the agent, or a server of its, is to have the function's credentials."""
+        return self.definition.agent.aws or any(server.aws for server in self.definition.mcp_servers)
+
+    @property
     def place(self) -> str:
         """The beginning of every mark of runs in this work folder."""
         return f"{self.settings.work}:"
@@ -77,4 +83,5 @@ class Account:
     ending: Ending | None = None
     stdout: Path | None = None  # what the agent wrote, from where it began
     stderr: Path | None = None
+    structured: Any = None  # structured output that fits its schema
     notes: list[str] = field(default_factory=list)

@@ -105,7 +105,7 @@ class Bucket:
         self._prefix = f"{prefix}{run_id}/"
 
     def reclaim(self) -> None:
-        """A job has no credentials."""
+        """A job has no credentials, or with `aws: true` its role's: what it puts there lies beside ours."""
 
     def put(self, name: str, body: Path | bytes, content_type: str) -> None:
         from botocore.exceptions import BotoCoreError, ClientError

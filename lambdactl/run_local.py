@@ -129,6 +129,8 @@ def _object(content: bytes) -> dict[str, Any]:
 
 
 def _environment(project: Project, job: Job, site: Site, options: Options, note: Line) -> dict[str, str]:
+    if told := credentials.handed_on(job, options.creds):
+        note(f"AWS: {told}")
     environment = {OWNER: f"{site.project}/{site.environment}", "AWS_REGION": site.region}
     values = dict(options.secrets)
     if options.scripted_model and (key := secret_values.model_key(job)):
