@@ -15,8 +15,11 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 from urllib.parse import quote, quote_plus
 
+from agent.search import Search
+
 SHORTEST = 4  # characters; masking every "1" would leave nothing to read
 SHORTEST_LINE = 12  # characters of one line of a value of several lines, as of a PEM key
+WRAPPED = (64, 76)  # characters of a line of base64 by PEM and openssl, by MIME and coreutils
 CHUNK = 1 << 20
 
 
@@ -31,18 +34,14 @@ class Redactor:
                 for form in forms(value):
                     marks.setdefault(form, f"***{name}***".encode())
         self._marks = marks
+        self._search = Search(marks)
         self.longest = max(map(len, marks), default=0)
-        # Longest first: a value that begins with another one is masked whole.
-        ordered = sorted(marks, key=lambda form: (-len(form), form))
-        self._pattern = re.compile(b"|".join(map(re.escape, ordered))) if marks else None
 
     def content(self, content: bytes) -> bytes:
-        if self._pattern is None:
-            return content
-        return self._pattern.sub(lambda found: self._marks[found.group()], content)
+        return self._masked(content, len(content))[0] if self._marks else content
 
     def text(self, text: str) -> str:
-        if self._pattern is None:
+        if not self._marks:
             return text
         return self.content(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
 
@@ -55,24 +54,32 @@ class Redactor:
         return [self.value(each) for each in value] if isinstance(value, (list, tuple)) else value
 
     def holds(self, content: bytes) -> bool:
-        return self._pattern is not None and self._pattern.search(content) is not None
+        return any(self._search.found(content))
 
     def chunks(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
         """The same as `content` of all chunks joined, also where a value lies across a border."""
-        if self._pattern is None:
+        if not self._marks:
             yield from chunks
             return
         rest = b""
         for chunk in chunks:
             rest += chunk
-            cut = max(0, len(rest) - self.longest + 1)  # a match that begins before it lies in `rest` whole
-            for found in self._pattern.finditer(rest):
-                if found.start() >= cut:
-                    break
-                cut = max(cut, found.end())
-            yield self.content(rest[:cut])
-            rest = rest[cut:]
+            # What begins before this lies in `rest` whole.
+            masked, read = self._masked(rest, max(0, len(rest) - self.longest + 1))
+            yield masked
+            rest = rest[read:]
         yield self.content(rest)
+
+    def _masked(self, content: bytes, until: int) -> tuple[bytes, int]:
+        """What begins before `until`, masked, and how far it reaches in `content`."""
+        parts, position = [], 0
+        for start, form in self._search.found(content):
+            if start >= until:
+                break
+            parts += content[position:start], self._marks[form]
+            position = start + len(form)
+        end = max(position, until)
+        return b"".join((*parts, content[position:end])), end
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,3 +133,9 @@ def _base64(content: bytes) -> Iterator[str]:
             core = encode(b"\0" * before + content).decode()[touched:whole]
             if len(core) >= 2 * SHORTEST:
                 yield core
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        core = encode(content).decode()[: len(content) * 8 // 6]
+        for width in WRAPPED:
+            if len(core) > width:
+                lines = (core[at : at + width] for at in range(0, len(core), width))
+                yield from (line for line in lines if len(line) >= SHORTEST_LINE)

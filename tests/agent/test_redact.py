@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
 import json
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote, quote_plus
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -96,3 +99,23 @@ def test_a_copied_file_is_measured_as_it_was_written() -> None:
     target = io.BytesIO()
     copied = copy(Redactor({"T": "s3cr3t-value"}), io.BytesIO(b"a s3cr3t-value"), target)
     assert (target.getvalue(), copied.size) == (b"a ***T***", 9)
+
+
+@pytest.mark.parametrize("width", [64, 76])
+@pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
+def test_base64_in_lines_of_the_usual_widths(width: int, encode: Callable[[bytes], bytes]) -> None:
+    """`base64` and `openssl base64` break what they write into lines."""
+    value = "".join(hashlib.sha256(bytes([number])).hexdigest() for number in range(5))
+    for end in (b"", b"\n"):  # as of `echo -n` and `echo`
+        whole = encode(value.encode() + end)
+        lines = b"\n".join(whole[at : at + width] for at in range(0, len(whole), width))
+        for text in (lines, json.dumps(lines.decode()).encode()):
+            masked = Redactor({"T": value}).content(text)
+            assert masked.count(b"***T***") == len(lines.splitlines())
+            assert len(masked.replace(b"***T***", b"").strip(b'"\n\\n')) <= 4
+
+
+def test_binary_content_is_masked_byte_by_byte() -> None:
+    content = bytes(range(256)) + b"s3cr3t-value" + bytes(range(255, -1, -1))
+    masked = Redactor({"T": "s3cr3t-value"}).content(content)
+    assert masked == content.replace(b"s3cr3t-value", b"***T***")
