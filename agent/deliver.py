@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -64,8 +65,8 @@ class Delivery:
 
     @contextmanager
     def _masked(self, item: Item) -> Iterator[tuple[Path | bytes, Copied]]:
-        with item.file.open("rb") as source:
-            if item.file.stat().st_size <= IN_MEMORY:
+        with item.open() as source:
+            if os.fstat(source.fileno()).st_size <= IN_MEMORY:
                 memory = io.BytesIO()
                 copied = copy(self.redactor, source, memory)
                 yield memory.getvalue(), copied

@@ -72,7 +72,8 @@ class Redactor:
 
     def _masked(self, content: bytes, until: int) -> tuple[bytes, int]:
         """What begins before `until`, masked, and how far it reaches in `content`."""
-        parts, position = [], 0
+        parts: list[bytes] = []
+        position = 0
         for start, form in self._search.found(content):
             if start >= until:
                 break
