@@ -47,6 +47,8 @@ class Delivery:
         uploads = [(item, pool.submit(self._one, item)) for item in items]
         wait([upload for _, upload in uploads], timeout=max(0.0, seconds))
         pool.shutdown(wait=False, cancel_futures=True)
+        if not all(upload.done() for _, upload in uploads):
+            self.store.abandon()
         stored = []
         for item, upload in uploads:
             if not upload.done() or upload.cancelled():

@@ -5,13 +5,18 @@ A store that fails for good raises StoreError: then the invocation fails, and La
 
 from __future__ import annotations
 
-import io
 import os
 import shutil
+import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from agent import media
 from agent.wipe import wipe
+
+PART = 8 << 20  # bytes; files of two parts or more are uploaded in parts
+PARTS_AT_ONCE = 4  # of all files together; each is read from the disk as it is sent
 
 
 class StoreError(Exception):
@@ -31,6 +36,9 @@ class Store(Protocol):
 
     def put(self, name: str, body: Path | bytes, content_type: str) -> None:
         """Store a file or bytes under `name` in the run's folder, whole or not at all."""
+
+    def abandon(self) -> None:
+        """Give up the files that are on their way, without waiting, and any to come; bytes can still be put."""
 
     def get(self, name: str) -> bytes | None:
         """What the run's folder has under `name`."""
@@ -75,6 +83,9 @@ class Folder:
         except OSError as error:
             raise StoreError(f"cannot write {target}: {error}") from None
 
+    def abandon(self) -> None:
+        """What is written aside is wiped with the folder."""
+
     def get(self, name: str) -> bytes | None:
         try:
             return (self._out / name).read_bytes()
@@ -94,6 +105,10 @@ class Bucket:
         self._bucket = bucket
         self._client = client or _client()
         self._prefix = ""
+        self._lock = threading.Lock()
+        self._transfers: Any = None
+        self._under_way: set[Any] = set()
+        self._given_up = False
 
     def definition(self, name: str) -> bytes:
         content = self._read(name)
@@ -109,14 +124,50 @@ class Bucket:
 
     def put(self, name: str, body: Path | bytes, content_type: str) -> None:
         from botocore.exceptions import BotoCoreError, ClientError
+        from s3transfer.exceptions import CancelledError
 
+        key, headers = self.address(name), {"ContentType": content_type}
+        if media.disposition(content_type) == "attachment":
+            headers["ContentDisposition"] = "attachment"
         try:
-            with body.open("rb") if isinstance(body, Path) else io.BytesIO(body) as content:
-                self._client.put_object(
-                    Bucket=self._bucket, Key=self.address(name), Body=content, ContentType=content_type
-                )
+            if isinstance(body, Path):
+                self._upload(body, key, headers)
+            else:
+                self._client.put_object(Bucket=self._bucket, Key=key, Body=body, **headers)
+        except CancelledError:
+            raise StoreError(f"no time was left for s3://{self._bucket}/{key}") from None
         except (BotoCoreError, ClientError) as error:
-            raise StoreError(f"cannot write s3://{self._bucket}/{self.address(name)}: {error}") from None
+            raise StoreError(f"cannot write s3://{self._bucket}/{key}: {error}") from None
+
+    def _upload(self, file: Path, key: str, headers: Mapping[str, str]) -> None:
+        """boto3's own way for files: a large one in parts, several at once; all given up when one fails."""
+        transfer = self._transfer_manager().upload(str(file), self._bucket, key, dict(headers))
+        self._under_way.add(transfer)
+        if self._given_up:
+            transfer.cancel()
+        try:
+            transfer.result()
+        finally:
+            self._under_way.discard(transfer)
+
+    def _transfer_manager(self) -> Any:
+        from s3transfer.manager import TransferConfig, TransferManager
+
+        with self._lock:
+            if self._transfers is None:
+                config = TransferConfig(
+                    multipart_threshold=2 * PART,
+                    multipart_chunksize=PART,
+                    max_request_concurrency=PARTS_AT_ONCE,
+                    max_submission_concurrency=2,
+                )
+                self._transfers = TransferManager(self._client, config)
+            return self._transfers
+
+    def abandon(self) -> None:
+        self._given_up = True
+        for transfer in list(self._under_way):
+            transfer.cancel()
 
     def get(self, name: str) -> bytes | None:
         # Without leave to list the whole bucket, S3 answers "denied" for what is not there.
