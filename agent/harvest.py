@@ -67,6 +67,10 @@ class Left:
     def out(self, name: str, reason: str) -> None:
         self.by_reason.setdefault(reason, []).append(name)
 
+    def add(self, other: Left) -> None:
+        for reason, names in other.by_reason.items():
+            self.by_reason.setdefault(reason, []).extend(names)
+
     def notes(self) -> tuple[str, ...]:
         return tuple(_note(reason, names) for reason, names in self.by_reason.items())
 
@@ -105,8 +109,11 @@ def below(folder: Path, prefix: str, patterns: Iterable[str] = ("**/*",), *, lef
 
 def bounded(items: Iterable[Item], bounds: Bounds, left: Left) -> Iterator[Item]:
     """As many of `items` as fit, in their order: put first what matters most."""
-    total = count = 0
+    total, names = 0, set[str]()
     for item in items:
+        if item.name in names:
+            left.out(item.name, "files with the name of another")
+            continue
         try:
             size = item.file.stat().st_size
         except OSError:
@@ -116,10 +123,11 @@ def bounded(items: Iterable[Item], bounds: Bounds, left: Left) -> Iterator[Item]
             left.out(item.name, f"files over {bounds.file:,} bytes")
         elif total + size > bounds.total:
             left.out(item.name, f"files beyond {bounds.total:,} bytes in all")
-        elif count >= bounds.count:
+        elif len(names) >= bounds.count:
             left.out(item.name, f"files beyond {bounds.count:,} in number")
         else:
-            total, count = total + size, count + 1
+            total += size
+            names.add(item.name)
             yield item
 
 

@@ -63,6 +63,7 @@ def main(run: Run, store: Store, outside: Outside) -> dict[str, Any]:
         progress.started(run.request, run.definition.job, run.definition.agent.type)
         _store_request(run, delivery, began)
         account = _account(run, redactor, problem)
+        account.began = began
         if not problem:
             account.stdout, account.stderr = (stack.enter_context(_spool(run.layout.out)) for _ in range(2))
             work(run, values, account, progress, outside)

@@ -38,7 +38,7 @@ class Store(Protocol):
         """Store a file or bytes under `name` in the run's folder, whole or not at all."""
 
     def abandon(self) -> None:
-        """Give up the files that are on their way, without waiting, and any to come; bytes can still be put."""
+        """Give up files that are on their way, without waiting, and any to come; bytes can still be put."""
 
     def get(self, name: str) -> bytes | None:
         """What the run's folder has under `name`."""
