@@ -1,4 +1,4 @@
-"""Masks every known secret value in whatever leaves. Pure, but for `copy`, which streams a file.
+"""Masks every known secret value in whatever leaves. Pure, but for `Masked`, which reads a file.
 
 A value is found as it is and as JSON, URLs, base64 (at each of its three alignments) and hexadecimal
 spell it. What compresses, encrypts or splits it hides it from us: this is a net, not a wall.
@@ -11,7 +11,6 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, BinaryIO
 from urllib.parse import quote, quote_plus
 
@@ -20,7 +19,7 @@ from agent.search import Search
 SHORTEST = 4  # characters; masking every "1" would leave nothing to read
 SHORTEST_LINE = 12  # characters of one line of a value of several lines, as of a PEM key
 WRAPPED = (64, 76)  # characters of a line of base64 by PEM and openssl, by MIME and coreutils
-CHUNK = 1 << 20
+CHUNK = 256 << 10  # bytes that are read and masked at once
 
 
 class Redactor:
@@ -83,20 +82,31 @@ class Redactor:
         return b"".join((*parts, content[position:end])), end
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Copied:
-    size: int
-    sha256: str
+class Masked:
+    """Reads `source` masked, a little at a time; `size` and `sha256` are of what was read so far."""
 
+    def __init__(self, redactor: Redactor, source: BinaryIO) -> None:
+        self._chunks = redactor.chunks(iter(lambda: source.read(CHUNK), b""))
+        self._ready = bytearray()
+        self._digest = hashlib.sha256()
+        self.size = 0
 
-def copy(redactor: Redactor, source: BinaryIO, target: BinaryIO) -> Copied:
-    """Write `source` masked; what was written, measured."""
-    size, digest = 0, hashlib.sha256()
-    for chunk in redactor.chunks(iter(lambda: source.read(CHUNK), b"")):
-        target.write(chunk)
-        digest.update(chunk)
-        size += len(chunk)
-    return Copied(size=size, sha256=digest.hexdigest())
+    @property
+    def sha256(self) -> str:
+        return self._digest.hexdigest()
+
+    def read(self, size: int = -1) -> bytes:
+        """So many bytes, fewer only at the end; all with a negative number."""
+        while size < 0 or len(self._ready) < size:
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                break
+            self._ready += chunk
+        taken = bytes(self._ready if size < 0 else self._ready[:size])
+        del self._ready[: len(taken)]
+        self._digest.update(taken)
+        self.size += len(taken)
+        return taken
 
 
 def forms(value: str) -> set[bytes]:

@@ -59,7 +59,7 @@ def main(run: Run, store: Store, outside: Outside) -> dict[str, Any]:
         values, problem = _secrets(run, outside)
         redactor = Redactor({**values, **run.settings.credentials, **(run.settings.secrets or {})})
         progress = Progress(write=outside.write, now=outside.now, redactor=redactor)
-        delivery = Delivery(store=store, redactor=redactor, folder=run.layout.out)
+        delivery = Delivery(store=store, redactor=redactor)
         progress.started(run.request, run.definition.job, run.definition.agent.type)
         _store_request(run, delivery, began)
         account = _account(run, redactor, problem)

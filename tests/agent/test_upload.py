@@ -64,7 +64,7 @@ def large(folder: Path, parts: int = 3) -> Path:
     with file.open("wb") as writing:
         for number in range(parts):
             writing.write(os.urandom(1 << 20) * (PART >> 20) + bytes([number]))
-        writing.write(b"of s3cr3t-value.")
+            writing.write(b"of s3cr3t-value.")
     return file
 
 
@@ -73,27 +73,39 @@ def url(request: pytest.FixtureRequest) -> str:
     return str(request.getfixturevalue(f"{request.param}_server"))
 
 
-def deliver(here: Place, folder: Path, *files: Path, seconds: float = 60) -> tuple[Any, Left]:
-    delivery, left = (
-        Delivery(store=here.store, redactor=Redactor({"T": "s3cr3t-value"}), folder=folder),
-        Left(),
-    )
+def deliver(here: Place, *files: Path, seconds: float = 60) -> tuple[Any, Left]:
+    delivery, left = Delivery(store=here.store, redactor=Redactor({"T": "s3cr3t-value"})), Left()
     return delivery.all(
         [Item(name=f"artifacts/{file.name}", file=file) for file in files], left, seconds
     ), left
 
 
 def test_a_large_file_goes_in_parts_and_its_hash_is_of_what_is_stored(url: str, tmp_path: Path) -> None:
-    (tmp_path / "aside").mkdir()
     file = large(tmp_path)
     with place(url) as here:
-        (stored,), _ = deliver(here, tmp_path / "aside", file)
+        (stored,), _ = deliver(here, file)
         content = here.content("artifacts/large")
         assert content == file.read_bytes().replace(b"s3cr3t-value", b"***T***")
         assert (stored.size, stored.sha256) == (len(content), hashlib.sha256(content).hexdigest())
         assert here.calls == {"CreateMultipartUpload": 1, "UploadPart": 4, "CompleteMultipartUpload": 1}
         assert here.head("artifacts/large")["ContentDisposition"] == "attachment"
-    assert list((tmp_path / "aside").iterdir()) == []
+
+
+def test_a_file_that_cannot_be_read_to_its_end_leaves_no_parts(moto_server: str) -> None:
+    class Breaks:
+        left = 2
+
+        def read(self, size: int = -1, /) -> bytes:
+            self.left -= 1
+            if self.left < 0:
+                raise OSError("the disk is gone")
+            return b"x" * size
+
+    with place(moto_server) as here:
+        with pytest.raises(OSError, match="the disk is gone"):
+            here.store.put("large", Breaks(), "text/plain; charset=utf-8")
+        assert here.calls["AbortMultipartUpload"] == 1
+        assert here.orphans() == []
 
 
 def test_parts_are_sent_at_once(moto_server: str, tmp_path: Path) -> None:
@@ -178,7 +190,7 @@ def test_a_delivery_whose_time_is_over_gives_up_its_uploads(moto_server: str, tm
         return following(request)
 
     with place(moto_server, held) as here:
-        stored, left = deliver(here, tmp_path, large(tmp_path), seconds=1)
+        stored, left = deliver(here, large(tmp_path), seconds=1)
         go_on.set()
         assert stored == ()
         assert left.by_reason == {"no time was left to store them": ["artifacts/large"]}
@@ -205,7 +217,7 @@ def test_what_could_run_in_a_browser_is_an_attachment(
     file = tmp_path / name
     file.write_text("<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>")
     with place(url) as here:
-        (stored,), _ = deliver(here, tmp_path, file)
+        (stored,), _ = deliver(here, file)
         head = here.head(f"artifacts/{name}")
         assert (stored.content_type, head["ContentType"]) == (type_, type_)
         assert head.get("ContentDisposition") == disposition
