@@ -1,6 +1,6 @@
 """Masks every known secret value in whatever leaves. Pure, but for `Masked`, which reads a file.
 
-A value is found as it is and as JSON, URLs, base64 (at each of its three alignments) and hexadecimal
+A value is found as it is and as JSON, URLs, HTML, base64 (at each of its three alignments) and hexadecimal
 spell it. What compresses, encrypts or splits it hides it from us: this is a net, not a wall.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import html
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,6 +19,8 @@ from agent.search import Search
 
 SHORTEST = 4  # characters; masking every "1" would leave nothing to read
 SHORTEST_LINE = 12  # characters of one line of a value of several lines, as of a PEM key
+# What is left as it is in a URL: by Python, encodeURIComponent, forms, Go's paths, encodeURI.
+URL_SAFE = ("", "/", "!'()*", "*", "$&+=:@", ";,/?:@&=+$#!'()*")
 WRAPPED = (64, 76)  # characters of a line of base64 by PEM and openssl, by MIME and coreutils
 CHUNK = 256 << 10  # bytes that are read and masked at once
 
@@ -124,16 +127,27 @@ def _spelled(value: str) -> Iterator[str]:
         once = json.dumps(value, ensure_ascii=ascii_only)[1:-1]
         yield once
         yield once.replace("/", "\\/")
-        # Go's encoder and some of JavaScript's write these as escapes.
+        # Go's encoder and some of JavaScript's write these as escapes, .NET's these and more, in capitals.
         yield once.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
         yield json.dumps(once, ensure_ascii=ascii_only)[1:-1]  # JSON within JSON, as in transcripts
+    yield re.sub(r"""["'`<>&+]|[^\0-\x7f]""", _in_capitals, value.replace("\\", "\\\\"))
+    yield html.escape(value)
+    yield html.escape(value).replace("&#x27;", "&#39;")
+    yield html.escape(value, quote=False)
     content = value.encode("utf-8", "surrogatepass")
-    for escaped in (quote(content, safe=""), quote(content), quote_plus(content)):
-        yield escaped
-        yield re.sub("%[0-9A-F]{2}", lambda found: found.group().lower(), escaped)
+    for safe in URL_SAFE:
+        for escaped in (quote(content, safe), quote_plus(content, safe)):
+            yield escaped
+            yield re.sub("%[0-9A-F]{2}", lambda found: found.group().lower(), escaped)
+            yield escaped.replace("~", "%7E")
     yield content.hex()
     yield content.hex().upper()
     yield from _base64(content)
+
+
+def _in_capitals(found: re.Match[str]) -> str:
+    units = found[0].encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[at : at + 2].hex().upper()}" for at in range(0, len(units), 2))
 
 
 def _base64(content: bytes) -> Iterator[str]:

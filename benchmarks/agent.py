@@ -1,7 +1,8 @@
-"""What the supervisor is to reach (docs/performance.md), measured: one function a row. Prints; asserts nothing.
+"""What the supervisor is to reach (docs/performance.md), one function a row. Prints; asserts nothing.
 
 Each row runs in a process of its own, so that its memory is its own; the best of a few repetitions counts,
-since the machine does other things too.
+since the machine does other things too. "by CPU" is the same by the process's own CPU time: what the clock
+would say if the machine did nothing else, and other ends were infinitely fast.
 
 python -m benchmarks.agent [WORD ...]     only rows with one of the words in their names
 """
@@ -34,7 +35,7 @@ from agent.harvest import Item, Left
 from agent.layout import Layout
 from agent.listener import Listener
 from agent.progress import Progress
-from agent.redact import Redactor
+from agent.redact import Masked, Redactor
 from agent.running import _now
 from agent.store import Bucket
 from agent.supervise import Limits, supervise
@@ -42,80 +43,88 @@ from agent.supervise import Limits, supervise
 MB = 1_000_000
 TIMES = 3
 WORDS = (
-    "the of and error file test function return import request response src/main.py agent tool result npm build"
-    " https://example.com/api/v1 status 200 content"
-).split()
+    *("the", "of", "and", "error", "file", "test", "function", "return", "import", "request", "response"),
+    *(
+        "src/main.py",
+        "agent",
+        "tool",
+        "result",
+        "npm",
+        "build",
+        "https://example.com/api/v1",
+        "status",
+        "200",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    value: float
+    by_cpu: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """`memory`: that it is what the process had at its peak, beside what was measured."""
-
     name: str
-    measure: Callable[[], float]
+    measure: Callable[[], Measured]
     unit: str
     goal: str
 
 
 def main() -> None:
     words = sys.argv[1:]
-    shape = "{:<56} {:>8} {:<5} {:>12} {:>8}"
-    print(shape.format("what", "measured", "", "to reach", "peak MB"))
+    shape = "{:<40} {:>8} {:>7} {:<5} {:>9} {:>8}"
+    print(shape.format("what", "measured", "by CPU", "", "to reach", "peak MB"))
     for row in ROWS:
         if not words or any(word in row.name for word in words):
-            value, memory = _apart(row)
-            print(shape.format(row.name, f"{value:,.0f}", row.unit, row.goal, memory), flush=True)
+            value, by_cpu, memory = _apart(row)
+            cpu = "" if by_cpu is None else f"{by_cpu:,.0f}"
+            print(shape.format(row.name, f"{value:,.0f}", cpu, row.unit, row.goal, memory), flush=True)
 
 
-def _apart(row: Row) -> tuple[float, int]:
-    """A row's value, and what its process took at most, in MB."""
+def _apart(row: Row) -> tuple[float, float | None, int]:
+    """What a row measured, and what its process took at most, in MB."""
     argv = [sys.executable, "-c", f"from benchmarks import agent; agent.one({row.name!r})"]
     done = subprocess.run(argv, stdout=subprocess.PIPE, check=True)
-    value, memory = json.loads(done.stdout.splitlines()[-1])
-    return value, memory
+    value, by_cpu, memory = json.loads(done.stdout.splitlines()[-1])
+    return value, by_cpu, memory
 
 
 def one(name: str) -> None:
     (row,) = (row for row in ROWS if row.name == name)
-    value = row.measure()
-    print(json.dumps([value, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024]))
+    found = row.measure()
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    print(json.dumps([found.value, found.by_cpu, memory]))
 
 
 # -- rows ------------------------------------------------------------------------------------------
 
 
-def spooled() -> float:
+def spooled() -> Measured:
     """Events as Claude Code writes them, spooled and looked at. Compared: nothing may be lost."""
     return _spooled(events)
 
 
-def spooled_long() -> float:
+def spooled_long() -> Measured:
     """Lines over 1 MB, as of screenshots: spooled, and not looked at."""
     return _spooled(screenshots)
 
 
-def masked() -> float:
-    """A stream masked, in the pieces in which it is read."""
-    content = b"".join(events(8 * MB))
-    redactor = Redactor(secrets())
-    pieces = [content[at : at + (1 << 20)] for at in range(0, len(content), 1 << 20)]
-    return _rate(len(content), lambda: sum(len(each) for each in redactor.chunks(pieces)))
+def masked() -> Measured:
+    return _masked(events)
 
 
-def masked_long() -> float:
-    """The same of lines over 1 MB."""
-    content = b"".join(screenshots(8 * MB))
-    redactor = Redactor(secrets())
-    pieces = [content[at : at + (1 << 20)] for at in range(0, len(content), 1 << 20)]
-    return _rate(len(content), lambda: sum(len(each) for each in redactor.chunks(pieces)))
+def masked_long() -> Measured:
+    return _masked(screenshots)
 
 
-def uploaded() -> float:
+def uploaded() -> Measured:
     """Twenty streams of 5 MB, masked and uploaded to a server that takes all."""
     return _uploaded(20, 5 * MB)
 
 
-def uploaded_large() -> float:
+def uploaded_large() -> Measured:
     """One artifact of 100 MB, masked and uploaded in parts."""
     return _uploaded(1, 100 * MB)
 
@@ -179,7 +188,22 @@ def screenshots(size: int) -> Iterator[bytes]:
         yield line
 
 
-def _spooled(lines: Callable[[int], Iterator[bytes]]) -> float:
+def _masked(lines: Callable[[int], Iterator[bytes]]) -> Measured:
+    """As a file is read and masked."""
+    with tempfile.TemporaryFile() as file:
+        file.writelines(lines(32 * MB))
+        size, redactor = file.tell(), Redactor(secrets())
+
+        def read() -> None:
+            file.seek(0)
+            masked = Masked(redactor, file)
+            while masked.read(1 << 20):
+                pass
+
+        return _rate(size, read)
+
+
+def _spooled(lines: Callable[[int], Iterator[bytes]]) -> Measured:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         source, out = folder / "source", folder / "stdout"
@@ -236,7 +260,7 @@ def _assignment(folder: Path) -> Assignment:
     )
 
 
-def _uploaded(count: int, size: int) -> float:
+def _uploaded(count: int, size: int) -> Measured:
     with tempfile.TemporaryDirectory() as name, sink() as url:
         folder = Path(name)
         file = folder / "stream.log"
@@ -280,14 +304,15 @@ def sink() -> Iterator[str]:
             server.kill()
 
 
-def _rate(size: int, work: Callable[[], object]) -> float:
+def _rate(size: int, work: Callable[[], object]) -> Measured:
     """MB a second, at best."""
-    best = float("inf")
+    wall = cpu = float("inf")
     for _ in range(TIMES):
-        began = time.perf_counter()
+        began, began_cpu = time.perf_counter(), time.process_time()
         work()
-        best = min(best, time.perf_counter() - began)
-    return size / MB / best
+        wall = min(wall, time.perf_counter() - began)
+        cpu = min(cpu, time.process_time() - began_cpu)
+    return Measured(value=size / MB / wall, by_cpu=size / MB / cpu)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""An S3 that takes whatever is put, as fast as it comes, and forgets it. A process of its own; prints its URL."""
+"""An S3 that takes whatever is put and forgets it, as a process of its own. Prints its URL."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import html
 import io
 import json
 from collections.abc import Callable
@@ -25,6 +26,11 @@ SPELLINGS = (
     lambda value: json.dumps({"nested": json.dumps({"value": value})}),
     lambda value: quote(value, safe=""),
     lambda value: quote_plus(value),
+    lambda value: quote(value, safe="!'()*"),  # encodeURIComponent
+    lambda value: quote(value, safe=";,/?:@&=+$#!'()*"),  # encodeURI
+    lambda value: quote_plus(value, safe="*").replace("~", "%7E"),  # forms
+    lambda value: html.escape(value),
+    lambda value: json.dumps(value).replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"),
     lambda value: value.encode().hex(),
 )
 
@@ -76,6 +82,18 @@ def test_where_reads_cut_changes_nothing(values: list[str], parts: list[str], si
 def test_a_document_keeps_its_shape(value: Any) -> None:
     masked = Redactor({"T": "s3cr3t-value"}).value(value)
     assert json.loads(json.dumps(value).replace("s3cr3t-value", "***T***")) == masked
+
+
+@pytest.mark.parametrize(
+    "spelled",
+    [
+        r"p\u002Bss\u0027w\u0022rd/\u003C\u00E9\u003E\\\uD83D\uDE00",  # .NET
+        "p+ss&#39;w&quot;rd/&lt;é&gt;\\😀",
+        r"p+ss'w\"rd\/<\u00e9>\\\ud83d\ude00",  # PHP
+    ],
+)
+def test_spellings_of_other_languages(spelled: str) -> None:
+    assert Redactor({"T": "p+ss'w\"rd/<é>\\😀"}).text(f"a{spelled}b") == "a***T***b"
 
 
 def test_a_value_that_begins_with_another_is_masked_whole() -> None:
