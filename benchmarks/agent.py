@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,8 +72,7 @@ class Row:
     goal: str
 
 
-def main() -> None:
-    words = sys.argv[1:]
+def main(words: Sequence[str] = ()) -> None:
     shape = "{:<40} {:>8} {:>7} {:<5} {:>9} {:>8}"
     print(shape.format("what", "measured", "by CPU", "", "to reach", "peak MB"))
     for row in ROWS:
@@ -316,4 +315,4 @@ def _rate(size: int, work: Callable[[], object]) -> Measured:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
