@@ -24,7 +24,7 @@ class Checkout:
 
     def head(self) -> str | None:
         """Its commit; "" when there is none yet, None when it cannot be told."""
-        text = (read(self.git_dir / "HEAD") or b"").decode("utf-8", "replace").strip()
+        text = (read(self.git_dir / "HEAD") or b"").decode("utf-8", "surrogateescape").strip()
         if _COMMIT.fullmatch(text):
             return text
         ref = text.removeprefix("ref:").strip()
@@ -32,15 +32,13 @@ class Checkout:
             return None  # the last: refs in a format of their own
         if ".." in ref.split("/"):
             return None
-        loose = (read(self.common / ref) or b"").decode("utf-8", "replace").strip()
+        loose = (read(self.common / ref) or b"").decode("utf-8", "surrogateescape").strip()
         return loose if _COMMIT.fullmatch(loose) else self._packed(ref)
 
     def _packed(self, ref: str) -> str:
-        for line in (read(self.common / "packed-refs") or b"").decode("utf-8", "replace").splitlines():
-            commit, _, name = line.partition(" ")
-            if name == ref and _COMMIT.fullmatch(commit):
-                return commit
-        return ""
+        line = rb"^([0-9a-f]{40}|[0-9a-f]{64}) " + re.escape(os.fsencode(ref)) + rb"$"
+        found = re.search(line, read(self.common / "packed-refs") or b"", re.MULTILINE)
+        return found[1].decode() if found else ""
 
 
 def find(workspace: Path) -> Iterator[Checkout]:
@@ -49,7 +47,7 @@ def find(workspace: Path) -> Iterator[Checkout]:
         names = sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
     for name in ("", *names):
         if name != ".git" and (git_dir := _git_dir(workspace / name)):
-            common = (read(git_dir / "commondir") or b"").decode("utf-8", "replace").strip()
+            common = (read(git_dir / "commondir") or b"").decode("utf-8", "surrogateescape").strip()
             yield Checkout(
                 name=name,
                 worktree=workspace / name,
@@ -74,7 +72,7 @@ def _git_dir(folder: Path) -> Path | None:
     there = folder / ".git"
     if there.is_dir() and not there.is_symlink():
         return there
-    text = (read(there) or b"").decode("utf-8", "replace").strip()
+    text = (read(there) or b"").decode("utf-8", "surrogateescape").strip()
     if not text.startswith("gitdir:"):
         return None
     try:

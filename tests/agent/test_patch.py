@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from agent.changes import FILE_MAX
 from agent.harvest import Left
-from agent.patch import FILE_MAX, Patches
+from agent.patch import Patches
 from agent.redact import Redactor
 from tests.agent.bench import Bench
 
