@@ -1,4 +1,4 @@
-"""What changed in one git checkout since its base, as one patch. Asks git, changes nothing of the checkout."""
+"""What changed in one git checkout since its base, as one patch. Asks git, changes nothing of theirs."""
 
 from __future__ import annotations
 

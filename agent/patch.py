@@ -16,7 +16,7 @@ from pathlib import Path
 from agent import checkout
 from agent.changes import Changes
 from agent.checkout import Checkout
-from agent.git import Git, GitError
+from agent.git import Git
 from agent.harvest import Item, Left, file_name
 from agent.redact import Redactor
 
@@ -57,6 +57,6 @@ class Patches:
         try:
             folder.mkdir(parents=True)
             return Changes.of(git, self.since, self.redactor).written(left)
-        except (GitError, OSError) as error:
+        except Exception as error:  # whatever it brings, all else is still stored
             left.out(there.name or ".", f"changes in git checkouts ({error})")
             return None

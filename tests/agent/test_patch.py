@@ -331,7 +331,14 @@ def a_commit_that_is_not_there(repo: Path) -> None:
     (repo / ".git/HEAD").write_text("1" * 40)
 
 
-@pytest.mark.parametrize("break_", [no_head, head_outside, no_objects, a_commit_that_is_not_there])
+def no_path(repo: Path) -> None:
+    (repo / ".git/commondir").write_text("a\0b")
+
+
+BROKEN = (no_head, head_outside, no_objects, a_commit_that_is_not_there, no_path)
+
+
+@pytest.mark.parametrize("break_", BROKEN)
 def test_a_broken_repository_is_told(here: Path, workspace: Path, break_: Callable[[Path], None]) -> None:
     break_(here)
     found, notes = patches(workspace)
