@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import platform
+from collections.abc import Iterator
 from datetime import datetime
 
 import agent
@@ -11,11 +13,13 @@ from agent.contract import Result, StoredFile
 from agent.deliver import Delivery
 from agent.events import Ended
 from agent.harvest import Item, Left
+from agent.patch import Patches
 from agent.redact import Redactor
 from agent.running import Account, Outside, Run
 from agent.tail import tail
 
 COMMAND_OUTPUT = 10_000  # bytes of a command's standard output that the result repeats
+PATCH_TIME = 20.0  # seconds for git at most, and a quarter of what is left
 RESULT_TIME = 1.0  # seconds kept for result.json itself
 REASON = 2_000  # characters
 
@@ -24,7 +28,11 @@ def deliver(run: Run, account: Account, delivery: Delivery, outside: Outside) ->
     left = Left()
     keep = min(RESULT_TIME, (run.deadline.ends - run.deadline.stop_at) / 3)
     try:
-        items = harvest.bounded(_items(run, account, left), harvest.Bounds(), left)
+        items = harvest.bounded(
+            [*_items(run, account, left), *_artifacts(run, account, delivery.redactor, outside, left)],
+            harvest.Bounds(),
+            left,
+        )
         return delivery.all(items, left, run.deadline.left(outside.clock()) - keep)
     except Exception as error:  # a tree we cannot walk must not cost the result
         account.notes.append(f"gathering failed: {type(error).__name__}: {error}")
@@ -43,8 +51,24 @@ def _items(run: Run, account: Account, left: Left) -> list[Item]:
         if folder.is_dir():
             items += harvest.below(folder, "transcript/", [pattern], left=Left())
     items += harvest.below(layout.logs, "mcp/", left=left)
-    items += harvest.below(layout.workspace, "artifacts/", run.definition.artifacts, left=left)
     return items
+
+
+def _artifacts(
+    run: Run, account: Account, redactor: Redactor, outside: Outside, left: Left
+) -> Iterator[Item]:
+    now, workspace = outside.clock(), run.layout.workspace
+    if account.began:
+        yield from Patches(
+            workspace=workspace,
+            folder=run.layout.out / "patches",
+            path=run.settings.passed_on.get("PATH", os.defpath),
+            since=account.began,
+            until=now + min(PATCH_TIME, run.deadline.left(now) / 4),
+            clock=outside.clock,
+            redactor=redactor,
+        ).items(left)
+    yield from harvest.below(workspace, "artifacts/", run.definition.artifacts, left=left)
 
 
 def result(

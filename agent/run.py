@@ -59,10 +59,11 @@ def main(run: Run, store: Store, outside: Outside) -> dict[str, Any]:
         values, problem = _secrets(run, outside)
         redactor = Redactor({**values, **run.settings.credentials, **(run.settings.secrets or {})})
         progress = Progress(write=outside.write, now=outside.now, redactor=redactor)
-        delivery = Delivery(store=store, redactor=redactor, folder=run.layout.out)
+        delivery = Delivery(store=store, redactor=redactor)
         progress.started(run.request, run.definition.job, run.definition.agent.type)
         _store_request(run, delivery, began)
         account = _account(run, redactor, problem)
+        account.began = began
         if not problem:
             account.stdout, account.stderr = (stack.enter_context(_spool(run.layout.out)) for _ in range(2))
             work(run, values, account, progress, outside)

@@ -78,6 +78,7 @@ class Account:
     verdict: Verdict = field(
         default_factory=lambda: Verdict(outcome="failed", reason="the run did not begin")
     )
+    began: datetime | None = None
     cli: Cli | None = None
     listener: Listener | None = None
     ending: Ending | None = None

@@ -166,7 +166,7 @@ def _notes(listener: Listener, ending: Ending, ended: Ended | None) -> list[str]
     if listener.not_understood:
         notes.append(f"events that were not understood: {listener.not_understood}")
     if ending.dropped_lines:
-        notes.append(f"events over 64 MiB that were not looked at: {ending.dropped_lines}")
+        notes.append(f"lines of output over 1 MiB that were not looked at: {ending.dropped_lines}")
     if ending.unspooled:
         notes.append(f"bytes of output that could not be kept, the disk was full: {ending.unspooled:,}")
     if ending.survivors:

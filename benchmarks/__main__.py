@@ -1,7 +1,9 @@
 """All benchmarks, one after the other: `make benchmark`. `python -m benchmarks 10 100` for other sizes."""
 
-from benchmarks import manifests, plan
+from benchmarks import agent, manifests, plan
 
 plan.main()
 print()
 manifests.main()
+print()
+agent.main()
