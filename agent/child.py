@@ -56,11 +56,11 @@ def spawn(command: Command) -> subprocess.Popen[bytes]:
             start_new_session=True,
             bufsize=0,
         )
-    _gives_way(child.pid)
+    gives_way(child.pid)
     return child
 
 
-def _gives_way(pid: int) -> None:
+def gives_way(pid: int) -> None:
     """What runs in it yields the processor to us, and is killed before us when the memory runs out.
 
     Otherwise a job of a thousand busy processes keeps us from its deadline. Its children inherit both.

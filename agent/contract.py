@@ -54,11 +54,13 @@ class Agent:
     allowed_tools: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)  # values may hold ${secrets.NAME}
+    aws: bool = False  # it gets the function's own credentials
+    output_schema: Mapping[str, Any] | None = None  # JSON Schema that its structured output must fit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class McpServer:
-    """`stdio` has command, args and env; `http` and `sse` have url and headers."""
+    """`stdio` has command, args, env and aws; `http` and `sse` have url and headers."""
 
     name: str
     type: str = "stdio"
@@ -67,6 +69,8 @@ class McpServer:
     env: Mapping[str, str] = field(default_factory=dict)
     url: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
+    optional: bool = False  # the run goes on without it
+    aws: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,18 +127,29 @@ def _agent(document: Mapping[str, Any]) -> Agent:
         allowed_tools=tuple(document["allowedTools"]),
         command=tuple(document["command"]),
         env=dict(document["env"]),
+        aws=document.get("aws", False),
+        output_schema=document.get("outputSchema"),
     )
 
 
 def _server(name: str, document: Mapping[str, Any]) -> McpServer:
+    optional = document.get("optional", False)
     if document["type"] == "stdio":
         return McpServer(
             name=name,
             command=document["command"],
             args=tuple(document["args"]),
             env=dict(document["env"]),
+            optional=optional,
+            aws=document.get("aws", False),
         )
-    return McpServer(name=name, type=document["type"], url=document["url"], headers=dict(document["headers"]))
+    return McpServer(
+        name=name,
+        type=document["type"],
+        url=document["url"],
+        headers=dict(document["headers"]),
+        optional=optional,
+    )
 
 
 # -- what asks for a run -------------------------------------------------------------------------
@@ -245,10 +260,12 @@ class Result:
     turns: int | None = None
     session_id: str | None = None
     output: str = ""
+    structured_output: Any = None
     mcp_servers: tuple[ServerStatus, ...] = ()
     files: tuple[StoredFile, ...] = ()
     resumable: bool = False
     versions: Mapping[str, str] = field(default_factory=dict)
+    sandbox: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
     def dump(self) -> dict[str, Any]:
@@ -272,10 +289,12 @@ class Result:
             "turns": self.turns,
             "sessionId": self.session_id,
             "output": self.output[:OUTPUT_MAX],
+            "structuredOutput": self.structured_output,
             "mcpServers": [asdict(server) for server in self.mcp_servers],
             "files": [{_camel(name): value for name, value in asdict(file).items()} for file in self.files],
             "resumable": self.resumable,
             "versions": dict(self.versions),
+            "sandbox": dict(self.sandbox),
             "notes": list(self.notes),
         }
 

@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-import io
-import itertools
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 from agent.contract import StoredFile, encode
 from agent.harvest import Item, Left
-from agent.redact import Copied, Redactor, copy
+from agent.redact import Masked, Redactor
 from agent.store import Store
 
-AT_ONCE = 8
-IN_MEMORY = 8 << 20  # bytes; up to this a file needs no room on the disk, which a job may have filled
+AT_ONCE = 6
+IN_MEMORY = 1 << 20  # bytes; a larger file is masked while it is sent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """`folder` is ours alone: masked copies of large files lie there on their way."""
-
     store: Store
     redactor: Redactor
-    folder: Path
-    _numbers: Iterator[int] = field(default_factory=itertools.count)
 
     def document(self, name: str, value: Any) -> None:
         """Store a JSON document. Raises StoreError.
@@ -46,6 +39,8 @@ class Delivery:
         uploads = [(item, pool.submit(self._one, item)) for item in items]
         wait([upload for _, upload in uploads], timeout=max(0.0, seconds))
         pool.shutdown(wait=False, cancel_futures=True)
+        if not all(upload.done() for _, upload in uploads):
+            self.store.abandon()
         stored = []
         for item, upload in uploads:
             if not upload.done() or upload.cancelled():
@@ -58,25 +53,11 @@ class Delivery:
 
     def _one(self, item: Item) -> StoredFile:
         name = self._name(item.name)
-        with self._masked(item) as (body, copied):
-            self.store.put(name, body, item.content_type)
-        return StoredFile(path=name, size=copied.size, sha256=copied.sha256, content_type=item.content_type)
-
-    @contextmanager
-    def _masked(self, item: Item) -> Iterator[tuple[Path | bytes, Copied]]:
-        with item.file.open("rb") as source:
-            if item.file.stat().st_size <= IN_MEMORY:
-                memory = io.BytesIO()
-                copied = copy(self.redactor, source, memory)
-                yield memory.getvalue(), copied
-                return
-            aside = self.folder / str(next(self._numbers))
-            try:
-                with aside.open("wb") as target:
-                    copied = copy(self.redactor, source, target)
-                yield aside, copied
-            finally:
-                aside.unlink(missing_ok=True)
+        with item.open() as source:
+            masked = Masked(self.redactor, source)
+            small = os.fstat(source.fileno()).st_size <= IN_MEMORY
+            self.store.put(name, masked.read() if small else masked, item.content_type)
+        return StoredFile(path=name, size=masked.size, sha256=masked.sha256, content_type=item.content_type)
 
     def _name(self, name: str) -> str:
         """A file's name is the agent's too: it may hold a value, and need not be UTF-8."""

@@ -50,6 +50,7 @@ class Ended:
     outcome: Outcome
     reason: str = ""
     output: str = ""
+    structured: Any = None  # what the CLI hands over as structured output; None for none
     usage: Usage = field(default_factory=Usage)
     cost_usd: float | None = None
     turns: int | None = None

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from collections.abc import Iterator
 from datetime import datetime
 
 import agent
-from agent import harvest
+from agent import harvest, probe
 from agent.contract import Result, StoredFile
 from agent.deliver import Delivery
 from agent.events import Ended
 from agent.harvest import Item, Left
+from agent.patch import Patches
 from agent.redact import Redactor
 from agent.running import Account, Outside, Run
 from agent.tail import tail
 
 COMMAND_OUTPUT = 10_000  # bytes of a command's standard output that the result repeats
 STREAMS = 0.7  # of the time left is for what is left of them; the artifacts are to have some
+PATCH_TIME = 20.0  # seconds for git at most, and a quarter of what is left
 RESULT_TIME = 0.5  # seconds kept for result.json itself
 REASON = 2_000  # characters
 
@@ -32,7 +35,8 @@ def deliver(run: Run, account: Account, delivery: Delivery, outside: Outside) ->
             seconds = run.deadline.left(outside.clock()) - keep
             files += account.mirror.finish(unstored, seconds * STREAMS)
             account.notes += account.mirror.notes
-        items = harvest.bounded(_artifacts(run, left), harvest.Bounds(), left)
+        found = _artifacts(run, account, delivery.redactor, outside, left)
+        items = harvest.bounded(found, harvest.Bounds(), left)
         files += delivery.all(items, unstored, run.deadline.left(outside.clock()) - keep)
     except Exception as error:  # a tree we cannot walk must not cost the result
         account.notes.append(f"gathering failed: {type(error).__name__}: {error}")
@@ -41,8 +45,21 @@ def deliver(run: Run, account: Account, delivery: Delivery, outside: Outside) ->
     return files
 
 
-def _artifacts(run: Run, left: Left) -> Iterator[Item]:
-    return harvest.below(run.layout.workspace, "artifacts/", run.definition.artifacts, left=left)
+def _artifacts(
+    run: Run, account: Account, redactor: Redactor, outside: Outside, left: Left
+) -> Iterator[Item]:
+    now, workspace = outside.clock(), run.layout.workspace
+    if account.began:
+        yield from Patches(
+            workspace=workspace,
+            folder=run.layout.out / "patches",
+            path=run.settings.passed_on.get("PATH", os.defpath),
+            since=account.began,
+            until=now + min(PATCH_TIME, run.deadline.left(now) / 4),
+            clock=outside.clock,
+            redactor=redactor,
+        ).items(left)
+    yield from harvest.below(workspace, "artifacts/", run.definition.artifacts, left=left)
 
 
 def result(
@@ -75,6 +92,7 @@ def result(
         turns=ended.turns,
         session_id=session,
         output=redactor.text(ended.output),
+        structured_output=account.structured,
         mcp_servers=listener.servers if listener else (),
         files=files,
         resumable=session is not None and any(file.path.startswith("transcript/") for file in files),
@@ -83,6 +101,7 @@ def result(
             "python": platform.python_version(),
             "cli": definition.agent.version,
         },
+        sandbox=probe.sandbox(),
         notes=tuple(account.notes),
     )
 

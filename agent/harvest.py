@@ -1,44 +1,54 @@
 """What a run left: (name in the run folder, file). Reads the run's folders, changes nothing.
 
 Whatever lies there was made by the agent and is not to be trusted: only regular files that really
-lie below the folder they claim to, in bounded number and size. What is left out is said in a note.
+lie below the folder they claim to, in bounded number and size. What is left out is said in a note. A file
+is looked at once more when it is opened: by then its path may lead elsewhere.
 """
 
 from __future__ import annotations
 
 import itertools
-import mimetypes
 import os
 import re
 import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from agent import media, tree
 
 FILE_MAX = 256 << 20  # bytes of one file
 TOTAL_MAX = 2 << 30  # bytes of a run
 COUNT_MAX = 2_000  # files of a run
-MATCHES_MAX = 10_000  # files that one pattern is followed to
 NAMED = 5  # files of a kind that a note names
-
-_TEXT = {
-    ".jsonl": "application/x-ndjson",
-    ".log": "text/plain",
-    ".md": "text/markdown",
-    ".patch": "text/x-diff",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
+    """`below`: where it must really lie, links resolved; None for a file of our own."""
+
     name: str  # in the run folder, with "/"
     file: Path
+    below: Path | None = None
 
     @property
     def content_type(self) -> str:
-        suffix = PurePosixPath(self.name).suffix.lower()
-        guessed = _TEXT.get(suffix) or mimetypes.guess_type(self.name)[0] or "application/octet-stream"
-        return f"{guessed}; charset=utf-8" if guessed.startswith("text/") else guessed
+        return media.content_type(self.name)
+
+    def open(self) -> BinaryIO:
+        """Raises OSError. Never waits, as opening a pipe would; what was opened is judged, not its path."""
+        descriptor = os.open(self.file, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise OSError("it is no regular file")
+            real = Path(os.readlink(f"/proc/self/fd/{descriptor}"))
+            if self.below and not real.is_relative_to(self.below):
+                raise OSError("it leads out of the workspace")
+            return os.fdopen(descriptor, "rb")
+        except BaseException:
+            os.close(descriptor)
+            raise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,65 +67,73 @@ class Left:
     def out(self, name: str, reason: str) -> None:
         self.by_reason.setdefault(reason, []).append(name)
 
+    def add(self, other: Left) -> None:
+        for reason, names in other.by_reason.items():
+            self.by_reason.setdefault(reason, []).extend(names)
+
     def notes(self) -> tuple[str, ...]:
         return tuple(_note(reason, names) for reason, names in self.by_reason.items())
 
 
 def below(folder: Path, prefix: str, patterns: Iterable[str] = ("**/*",), *, left: Left) -> Iterator[Item]:
-    """The files below `folder` that match, named `prefix` and their path; of a folder that matches, all."""
-    seen: set[Path] = set()
-    real = folder.resolve()
+    """The files below `folder` that match, named `prefix` and their path; of a folder that matches, all.
+
+    They come by pattern: the first ones count first against the bounds.
+    """
+    globs = {}
     for pattern in patterns:
-        if not _stays_inside(pattern):
+        if _stays_inside(pattern):
+            globs[pattern] = tree.pattern(pattern)
+        else:
             left.out(pattern, "patterns that lead out of the workspace")
-            continue
-        matches = list(itertools.islice(_matches(folder, pattern, left), MATCHES_MAX))
-        if not matches and pattern != "**/*":
-            left.out(pattern, "patterns that matched no file")
-        for path in sorted(set(matches) - seen):
-            seen.add(path)
-            relative = path.relative_to(folder).as_posix()
-            if reason := _refused(path, real):
-                left.out(relative, reason)
-            else:
-                yield Item(name=f"{prefix}{relative}", file=path)
+    if not globs:
+        return
+    if folder.is_symlink():
+        left.out(prefix, "a folder that was replaced by a link")
+        return
+    found: dict[str, list[str]] = {pattern: [] for pattern in globs}
+    idle = set(globs) - {"**/*"}
+    for path in tree.walk(folder, left.out):
+        if matching := [pattern for pattern, glob in globs.items() if tree.matches(glob, path)]:
+            found[matching[0]].append(path)
+            idle.difference_update(matching)
+    for pattern in sorted(idle):
+        left.out(pattern, "patterns that matched no file")
+    real = folder.resolve()
+    for path in itertools.chain(*found.values()):
+        if reason := _refused(folder / path, real):
+            left.out(path, reason)
+        else:
+            yield Item(name=f"{prefix}{path}", file=folder / path, below=real)
 
 
 def bounded(items: Iterable[Item], bounds: Bounds, left: Left) -> Iterator[Item]:
     """As many of `items` as fit, in their order: put first what matters most."""
-    total = count = 0
+    total, names = 0, set[str]()
     for item in items:
-        size = item.file.stat().st_size
+        if item.name in names:
+            left.out(item.name, "files with the name of another")
+            continue
+        try:
+            size = item.file.stat().st_size
+        except OSError:
+            left.out(item.name, "files that vanished")
+            continue
         if size > bounds.file:
             left.out(item.name, f"files over {bounds.file:,} bytes")
         elif total + size > bounds.total:
             left.out(item.name, f"files beyond {bounds.total:,} bytes in all")
-        elif count >= bounds.count:
+        elif len(names) >= bounds.count:
             left.out(item.name, f"files beyond {bounds.count:,} in number")
         else:
-            total, count = total + size, count + 1
+            total += size
+            names.add(item.name)
             yield item
 
 
 def file_name(text: str) -> str:
     """`text` as a harmless part of a path."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", text).lstrip(".") or "-"
-
-
-def _matches(folder: Path, pattern: str, left: Left) -> Iterator[Path]:
-    try:
-        for match in folder.glob(pattern):
-            yield from _files(match)
-    except (OSError, RecursionError):  # a path too long for the system, a tree too deep for Python
-        left.out(pattern, "patterns that lead too deep, from there on")
-
-
-def _files(match: Path) -> Iterator[Path]:
-    if match.is_dir() and not match.is_symlink():
-        for parent, _, names in os.walk(match):  # does not follow links
-            yield from (Path(parent) / name for name in names)
-    elif match.is_symlink() or match.exists():
-        yield match
 
 
 def _stays_inside(pattern: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from agent.clis import Cli
 from agent.contract import ServerStatus, Usage
@@ -13,15 +13,25 @@ from agent.supervise import Reaction
 
 
 class Listener:
-    """`server_log` gives the last words of an MCP server."""
+    """`server_log` gives the last words of an MCP server, `optional` names those that a run goes on
+    without. `on_up` is called as soon as the CLI is up."""
 
-    def __init__(self, cli: Cli, progress: Progress, server_log: Callable[[str], str]) -> None:
+    def __init__(
+        self,
+        cli: Cli,
+        progress: Progress,
+        server_log: Callable[[str], str],
+        optional: Collection[str] = (),
+        on_up: Callable[[], None] = lambda: None,
+    ) -> None:
         self._cli, self._progress, self._server_log = cli, progress, server_log
+        self._optional, self._on_up = optional, on_up
         self.session_id: str | None = None
         self.servers: tuple[ServerStatus, ...] = ()
         self.ended: Ended | None = None
         self.abort: Verdict | None = None
         self.not_understood = 0
+        self.notes: tuple[str, ...] = ()
 
     def on_line(self, line: bytes) -> Reaction:
         """A line we cannot read is counted, and stays in the events: it must not end a run."""
@@ -56,13 +66,18 @@ class Listener:
 
     def _began(self, event: Began) -> Reaction:
         """An agent without its tools does harm with confidence: a server that is not there ends the run."""
+        self._on_up()
         self.session_id, self.servers = event.session_id or self.session_id, event.servers
-        down = [server for server in event.servers if server.status != "connected"]
-        if not down:
-            return ""
-        reasons = [f"MCP server {each.name}: {each.status}{self._words(each.name, event)}" for each in down]
-        self.abort = Verdict(outcome="mcp_unavailable", reason="; ".join(reasons))
-        return "abort"
+        down = {
+            each.name: f"MCP server {each.name}: {each.status}{self._words(each.name, event)}"
+            for each in event.servers
+            if each.status != "connected"
+        }
+        self.notes = tuple(f"optional {said}" for name, said in down.items() if name in self._optional)
+        if reasons := [said for name, said in down.items() if name not in self._optional]:
+            self.abort = Verdict(outcome="mcp_unavailable", reason="; ".join(reasons))
+            return "abort"
+        return ""
 
     def _words(self, server: str, event: Began) -> str:
         said = self._server_log(server) or event.details.get(server, "")

@@ -1,6 +1,6 @@
-"""Masks every known secret value in whatever leaves. Pure, but for `copy`, which streams a file.
+"""Masks every known secret value in whatever leaves. Pure, but for `Masked`, which reads a file.
 
-A value is found as it is and as JSON, URLs, base64 (at each of its three alignments) and hexadecimal
+A value is found as it is and as JSON, URLs, HTML, base64 (at each of its three alignments) and hexadecimal
 spell it. What compresses, encrypts or splits it hides it from us: this is a net, not a wall.
 """
 
@@ -8,16 +8,21 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import html
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, BinaryIO
 from urllib.parse import quote, quote_plus
 
+from agent.search import Search
+
 SHORTEST = 4  # characters; masking every "1" would leave nothing to read
 SHORTEST_LINE = 12  # characters of one line of a value of several lines, as of a PEM key
-CHUNK = 1 << 20
+# What is left as it is in a URL: by Python, encodeURIComponent, forms, Go's paths, encodeURI.
+URL_SAFE = ("", "/", "!'()*", "*", "$&+=:@", ";,/?:@&=+$#!'()*")
+WRAPPED = (64, 76)  # characters of a line of base64 by PEM and openssl, by MIME and coreutils
+CHUNK = 256 << 10  # bytes that are read and masked at once
 
 
 class Redactor:
@@ -31,21 +36,17 @@ class Redactor:
                 for form in forms(value):
                     marks.setdefault(form, f"***{name}***".encode())
         self._marks = marks
+        self._search = Search(marks)
         self.longest = max(map(len, marks), default=0)
-        # Longest first: a value that begins with another one is masked whole.
-        ordered = sorted(marks, key=lambda form: (-len(form), form))
-        self._pattern = re.compile(b"|".join(map(re.escape, ordered))) if marks else None
         self._begins: dict[int, list[bytes]] = {}
-        for form in ordered:
+        for form in sorted(marks):
             self._begins.setdefault(form[0], []).append(form)
 
     def content(self, content: bytes) -> bytes:
-        if self._pattern is None:
-            return content
-        return self._pattern.sub(lambda found: self._marks[found.group()], content)
+        return self._masked(content, len(content))[0] if self._marks else content
 
     def text(self, text: str) -> str:
-        if self._pattern is None:
+        if not self._marks:
             return text
         return self.content(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
 
@@ -58,58 +59,72 @@ class Redactor:
         return [self.value(each) for each in value] if isinstance(value, (list, tuple)) else value
 
     def holds(self, content: bytes) -> bool:
-        return self._pattern is not None and self._pattern.search(content) is not None
+        return any(self._search.found(content))
 
     def before(self, content: bytes) -> int:
         """How much of `content` can be masked, whatever follows. Cheap: as much as a value is long stays."""
-        return self._whole(content, max(0, len(content) - self.longest + 1))
+        return self._masked(content, max(0, len(content) - self.longest + 1))[1]
 
     def settled(self, content: bytes) -> int:
         """The same, exactly: only what may be the beginning of a value stays, of most texts nothing."""
         for at in range(max(0, len(content) - self.longest + 1), len(content)):
             forms, tail = self._begins.get(content[at], ()), content[at:]
             if any(len(form) > len(tail) and form.startswith(tail) for form in forms):
-                return self._whole(content, at)
+                return self._masked(content, at)[1]
         return len(content)
-
-    def _whole(self, content: bytes, cut: int) -> int:
-        """`cut`, or the end of the value that lies across it."""
-        if self._pattern is None:
-            return len(content)
-        for found in self._pattern.finditer(content):
-            if found.start() >= cut:
-                break
-            cut = max(cut, found.end())
-        return cut
 
     def chunks(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
         """The same as `content` of all chunks joined, also where a value lies across a border."""
-        if self._pattern is None:
+        if not self._marks:
             yield from chunks
             return
         rest = b""
         for chunk in chunks:
             rest += chunk
-            cut = self.before(rest)
-            yield self.content(rest[:cut])
-            rest = rest[cut:]
+            # What begins before this lies in `rest` whole.
+            masked, read = self._masked(rest, max(0, len(rest) - self.longest + 1))
+            yield masked
+            rest = rest[read:]
         yield self.content(rest)
 
+    def _masked(self, content: bytes, until: int) -> tuple[bytes, int]:
+        """What begins before `until`, masked, and how far it reaches in `content`."""
+        parts: list[bytes] = []
+        position = 0
+        for start, form in self._search.found(content):
+            if start >= until:
+                break
+            parts += content[position:start], self._marks[form]
+            position = start + len(form)
+        end = max(position, until)
+        return b"".join((*parts, content[position:end])), end
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Copied:
-    size: int
-    sha256: str
 
+class Masked:
+    """Reads `source` masked, a little at a time; `size` and `sha256` are of what was read so far."""
 
-def copy(redactor: Redactor, source: BinaryIO, target: BinaryIO) -> Copied:
-    """Write `source` masked; what was written, measured."""
-    size, digest = 0, hashlib.sha256()
-    for chunk in redactor.chunks(iter(lambda: source.read(CHUNK), b"")):
-        target.write(chunk)
-        digest.update(chunk)
-        size += len(chunk)
-    return Copied(size=size, sha256=digest.hexdigest())
+    def __init__(self, redactor: Redactor, source: BinaryIO) -> None:
+        self._chunks = redactor.chunks(iter(lambda: source.read(CHUNK), b""))
+        self._ready = bytearray()
+        self._digest = hashlib.sha256()
+        self.size = 0
+
+    @property
+    def sha256(self) -> str:
+        return self._digest.hexdigest()
+
+    def read(self, size: int = -1) -> bytes:
+        """So many bytes, fewer only at the end; all with a negative number."""
+        while size < 0 or len(self._ready) < size:
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                break
+            self._ready += chunk
+        taken = bytes(self._ready if size < 0 else self._ready[:size])
+        del self._ready[: len(taken)]
+        self._digest.update(taken)
+        self.size += len(taken)
+        return taken
 
 
 def forms(value: str) -> set[bytes]:
@@ -127,16 +142,27 @@ def _spelled(value: str) -> Iterator[str]:
         once = json.dumps(value, ensure_ascii=ascii_only)[1:-1]
         yield once
         yield once.replace("/", "\\/")
-        # Go's encoder and some of JavaScript's write these as escapes.
+        # Go's encoder and some of JavaScript's write these as escapes, .NET's these and more, in capitals.
         yield once.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
         yield json.dumps(once, ensure_ascii=ascii_only)[1:-1]  # JSON within JSON, as in transcripts
+    yield re.sub(r"""["'`<>&+]|[^\0-\x7f]""", _in_capitals, value.replace("\\", "\\\\"))
+    yield html.escape(value)
+    yield html.escape(value).replace("&#x27;", "&#39;")
+    yield html.escape(value, quote=False)
     content = value.encode("utf-8", "surrogatepass")
-    for escaped in (quote(content, safe=""), quote(content), quote_plus(content)):
-        yield escaped
-        yield re.sub("%[0-9A-F]{2}", lambda found: found.group().lower(), escaped)
+    for safe in URL_SAFE:
+        for escaped in (quote(content, safe), quote_plus(content, safe)):
+            yield escaped
+            yield re.sub("%[0-9A-F]{2}", lambda found: found.group().lower(), escaped)
+            yield escaped.replace("~", "%7E")
     yield content.hex()
     yield content.hex().upper()
     yield from _base64(content)
+
+
+def _in_capitals(found: re.Match[str]) -> str:
+    units = found[0].encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[at : at + 2].hex().upper()}" for at in range(0, len(units), 2))
 
 
 def _base64(content: bytes) -> Iterator[str]:
@@ -147,3 +173,9 @@ def _base64(content: bytes) -> Iterator[str]:
             core = encode(b"\0" * before + content).decode()[touched:whole]
             if len(core) >= 2 * SHORTEST:
                 yield core
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        core = encode(content).decode()[: len(content) * 8 // 6]
+        for width in WRAPPED:
+            if len(core) > width:
+                lines = (core[at : at + width] for at in range(0, len(core), width))
+                yield from (line for line in lines if len(line) >= SHORTEST_LINE)

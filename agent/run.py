@@ -62,10 +62,11 @@ def main(run: Run, store: Store, outside: Outside) -> dict[str, Any]:
         values, problem = _secrets(run, outside)
         redactor = Redactor({**values, **run.settings.credentials, **(run.settings.secrets or {})})
         progress = Progress(write=outside.write, now=outside.now, redactor=redactor)
-        delivery = Delivery(store=store, redactor=redactor, folder=run.layout.out)
+        delivery = Delivery(store=store, redactor=redactor)
         progress.started(run.request, run.definition.job, run.definition.agent.type)
         _store_request(run, delivery, began)
         account = _account(run, redactor, problem)
+        account.began = began
         if store.exists(CANCEL):
             account.verdict = Verdict(outcome="cancelled", reason="cancelled before it began")
         elif not problem:
@@ -119,6 +120,8 @@ def _account(run: Run, redactor: Redactor, problem: str) -> Account:
         account.verdict = Verdict(outcome="failed", reason=problem)
     if redactor.too_short:
         account.notes.append(f"too short to be masked: {', '.join(redactor.too_short)}")
+    if run.wants_aws and "AWS_SECRET_ACCESS_KEY" not in run.settings.aws:
+        account.notes.append("`aws: true` has no effect: this run has no AWS credentials")
     if run.definition.agent.max_turns and run.definition.agent.type != "claude-code":
         account.notes.append(f"maxTurns has no effect with {run.definition.agent.type}")
     return account

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 from agent import secrets
 from agent.clis import Cli
@@ -61,6 +62,11 @@ class Run:
         return f"{self.place}{self.request.run_id}"
 
     @property
+    def wants_aws(self) -> bool:
+        """Whether the agent, or a server of its, is to have the function's credentials."""
+        return self.definition.agent.aws or any(server.aws for server in self.definition.mcp_servers)
+
+    @property
     def place(self) -> str:
         """The beginning of every mark of runs in this work folder."""
         return f"{self.settings.work}:"
@@ -73,6 +79,7 @@ class Account:
     verdict: Verdict = field(
         default_factory=lambda: Verdict(outcome="failed", reason="the run did not begin")
     )
+    began: datetime | None = None
     cli: Cli | None = None
     listener: Listener | None = None
     ending: Ending | None = None
@@ -80,4 +87,5 @@ class Account:
     stderr: Path | None = None
     mirror: Mirror | None = None
     unstored: list[str] = field(default_factory=list)  # what the store did not take, for good
+    structured: Any = None  # structured output that fits its schema
     notes: list[str] = field(default_factory=list)

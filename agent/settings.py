@@ -26,6 +26,7 @@ class Settings:
     secrets: Mapping[str, str] | None = field(default=None, repr=False)
     credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
     passed_on: Mapping[str, str] = field(default_factory=dict, repr=False)
+    aws: Mapping[str, str] = field(default_factory=dict, repr=False)  # for what says `aws: true`
 
 
 # Nothing else of the function's environment reaches a child; TZ and LANG so that times and text
@@ -43,7 +44,9 @@ PASSED_ON = (
     "NODE_EXTRA_CA_CERTS",
     "SSL_CERT_FILE",
 )
-CREDENTIALS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+# The endpoint is the embedded AWS's, and is not there in Lambda.
+AWS = (*CREDENTIALS, "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL")
 
 
 def read(environment: Mapping[str, str]) -> Settings:
@@ -61,6 +64,7 @@ def read(environment: Mapping[str, str]) -> Settings:
         secrets=_secrets(environment.get("LAMBDACTL_SECRETS")),
         credentials=_named(environment, CREDENTIALS),
         passed_on=_named(environment, PASSED_ON),
+        aws=_named(environment, AWS),
     )
 
 

@@ -5,18 +5,30 @@ A store that fails for good raises StoreError: then the invocation fails, and La
 
 from __future__ import annotations
 
-import io
 import os
 import shutil
+import threading
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from agent import media
 from agent.wipe import wipe
+
+CHUNK = 1 << 20
+PART = 5 << 20  # bytes, S3's least; what is larger is uploaded in parts
+PARTS_AT_ONCE = 3  # of all files together; each is in memory, so that none needs room on a full disk
 
 
 class StoreError(Exception):
     """What had to be read or written could not be, after all retries."""
+
+
+class Reader(Protocol):
+    """What can be read once, from the beginning to its end."""
+
+    def read(self, size: int = -1, /) -> bytes: ...
 
 
 class Store(Protocol):
@@ -35,8 +47,11 @@ class Store(Protocol):
     def reclaim(self) -> None:
         """Take away what the job itself put into the run's folder, if it can: only we are to write there."""
 
-    def put(self, name: str, body: Path | bytes, content_type: str) -> None:
-        """Store a file or bytes under `name` in the run's folder, whole or not at all."""
+    def put(self, name: str, body: Path | bytes | Reader, content_type: str) -> None:
+        """Store a file, bytes, or what can be read, under `name` in the run's folder, whole or not at all."""
+
+    def abandon(self) -> None:
+        """Give up files that are on their way, without waiting, and any to come; bytes can still be put."""
 
     def get(self, name: str) -> bytes | None:
         """What the run's folder has under `name`."""
@@ -73,21 +88,26 @@ class Folder:
         except OSError as error:
             raise StoreError(f"cannot empty {self._out}: {error}") from None
 
-    def put(self, name: str, body: Path | bytes, content_type: str) -> None:
+    def put(self, name: str, body: Path | bytes | Reader, content_type: str) -> None:
         target = self._out / name
         aside = target.with_name(f".{uuid.uuid4().hex}.part")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             # New, under a name nobody knows: a pipe that a job put there would never end our writing.
             with aside.open("xb") as file:
-                if isinstance(body, Path):
-                    with body.open("rb") as source:
-                        shutil.copyfileobj(source, file, 1 << 20)
-                else:
+                if isinstance(body, bytes):
                     file.write(body)
+                elif isinstance(body, Path):
+                    with body.open("rb") as source:
+                        shutil.copyfileobj(source, file, CHUNK)
+                else:
+                    shutil.copyfileobj(body, file, CHUNK)
             os.replace(aside, target)
         except OSError as error:
             raise StoreError(f"cannot write {target}: {error}") from None
+
+    def abandon(self) -> None:
+        """What is written aside is wiped with the folder."""
 
     def get(self, name: str) -> bytes | None:
         try:
@@ -113,6 +133,10 @@ class Bucket:
         self._bucket = bucket
         self._client = client or _client()
         self._prefix = ""
+        self._lock = threading.Lock()
+        self._transfers: Any = None
+        self._under_way: set[Any] = set()
+        self._given_up = False
 
     def definition(self, name: str) -> bytes:
         content = self._read(name)
@@ -124,18 +148,55 @@ class Bucket:
         self._prefix = f"{prefix}{run_id}/"
 
     def reclaim(self) -> None:
-        """A job has no credentials."""
+        """A job has no credentials, or with `aws: true` its role's: what it puts there lies beside ours."""
 
-    def put(self, name: str, body: Path | bytes, content_type: str) -> None:
+    def put(self, name: str, body: Path | bytes | Reader, content_type: str) -> None:
         from botocore.exceptions import BotoCoreError, ClientError
+        from s3transfer.exceptions import CancelledError
 
+        key, headers = self.address(name), {"ContentType": content_type}
+        if media.disposition(content_type) == "attachment":
+            headers["ContentDisposition"] = "attachment"
         try:
-            with body.open("rb") if isinstance(body, Path) else io.BytesIO(body) as content:
-                self._client.put_object(
-                    Bucket=self._bucket, Key=self.address(name), Body=content, ContentType=content_type
-                )
+            if isinstance(body, bytes):
+                self._client.put_object(Bucket=self._bucket, Key=key, Body=body, **headers)
+            else:
+                self._upload(str(body) if isinstance(body, Path) else body, key, headers)
+        except CancelledError:
+            raise StoreError(f"no time was left for s3://{self._bucket}/{key}") from None
         except (BotoCoreError, ClientError) as error:
-            raise StoreError(f"cannot write s3://{self._bucket}/{self.address(name)}: {error}") from None
+            raise StoreError(f"cannot write s3://{self._bucket}/{key}: {error}") from None
+
+    def _upload(self, body: str | Reader, key: str, headers: Mapping[str, str]) -> None:
+        """boto3's own way for files: a large one in parts, several at once; all given up when one fails."""
+        transfer = self._transfer_manager().upload(body, self._bucket, key, dict(headers))
+        self._under_way.add(transfer)
+        if self._given_up:
+            transfer.cancel()
+        try:
+            transfer.result()
+        finally:
+            self._under_way.discard(transfer)
+
+    def _transfer_manager(self) -> Any:
+        from s3transfer.manager import TransferConfig, TransferManager
+
+        with self._lock:
+            if self._transfers is None:
+                config = TransferConfig(
+                    multipart_threshold=PART,
+                    multipart_chunksize=PART,
+                    max_request_concurrency=PARTS_AT_ONCE,
+                    max_in_memory_upload_chunks=PARTS_AT_ONCE,
+                    max_submission_concurrency=1,
+                )
+                self._transfers = TransferManager(self._client, config)
+            return self._transfers
+
+    def abandon(self) -> None:
+        self._given_up = True
+        for transfer in list(self._under_way):
+            transfer.cancel()
 
     def get(self, name: str) -> bytes | None:
         # Without leave to list the whole bucket, S3 answers "denied" for what is not there.

@@ -21,6 +21,17 @@ def tail(file: Path, size: int = SIZE) -> str:
     return (content.partition(b"\n")[2] if start else content).decode("utf-8", "replace")
 
 
+def ends(file: Path, size: int) -> str:
+    """All of it, or its first and its last `size` bytes."""
+    try:
+        with open(os.open(file, os.O_RDONLY | os.O_NONBLOCK), "rb") as stream:
+            first = stream.read(size)
+            whole = os.fstat(stream.fileno()).st_size <= size
+    except OSError:
+        return ""
+    return first.decode("utf-8", "replace") + ("" if whole else f"\n{tail(file, size)}")
+
+
 def last_line(file: Path) -> str:
     """The last line with anything on it."""
     lines = [line.strip() for line in tail(file).splitlines() if line.strip()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import traceback
@@ -9,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from agent import clis, environment, outcome, secrets
+from agent import clis, environment, outcome, secrets, structured
 from agent.child import Command
-from agent.clis import Assignment, mcp
+from agent.clis import Assignment, Launch, mcp
 from agent.contract import McpServer, encode
 from agent.events import Ended
 from agent.listener import Listener
@@ -20,10 +21,10 @@ from agent.outcome import Verdict
 from agent.progress import Progress
 from agent.running import Account, Outside, Run
 from agent.supervise import Ending, Limits, supervise
-from agent.tail import last_line, tail
+from agent.tail import ends, last_line
 
 ASKED = f"somebody asked for it: {CANCEL} is in the run folder"
-DIAGNOSED = 64 << 10  # bytes of standard error
+DIAGNOSED = 64 << 10  # bytes of standard error, from its beginning and from its end
 
 
 def work(run: Run, values: Mapping[str, str], account: Account, progress: Progress, outside: Outside) -> None:
@@ -32,10 +33,15 @@ def work(run: Run, values: Mapping[str, str], account: Account, progress: Progre
         _fill_workspace(run)
         assignment = _assignment(run, values)
         account.cli = clis.find(run.definition.agent.type)(assignment)
+        launch = account.cli.launch()
         account.listener = Listener(
-            account.cli, progress, lambda server: last_line(mcp.log(server, assignment))
+            account.cli,
+            progress,
+            lambda server: last_line(mcp.log(server, assignment)),
+            optional={server.name for server in assignment.servers if server.optional},
+            on_up=lambda: _forget(launch),
         )
-        _supervise(run, account, outside)
+        _supervise(run, account, launch, outside)
         account.verdict = _verdict(run, account)
     except secrets.SecretError as error:
         account.verdict = Verdict(outcome="failed", reason=str(error))
@@ -70,8 +76,11 @@ def _assignment(run: Run, values: Mapping[str, str]) -> Assignment:
         layout=run.layout,
         home=run.settings.home,
         env=environment.base(run.settings, run.layout, run.mark),
-        agent_env=secrets.fill_all(agent_.env, values),
-        servers=tuple(_filled(server, values) for server in definition.mcp_servers),
+        agent_env={
+            **(run.settings.aws if agent_.aws else {}),
+            **secrets.fill_all(agent_.env, values),
+        },
+        servers=tuple(_filled(server, values, run.settings.aws) for server in definition.mcp_servers),
         model_key=secrets.model_key(agent_.provider, values),
         base_url=base_url,
         seconds=definition.timeout,
@@ -79,19 +88,25 @@ def _assignment(run: Run, values: Mapping[str, str]) -> Assignment:
     )
 
 
-def _filled(server: McpServer, values: Mapping[str, str]) -> McpServer:
+def _filled(server: McpServer, values: Mapping[str, str], aws: Mapping[str, str]) -> McpServer:
     env, headers = secrets.fill_all(server.env, values), secrets.fill_all(server.headers, values)
-    return replace(server, env=env, headers=headers)
+    return replace(server, env={**(aws if server.aws else {}), **env}, headers=headers)
 
 
-def _supervise(run: Run, account: Account, outside: Outside) -> None:
+def _forget(launch: Launch) -> None:
+    """What is left lying is read by whatever the agent runs: it is of our user."""
+    for path in launch.read_once:
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
+def _supervise(run: Run, account: Account, launch: Launch, outside: Outside) -> None:
     assert account.cli
     assert account.listener
     assert account.stdout
     assert account.stderr
     assert account.mirror
     mirror = account.mirror
-    launch = account.cli.launch()
     for path, content in launch.files.items():
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
             file.write(content)
@@ -135,20 +150,23 @@ def _verdict(run: Run, account: Account) -> Verdict:
         assert listener.abort
         return listener.abort
     stderr = account.stderr
-    if listener.ended is None:
-        listener.hear(account.cli.diagnose(tail(stderr, DIAGNOSED)))
+    listener.hear(account.cli.diagnose(ends(stderr, DIAGNOSED)))
     ended = listener.ended
     account.notes += _notes(listener, ending, ended)
     verdict = outcome.decide(
         ending, ended, abort=listener.abort, speaks=account.cli.speaks, timeout=run.definition.timeout
     )
+    if verdict.outcome == "succeeded" and ended:
+        account.structured, problem = structured.check(ended.structured, run.definition.agent.output_schema)
+        if problem:
+            return Verdict(outcome="failed", reason=problem)
     if verdict.outcome == "failed" and ended is None and (words := last_line(stderr)):
         return replace(verdict, reason=f"{verdict.reason}: {words}")
     return verdict
 
 
 def _notes(listener: Listener, ending: Ending, ended: Ended | None) -> list[str]:
-    notes = list(ended.notes) if ended else []
+    notes = [*listener.notes, *(ended.notes if ended else ())]
     if ended and ended.outcome == "succeeded" and not ending.why and (ending.exit_code or ending.signal):
         notes.append(
             f"the agent succeeded, then ended with {ending.signal or f'exit code {ending.exit_code}'}"
@@ -158,7 +176,7 @@ def _notes(listener: Listener, ending: Ending, ended: Ended | None) -> list[str]
     if listener.not_understood:
         notes.append(f"events that were not understood: {listener.not_understood}")
     if ending.dropped_lines:
-        notes.append(f"events over 64 MiB that were not looked at: {ending.dropped_lines}")
+        notes.append(f"lines of output over 1 MiB that were not looked at: {ending.dropped_lines}")
     if ending.unspooled:
         notes.append(f"bytes of output that could not be kept, the disk was full: {ending.unspooled:,}")
     if ending.survivors:

@@ -28,6 +28,17 @@ class Creds(StrEnum):
     none = "none"
 
 
+def handed_on(job: Job, creds: Creds) -> str:
+    """What a manifest's `aws: true` comes to with these credentials; "" when it is as in Lambda."""
+    who = ["the agent"] if job.agent.aws else []
+    who += [f"MCP server {each.name}" for each in job.mcp_servers if each.aws]
+    if not who or creds is Creds.job:
+        return ""
+    if creds is Creds.none:
+        return f"`aws: true` of {', '.join(who)}: no credentials with --creds none; use --creds job"
+    return f"`aws: true` of {', '.join(who)}: your own credentials go there, for all that you may do"
+
+
 def own(aws: Aws) -> dict[str, str]:
     """The caller's, frozen."""
     return _triple(aws.frozen_credentials())

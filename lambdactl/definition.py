@@ -58,11 +58,15 @@ def _agent(agent: Agent) -> dict[str, Any]:
         "allowedTools": list(agent.allowed_tools),
         "command": list(agent.command),
         "env": dict(agent.env),
+        # Only where it says something: a definition that does not use them stays the same document.
+        **({"aws": True} if agent.aws else {}),
+        **({"outputSchema": dict(agent.output_schema)} if agent.output_schema is not None else {}),
     }
 
 
 def _server(server: McpServer) -> dict[str, Any]:
+    said = {name: True for name in ("optional", "aws") if getattr(server, name)}
     if server.type != "stdio":
-        return {"type": server.type, "url": server.url, "headers": dict(server.headers)}
+        return {"type": server.type, "url": server.url, "headers": dict(server.headers), **said}
     command = launcher(server.package, server.executable) if server.package else server.command
-    return {"type": "stdio", "command": command, "args": list(server.args), "env": dict(server.env)}
+    return {"type": "stdio", "command": command, "args": list(server.args), "env": dict(server.env), **said}

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from lambdactl import credentials, runs, secret_values
+from lambdactl import credentials, definitions, runs, secret_values
 from lambdactl.credentials import Creds
 from lambdactl.errors import RunError
 from lambdactl.kinds.answers import OWNER
@@ -66,10 +66,12 @@ def run_local(
             outlet = stack.enter_context(volume(folder, note))
         else:
             outlet = Bucket(project, job, run_id, note)
+        definition = project.definition(job, site)
         environment = {
             **_environment(project, job, site, options, note),
-            **outlet.prepare(project.definition(job, site)),
+            **outlet.prepare(definition),
         }
+        definitions.keep(project.root, definition)
         invoke, image = _runner(project, job, options, note)
         relays = stack.enter_context(_relays(project, options, outlet))
         invocation = Invocation(
@@ -127,6 +129,8 @@ def _object(content: bytes) -> dict[str, Any]:
 
 
 def _environment(project: Project, job: Job, site: Site, options: Options, note: Line) -> dict[str, str]:
+    if told := credentials.handed_on(job, options.creds):
+        note(f"AWS: {told}")
     environment = {OWNER: f"{site.project}/{site.environment}", "AWS_REGION": site.region}
     values = dict(options.secrets)
     if options.scripted_model and (key := secret_values.model_key(job)):

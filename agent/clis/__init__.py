@@ -40,12 +40,14 @@ class Assignment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
-    """What to start. `files` are written first, readable by us only; `piped` are secrets to be read
-    from a descriptor, whose number is put into the variable of that name."""
+    """What to start. `files` are written first, readable by us only; `read_once` are those of them that
+    hold secrets and are not needed any more when the CLI is up. `piped` are secrets to be read from a
+    descriptor, whose number is put into the variable of that name."""
 
     argv: tuple[str, ...]
     env: Mapping[str, str] = field(repr=False)
     files: Mapping[Path, str] = field(default_factory=dict, repr=False)
+    read_once: tuple[Path, ...] = ()
     stdin: Path | None = None
     piped: Mapping[str, str] = field(default_factory=dict, repr=False)
 
@@ -68,7 +70,7 @@ class Cli(Protocol):
         """What one line of its standard output means."""
 
     def diagnose(self, stderr: str) -> Iterable[Event]:
-        """What the end of its standard error means, when it ended without a last word."""
+        """What its standard error means (of a long one, beginning and end), once it has ended."""
 
     def session_files(self) -> Iterable[tuple[Path, str]]:
         """(folder, pattern) of its own transcripts."""

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from agent import structured
 from agent.child import Stop
 from agent.clis import Assignment, Launch, mcp
 from agent.contract import McpServer, ServerStatus, Usage
@@ -54,6 +55,7 @@ class ClaudeCode:
             argv=self._argv(system if agent.system_prompt else None),
             env=self._env(),
             files=files,
+            read_once=(self._config / "mcp.json",),
             stdin=prompt,
             # Not in the environment: every tool and MCP server would inherit it.
             piped={"CLAUDE_CODE_API_KEY_FILE_DESCRIPTOR": assignment.model_key}
@@ -100,6 +102,7 @@ class ClaudeCode:
             *([f"--model={agent.model}"] if agent.model else []),
             *([f"--max-turns={agent.max_turns}"] if agent.max_turns else []),
             *([f"--append-system-prompt-file={system}"] if system else []),
+            *([f"--json-schema={structured.spelled(agent.output_schema)}"] if agent.output_schema else []),
         )
 
     def _env(self) -> dict[str, str]:
@@ -152,6 +155,7 @@ class ClaudeCode:
             outcome=outcome,  # type: ignore[arg-type]
             reason=reason,
             output=text,
+            structured=event.get("structured_output"),
             usage=_usage(event.get("usage") or {}),
             cost_usd=event.get("total_cost_usd"),
             turns=event.get("num_turns"),

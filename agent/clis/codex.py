@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import agent
+from agent import structured
 from agent.child import Stop
 from agent.clis import Assignment, Launch, mcp
 from agent.contract import McpServer, ServerStatus, Usage
@@ -27,6 +28,9 @@ RETRIES = 3
 MCP_START = 30  # seconds for a server to answer
 SHELL = "shell"  # the name of our shell server, with "_" behind it where a declared one has that name
 
+# Optional servers that fail are told of in its log alone, as warnings of this module.
+LOG = "error,codex_mcp::rmcp_client=warn"
+_MCP_FAILED = re.compile(r'MCP server startup failed server_name="([^"]+)" error=(.+)')
 _MCP_DOWN = re.compile(r"required MCP servers failed to initialize: (.+)")
 
 
@@ -39,16 +43,22 @@ class Codex:
         self._assignment = assignment
         self._home = assignment.layout.codex
         self._said = ""
+        self._up = self._works = False  # it has a thread; it has begun with its first turn
+        self._optional = any(server.optional for server in assignment.servers)
 
     def launch(self) -> Launch:
         prompt = self._assignment.layout.config / "prompt.txt"
+        schema = self._assignment.definition.agent.output_schema
+        asked = {self._schema_file: structured.spelled(schema)} if schema else {}
         return Launch(
             argv=self._argv(),
             env=self._env(),
             files={
                 prompt: self._assignment.definition.agent.prompt,
                 self._home / "config.toml": self._config(),
+                **asked,
             },
+            read_once=(self._home / "config.toml",),
             stdin=prompt,  # a file ends; an argument may not exceed 128 KiB
         )
 
@@ -57,6 +67,7 @@ class Codex:
             return ()
         event = json.loads(line)
         item = event.get("item") or {}
+        self._works = self._works or bool(item)
         match event.get("type"):
             case "thread.started":
                 return (self._began(event),)
@@ -74,7 +85,9 @@ class Codex:
         return ()
 
     def diagnose(self, stderr: str) -> Iterable[Event]:
-        """A required server that does not start is told on standard error only."""
+        """What became of its servers is told on standard error only."""
+        if self._up:
+            return self._optional_servers(stderr) if self._optional else ()
         if not (found := _MCP_DOWN.search(stderr)):
             return ()
         names = [self._shell_name, *(server.name for server in self._assignment.servers)]
@@ -107,17 +120,30 @@ class Codex:
             "--disable=plugins",
             "--disable=apps",
             "--disable=shell_tool",
+            "--disable=shell_snapshot",  # a file with all of its environment, the model's key among it
+            *([f"--output-schema={self._schema_file}"] if self._wants_schema else []),
             "-",
         )
+
+    @property
+    def _wants_schema(self) -> bool:
+        return self._assignment.definition.agent.output_schema is not None
+
+    @property
+    def _schema_file(self) -> Path:
+        return self._assignment.layout.config / "output-schema.json"
 
     def _env(self) -> dict[str, str]:
         assignment = self._assignment
         key = {KEY: assignment.model_key} if assignment.model_key else {}
-        return {**assignment.env, "CODEX_HOME": str(self._home), **key, **assignment.agent_env}
+        log = {"RUST_LOG": LOG} if self._optional else {}
+        return {**assignment.env, "CODEX_HOME": str(self._home), **log, **key, **assignment.agent_env}
 
     def _config(self) -> str:
         agent_ = self._assignment.definition.agent
         top: dict[str, Any] = {"check_for_update_on_startup": False}
+        if self._optional:
+            top["mcp_optional_startup_grace_ms"] = 0  # the first turn waits for them, as for the required
         if agent_.model:
             top["model"] = agent_.model
         if agent_.system_prompt:
@@ -141,9 +167,11 @@ class Codex:
 
     def _server(self, server: McpServer) -> dict[str, Any]:
         if server.type != "stdio":
-            return self._bounds() | {"url": server.url, "http_headers": dict(server.headers)}
-        start = mcp.start(server, self._assignment)
-        return self._bounds() | {"command": start.command, "args": list(start.args), "env": start.env}
+            rest: dict[str, Any] = {"url": server.url, "http_headers": dict(server.headers)}
+        else:
+            start = mcp.start(server, self._assignment)
+            rest = {"command": start.command, "args": list(start.args), "env": start.env}
+        return self._bounds() | {"required": not server.optional} | rest
 
     @property
     def _shell_name(self) -> str:
@@ -173,9 +201,27 @@ class Codex:
     # -- what its output means -------------------------------------------------------------------
 
     def _began(self, event: Mapping[str, Any]) -> Began:
-        """All servers are required: that there is a thread says that they are connected."""
-        servers = tuple(ServerStatus(name=each.name, status="connected") for each in self._assignment.servers)
+        """That there is a thread says that the required servers are connected."""
+        self._up = True
+        servers = tuple(
+            ServerStatus(name=each.name, status="pending" if each.optional else "connected")
+            for each in self._assignment.servers
+        )
         return Began(session_id=event.get("thread_id"), servers=servers)
+
+    def _optional_servers(self, stderr: str) -> Iterable[Event]:
+        """The first turn waited for all of them: one that did not fail by then is connected."""
+        causes = dict(_MCP_FAILED.findall(stderr))
+        silent = "connected" if self._works else "pending"
+        servers = tuple(
+            ServerStatus(
+                name=each.name,
+                status="failed" if each.name in causes else silent if each.optional else "connected",
+            )
+            for each in self._assignment.servers
+        )
+        details = {name: cause.rpartition("error: ")[2] for name, cause in causes.items()}
+        return (Began(servers=servers, details=details),)
 
     def _called(self, item: Mapping[str, Any]) -> Iterable[Event]:
         match item.get("type"):
@@ -210,7 +256,20 @@ class Codex:
         return ()
 
     def _ended(self, event: Mapping[str, Any]) -> Ended:
-        return Ended(outcome="succeeded", output=self._said, usage=_usage(event.get("usage") or {}))
+        return Ended(
+            outcome="succeeded",
+            output=self._said,
+            structured=_json(self._said) if self._wants_schema else None,
+            usage=_usage(event.get("usage") or {}),
+        )
+
+
+def _json(text: str) -> Any:
+    """Its final text, which is to be JSON; None when it is none."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _returned(item: Mapping[str, Any], failed: bool) -> Returned:

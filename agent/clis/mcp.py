@@ -1,6 +1,8 @@
 """MCP servers as an agent CLI is to start them. Pure.
 
 A server's standard error goes to a file of its own, by way of a shell: neither CLI keeps it whole.
+Claude Code hands its own environment on to its servers, whatever they are configured with: what the
+manifest gives to the agent is taken out of theirs again, by name.
 """
 
 from __future__ import annotations
@@ -25,7 +27,9 @@ class Start:
 
 def start(server: McpServer, assignment: Assignment) -> Start:
     """How to start a stdio server: its own environment, what every process gets, and no more."""
-    argv = (program(server.command, assignment.home), *server.args)
+    agents_own = sorted(assignment.agent_env.keys() - assignment.env.keys() - server.env.keys())
+    without = ("env", *(word for name in agents_own for word in ("-u", name))) if agents_own else ()
+    argv = (*without, program(server.command, assignment.home), *server.args)
     return Start(
         command="/bin/sh",
         args=("-c", _REDIRECT, "mcp", str(log(server.name, assignment)), *argv),

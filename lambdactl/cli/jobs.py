@@ -80,6 +80,17 @@ def show(
     download: Annotated[
         Path | None, typer.Option("--download", help="Fetch the run folder's files into this new folder.")
     ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            "--html",
+            metavar="FILE",
+            help="Write the run as a page to this file; into a folder, as `<run>.html`.",
+        ),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="With --html: write over a file that is no such page.")
+    ] = False,
     root: Root = HERE,
     env: Env = "",
     sandbox: Sandbox = None,
@@ -101,6 +112,10 @@ def show(
         left_out = len(project.files(found)) - count
         more = f"; {left_out} left out, whose names are none for files" if left_out else ""
         output.note(f"{count} files in {download}{more}")
+    if html is not None:
+        from lambdactl.showing import write_page
+
+        output.note(f"page: {write_page(project, found, html, force=force)}")
     return Exit.OK
 
 

@@ -9,8 +9,17 @@ from typing import Any
 from lambdactl.manifest.finding import Path
 from lambdactl.manifest.job import Settings
 
-_COMMON = frozenset({"type", "env"})
-_CLI = _COMMON | {"version", "model", "provider", "baseUrl", "prompt", "promptFile", "systemPrompt"}
+_COMMON = frozenset({"type", "env", "aws"})
+_CLI = _COMMON | {
+    "version",
+    "model",
+    "provider",
+    "baseUrl",
+    "prompt",
+    "promptFile",
+    "systemPrompt",
+    "outputSchema",
+}
 AGENT_FIELDS: Mapping[str, frozenset[str]] = {
     "claude-code": _CLI | {"maxTurns", "permissionMode", "allowedTools"},
     "codex": _CLI,
@@ -19,6 +28,7 @@ AGENT_FIELDS: Mapping[str, frozenset[str]] = {
 # A default of these holds for agents of the default's own type: a model of one is none of another.
 _OF_ONE_TYPE = frozenset({"version", "model", "provider", "baseUrl"})
 _PROMPTS = frozenset({"prompt", "promptFile"})
+_WHOLE = frozenset({"outputSchema"})  # half of one schema and half of another are none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +91,7 @@ def _merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in over.items():
         below = merged.get(key)
         both_maps = isinstance(below, dict) and isinstance(value, dict)
-        merged[key] = _merge(below, value) if both_maps and below else value
+        merged[key] = _merge(below, value) if both_maps and below and key not in _WHOLE else value
     return merged
 
 

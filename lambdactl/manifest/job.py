@@ -42,6 +42,8 @@ class Agent:
     allowed_tools: tuple[str, ...] = ()
     command: tuple[str, ...] = ()  # `command` only: an argv, no shell
     env: Mapping[str, str] = field(default_factory=dict)  # values may hold ${secrets.NAME}
+    aws: bool = False  # it and its tools get the function's credentials
+    output_schema: Mapping[str, Any] | None = None  # a file's is read in at load time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +64,8 @@ class McpServer:
     headers: Mapping[str, str] = field(default_factory=dict)
     package: Package | None = None
     executable: str = ""
+    optional: bool = False  # the run goes on without it
+    aws: bool = False  # `stdio` only: it gets the function's credentials
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

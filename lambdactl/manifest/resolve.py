@@ -12,7 +12,7 @@ from lambdactl.manifest.durations import seconds
 from lambdactl.manifest.job import Agent, Job, McpServer, Packages, Schedule, Settings
 from lambdactl.manifest.pins import TESTED
 from lambdactl.manifest.rules.agents import PROVIDERS
-from lambdactl.manifest.rules.files import read_prompt
+from lambdactl.manifest.rules.files import read_output_schema, read_prompt
 from lambdactl.manifest.rules.prefixes import normal
 from lambdactl.manifest.rules.secrets import used
 from lambdactl.manifest.rules.servers import type_of
@@ -21,7 +21,7 @@ _PLAIN = ("description", "memory", "architecture", "retries", "concurrency", "ro
 
 
 def job(draft: Draft, source: Path) -> Job:
-    """`source` is the manifest's file. Reads the promptFile, if there is one."""
+    """`source` is the manifest's file. Reads the promptFile and the schema's file, if there are any."""
     value, taken = draft.value, used(draft)
     rest = {key: value[key] for key in _PLAIN if key in value}
     if "ephemeralStorage" in value:
@@ -96,7 +96,13 @@ def _agent(draft: Draft) -> Agent:
         allowed_tools=tuple(value.get("allowedTools", ())),
         command=tuple(value.get("command", ())),
         env=value.get("env", {}),
+        aws=value.get("aws", False),
+        output_schema=_output_schema(draft, value.get("outputSchema")),
     )
+
+
+def _output_schema(draft: Draft, given: str | Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    return read_output_schema(draft.project.root, given) if isinstance(given, str) else given
 
 
 def _server(name: str, value: Mapping[str, Any]) -> McpServer:
@@ -107,6 +113,7 @@ def _server(name: str, value: Mapping[str, Any]) -> McpServer:
             type="sse" if kind == "sse" else "http",
             url=value["url"],
             headers=value.get("headers", {}),
+            optional=value.get("optional", False),
         )
     found = bundle(value["command"], value.get("args", []))
     return McpServer(
@@ -116,6 +123,8 @@ def _server(name: str, value: Mapping[str, Any]) -> McpServer:
         env=value.get("env", {}),
         package=found.package if found else None,
         executable=found.executable if found else "",
+        optional=value.get("optional", False),
+        aws=value.get("aws", False),
     )
 
 

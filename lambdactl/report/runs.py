@@ -51,7 +51,10 @@ def whole(run: Run, files: Sequence[tuple[str, int]]) -> Text:
             text.append(f"\n{name:8} {terminal(str(value))}")
     for each in result.get("notes", ()):
         text.append(f"\nnote     {line(str(each), 300)}")
-    if result.get("output"):
+    if result.get("structuredOutput") is not None:  # then the final text is the same, if there is one
+        shown = json.dumps(result["structuredOutput"], indent=2, ensure_ascii=False)
+        text.append(f"\n\n{terminal(shown)}\n")
+    elif result.get("output"):
         text.append(f"\n\n{terminal(str(result['output']))}\n")
     if files:
         text.append("\n")

@@ -175,12 +175,12 @@ class Bench:
         return self.finish(self.spawn(document, **how), event)
 
     def command(self, *argv: str, event: Any = None, timeout: float = 60, **changes: Any) -> Done:
-        """Run a job of type `command`."""
-        secrets = changes.pop("values", {})
-        agent = {"command": list(argv), "env": changes.pop("env", {})}
+        """Run a job of type `command`; `function` is more of the function's environment."""
+        secrets, function = changes.pop("values", {}), changes.pop("function", {})
+        agent = {"command": list(argv), "env": changes.pop("env", {}), **changes.pop("agent", {})}
         declared = {name: f"/demo/{name.lower()}" for name in secrets}
         document = definition(agent, **{"secrets": declared, **changes})
-        return self.run(document, event, timeout=timeout, secrets=secrets)
+        return self.run(document, event, timeout=timeout, secrets=secrets, env=function)
 
 
 def alive(word: str) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import sys
 
 import pytest
 
@@ -129,6 +130,37 @@ def test_values_leave_nowhere(bench: Bench) -> None:
         assert done.leaks(value) == []
 
 
+SPELLS = """
+import base64, json, os, urllib.parse
+T = os.environ["T"]
+spellings = (
+    T, base64.b64encode(T.encode()).decode(), urllib.parse.quote(T, safe=""), json.dumps(T)[1:-1],
+    json.dumps(json.dumps({"T": T})),
+)
+with open(1, "wb") as out:
+    for cut in (64 << 10, 256 << 10, 1 << 20, 5 << 20):
+        for number, spelled in enumerate(spellings):
+            content = b"x" * (cut - 7) + spelled.encode() + b"\\n"
+            out.write(content)
+            with open(f"{cut}-{number}.txt", "wb") as file:
+                file.write(content)
+"""
+
+
+def test_no_spelling_of_a_value_leaves_wherever_a_chunk_ends(bench: Bench) -> None:
+    """Around the places where a stream is cut: what is read, masked and sent at once."""
+    value = 'p@ss/w"rd <with> all & 100%+'
+    done = bench.command(
+        sys.executable, "-c", SPELLS, values={"T": value}, env={"T": "${secrets.T}"}, artifacts=["*.txt"]
+    )
+    assert done.ending == ("succeeded", "")
+    assert done.stream("stdout").count(b"***T***") == 20
+    artifacts = [name for name in done.files() if name.startswith("artifacts/")]
+    assert [done.text(name).count("***T***") for name in artifacts] == [1] * 20
+    for part in (value, "p@ss", "p%40ss", 'w\\"rd', "cEBzcy93"):
+        assert done.leaks(part) == []
+
+
 def test_a_missing_secret_is_a_result(bench: Bench) -> None:
     done = bench.run(definition({"command": ["true"]}, secrets={"TOKEN": "/demo/token"}))
     assert done.ending == ("failed", "no value was given for: TOKEN")
@@ -158,11 +190,19 @@ def test_a_run_finds_nothing_of_the_one_before(bench: Bench) -> None:
         assert not bench.work.exists()
 
 
-def test_output_of_a_megabyte_without_a_line_end_is_kept_whole(bench: Bench) -> None:
-    done = bench.command(SH, "-c", "head -c 3000000 /dev/zero | tr '\\0' x")
-    assert done.result["outcome"] == "succeeded"
-    assert len(done.stream("stdout")) == 3_000_000
+def test_output_without_a_line_end_is_kept_whole(bench: Bench) -> None:
+    done = bench.command(SH, "-c", "head -c 900000 /dev/zero | tr '\\0' x")
+    assert len(done.stream("stdout")) == 900_000
     assert len(done.lines[1]["text"]) < 9_000
+
+
+def test_a_line_over_a_megabyte_is_kept_and_masked_and_not_looked_at(bench: Bench) -> None:
+    script = "head -c 3000000 /dev/zero | tr '\\0' x; echo $T; echo short"
+    done = bench.command(SH, "-c", script, values={"T": "s3cr3t-value"}, env={"T": "${secrets.T}"})
+    assert done.ending == ("succeeded", "")
+    assert done.stream("stdout") == b"x" * 3_000_000 + b"***T***\nshort\n"
+    assert [line["text"] for line in done.lines if line["type"] == "agent.text"] == ["short"]
+    assert "lines of output over 1 MiB that were not looked at: 1" in done.result["notes"]
 
 
 def test_a_full_disk_costs_output_but_not_the_result(bench: Bench) -> None:
@@ -172,7 +212,7 @@ def test_a_full_disk_costs_output_but_not_the_result(bench: Bench) -> None:
     assert done.result["outcome"] == "succeeded"
     # sh counts in blocks of 512 bytes, or of 1,024 where it is bash
     assert len(done.stream("stdout")) in (512_000, 1_024_000)
-    (note,) = done.result["notes"]
+    note = next(each for each in done.result["notes"] if "disk" in each)
     assert note.startswith("bytes of output that could not be kept")
     assert done.lines[-2]["text"] == "the end"
 

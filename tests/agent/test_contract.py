@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -47,6 +48,13 @@ def jobs() -> Iterator[Job]:
         type="claude-code", version="2.1.240", model="m", provider="anthropic", prompt="p", max_turns=4
     )
     yield Job(name="triage", agent=claude, prefix="triage/", mcp_servers=(server, docs), secrets={"T": "/t"})
+    schema = {"type": "object", "properties": {"label": {"type": "string"}}}
+    yield Job(
+        name="labels",
+        agent=replace(claude, aws=True, output_schema=schema),
+        prefix="labels/",
+        mcp_servers=(replace(server, optional=True, aws=True), replace(docs, optional=True)),
+    )
     yield Job(
         name="hello", agent=Agent(type="command", command=("true",)), prefix="hello/", artifacts=("*.md",)
     )
@@ -61,7 +69,17 @@ def test_what_lambdactl_writes_the_agent_reads(job: Job) -> None:
     assert (read.agent.type, read.agent.command, read.agent.max_turns) == (
         job.agent.type, job.agent.command, job.agent.max_turns,
     )  # fmt: skip
-    assert [server.name for server in read.mcp_servers] == sorted(server.name for server in job.mcp_servers)
+    assert (read.agent.aws, read.agent.output_schema) == (job.agent.aws, job.agent.output_schema)
+    assert [(each.name, each.optional, each.aws) for each in read.mcp_servers] == sorted(
+        (each.name, each.optional, each.aws) for each in job.mcp_servers
+    )
+
+
+def test_a_definition_without_the_newer_fields_stays_the_same_document() -> None:
+    """So that a new lambdactl changes no function by itself."""
+    document = definition(next(jobs()), SITE, "f" * 64)
+    said = {*document["agent"], *(name for each in document["mcpServers"].values() for name in each)}
+    assert said & {"aws", "outputSchema", "optional"} == set()
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import fnmatch
 import os
+import shutil
+import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
+from agent import media, tree
 from agent.harvest import Bounds, Item, Left, below, bounded, file_name
 from agent.layout import Layout
 
@@ -82,9 +89,140 @@ def test_bounds(workspace: Path) -> None:
 
 def test_names_and_types() -> None:
     assert file_name("../we ird/√") == "-we-ird-"
-    assert Item(name="a.md", file=Path()).content_type == "text/markdown; charset=utf-8"
-    assert Item(name="events/1.jsonl", file=Path()).content_type == "application/x-ndjson"
     assert Item(name="core", file=Path()).content_type == "application/octet-stream"
+
+
+@pytest.mark.parametrize(
+    ("name", "type_", "disposition"),
+    [
+        ("a.md", "text/plain; charset=utf-8", "inline"),
+        ("workspace.patch", "text/plain; charset=utf-8", "inline"),
+        ("events/000001.JSONL", "text/plain; charset=utf-8", "inline"),
+        ("main.ts", "text/plain; charset=utf-8", "inline"),  # not video/mp2t
+        ("Makefile", "text/plain; charset=utf-8", "inline"),
+        ("a.json", "application/json", "inline"),
+        ("a.png", "image/png", "inline"),
+        ("a.webp", "image/webp", "inline"),
+        ("a.html", "text/html; charset=utf-8", "attachment"),
+        ("a.SVG", "image/svg+xml", "attachment"),
+        ("a.svgz", "image/svg+xml", "attachment"),
+        ("a.xhtml", "application/xhtml+xml", "attachment"),
+        ("a.xml", None, "attachment"),  # text/ or application/, as the machine has it
+        ("a.pdf", "application/pdf", "attachment"),
+        ("a.mhtml", "multipart/related", "attachment"),
+        ("a.js", None, "attachment"),
+        ("a.html.zip", "application/zip", "attachment"),
+        ("a.unheard-of", "application/octet-stream", "attachment"),
+    ],
+)
+def test_what_a_browser_may_open(name: str, type_: str | None, disposition: str) -> None:
+    found = Item(name=f"artifacts/{name}", file=Path()).content_type
+    assert type_ in (found, None)
+    assert media.disposition(found) == disposition
+
+
+GLOBS = ("*", "**", "a*", "?", "[ab]", "[!a]", "*.b", "[]", "[b-a]", ".*", "a.b", "b")
+PATHS = st.lists(st.text("ab.", min_size=1, max_size=3), min_size=1, max_size=4)
+
+
+@given(parts=st.lists(st.sampled_from(GLOBS), min_size=1, max_size=4), path=PATHS)
+def test_globs_mean_what_they_mean_elsewhere(parts: list[str], path: list[str]) -> None:
+    assume(not {".", ".."} & {*parts, *path})
+    assert tree.matches(tree.pattern("/".join(parts)), "/".join(path)) == expected(parts, path)
+
+
+def expected(parts: list[str], path: list[str]) -> bool:
+    """By names; all below a folder that matches."""
+    if not parts:
+        return True
+    if parts[0] == "**":
+        return any(expected(parts[1:], path[start:]) for start in range(len(path) + 1))
+    return bool(path) and fnmatch.fnmatchcase(path[0], parts[0]) and expected(parts[1:], path[1:])
+
+
+def test_hidden_files_are_files_and_case_matters(workspace: Path) -> None:
+    (workspace / ".hidden.md").touch()
+    (workspace / ".config").mkdir()
+    (workspace / ".config" / "x.md").touch()
+    assert taken(workspace, "**/*.md")[0][:3] == [
+        "artifacts/.hidden.md",
+        "artifacts/a.md",
+        "artifacts/.config/x.md",
+    ]
+    assert taken(workspace, "A.md")[0] == []
+
+
+def test_of_very_many_files_the_first_are_looked_at_and_the_rest_is_told(workspace: Path) -> None:
+    (workspace / "many").mkdir()
+    for number in range(100):
+        (workspace / "many" / f"{number:03}").touch()
+    left = Left()
+    found = list(tree.walk(workspace, left.out, most=50))
+    assert found[0] == "a.md"
+    assert 40 < len(found) < 50
+    assert left.notes() == ("left out, what lies beyond 50 files and folders, from there on: many/",)
+
+
+def test_nested_folders_are_counted_once(workspace: Path) -> None:
+    names, _ = taken(workspace, "out/**", "**/*", "out")
+    assert len(names) == len(set(names)) == 4
+
+
+def test_a_workspace_that_became_a_link_is_not_looked_into(workspace: Path) -> None:
+    workspace.rename(workspace.parent / "moved")
+    workspace.symlink_to("/proc/self")
+    assert taken(workspace, "environ") == (
+        [],
+        ("left out, a folder that was replaced by a link: artifacts/",),
+    )
+
+
+def swap_for_a_pipe(file: Path) -> None:
+    file.unlink()
+    os.mkfifo(file)
+
+
+def swap_for_a_socket(file: Path) -> None:
+    file.unlink()
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(str(file))
+
+
+def swap_for_a_link(file: Path) -> None:
+    file.unlink()
+    file.symlink_to(file.parents[2] / "secret.txt")
+
+
+def swap_its_folder(file: Path) -> None:
+    shutil.rmtree(file.parent)
+    file.parent.symlink_to(file.parents[2])
+
+
+@pytest.mark.parametrize(
+    "swap", [swap_for_a_pipe, swap_for_a_socket, swap_for_a_link, swap_its_folder, Path.unlink]
+)
+def test_what_is_opened_is_judged_not_what_was_found(workspace: Path, swap: Callable[[Path], None]) -> None:
+    """Between the two a process that would not die may have changed it."""
+    (workspace / "out" / "secret.txt").touch()
+    (item,) = below(workspace, "", ["out/secret.txt"], left=Left())
+    swap(item.file)
+    with pytest.raises(OSError):  # noqa: PT011 - which one is the kernel's affair
+        item.open()
+
+
+def test_what_vanishes_is_told(workspace: Path) -> None:
+    left = Left()
+    items = list(below(workspace, "", ["*.md", "out/b.md"], left=left))
+    (workspace / "a.md").unlink()
+    assert [item.name for item in bounded(items, Bounds(), left)] == ["out/b.md"]
+    assert left.notes() == ("left out, files that vanished: a.md",)
+
+
+def test_a_sparse_file_counts_as_what_it_would_be(workspace: Path) -> None:
+    os.truncate(workspace / "a.md", 1 << 40)
+    left = Left()
+    assert list(bounded(below(workspace, "", ["a.md"], left=left), Bounds(), left)) == []
+    assert left.notes() == ("left out, files over 268,435,456 bytes: a.md",)
 
 
 def test_a_layout_wipes_what_a_job_locked_and_follows_no_link(tmp_path: Path) -> None:

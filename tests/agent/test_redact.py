@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import html
 import io
 import json
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote, quote_plus
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.redact import Redactor, copy
+from agent.redact import Masked, Redactor
 
 VALUES = st.text(st.characters(min_codepoint=32, max_codepoint=0x2FF), min_size=8, max_size=60)
 TEXT = st.text(max_size=80)
@@ -22,6 +26,11 @@ SPELLINGS = (
     lambda value: json.dumps({"nested": json.dumps({"value": value})}),
     lambda value: quote(value, safe=""),
     lambda value: quote_plus(value),
+    lambda value: quote(value, safe="!'()*"),  # encodeURIComponent
+    lambda value: quote(value, safe=";,/?:@&=+$#!'()*"),  # encodeURI
+    lambda value: quote_plus(value, safe="*").replace("~", "%7E"),  # forms
+    lambda value: html.escape(value),
+    lambda value: json.dumps(value).replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"),
     lambda value: value.encode().hex(),
 )
 
@@ -81,6 +90,18 @@ def test_a_document_keeps_its_shape(value: Any) -> None:
     assert json.loads(json.dumps(value).replace("s3cr3t-value", "***T***")) == masked
 
 
+@pytest.mark.parametrize(
+    "spelled",
+    [
+        r"p\u002Bss\u0027w\u0022rd/\u003C\u00E9\u003E\\\uD83D\uDE00",  # .NET
+        "p+ss&#39;w&quot;rd/&lt;é&gt;\\😀",
+        r"p+ss'w\"rd\/<\u00e9>\\\ud83d\ude00",  # PHP
+    ],
+)
+def test_spellings_of_other_languages(spelled: str) -> None:
+    assert Redactor({"T": "p+ss'w\"rd/<é>\\😀"}).text(f"a{spelled}b") == "a***T***b"
+
+
 def test_a_value_that_begins_with_another_is_masked_whole() -> None:
     redactor = Redactor({"SHORT": "abcd-efgh", "LONG": "abcd-efgh-ijkl"})
     assert redactor.text("abcd-efgh-ijkl abcd-efgh") == "***LONG*** ***SHORT***"
@@ -98,7 +119,31 @@ def test_what_is_too_short_is_named_and_left() -> None:
     assert redactor.text("123") == "123"
 
 
-def test_a_copied_file_is_measured_as_it_was_written() -> None:
-    target = io.BytesIO()
-    copied = copy(Redactor({"T": "s3cr3t-value"}), io.BytesIO(b"a s3cr3t-value"), target)
-    assert (target.getvalue(), copied.size) == (b"a ***T***", 9)
+@given(text=st.binary(max_size=80), sizes=st.lists(st.integers(1, 50), max_size=20))
+def test_what_is_read_masked_is_measured(text: bytes, sizes: list[int]) -> None:
+    redactor, content = Redactor({"T": "s3cr3t-value"}), text + b"s3cr3t-value" + text
+    masked = Masked(redactor, io.BytesIO(content))
+    read = b"".join(masked.read(size) for size in sizes) + masked.read()
+    assert read == redactor.content(content)
+    assert (masked.size, masked.sha256) == (len(read), hashlib.sha256(read).hexdigest())
+    assert masked.read() == masked.read(1) == b""
+
+
+@pytest.mark.parametrize("width", [64, 76])
+@pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
+def test_base64_in_lines_of_the_usual_widths(width: int, encode: Callable[[bytes], bytes]) -> None:
+    """`base64` and `openssl base64` break what they write into lines."""
+    value = "".join(hashlib.sha256(bytes([number])).hexdigest() for number in range(5))
+    for end in (b"", b"\n"):  # as of `echo -n` and `echo`
+        whole = encode(value.encode() + end)
+        lines = b"\n".join(whole[at : at + width] for at in range(0, len(whole), width))
+        for text in (lines, json.dumps(lines.decode()).encode()):
+            masked = Redactor({"T": value}).content(text)
+            assert masked.count(b"***T***") == len(lines.splitlines())
+            assert len(masked.replace(b"***T***", b"").strip(b'"\n\\n')) <= 4
+
+
+def test_binary_content_is_masked_byte_by_byte() -> None:
+    content = bytes(range(256)) + b"s3cr3t-value" + bytes(range(255, -1, -1))
+    masked = Redactor({"T": "s3cr3t-value"}).content(content)
+    assert masked == content.replace(b"s3cr3t-value", b"***T***")

@@ -19,7 +19,7 @@ from agent.deliver import IN_MEMORY, Delivery
 from agent.harvest import Item, Left
 from agent.redact import Redactor
 from agent.secrets import SecretError, fetch
-from agent.store import Bucket, Folder, Store, StoreError
+from agent.store import Bucket, Folder, Reader, Store, StoreError
 from lambdactl.ports import free_port
 from tests.agent.bench import Bench, canonical, definition
 
@@ -112,7 +112,7 @@ def test_denied_is_absent_in_the_run_folder_and_an_error_elsewhere() -> None:
 class Slow(Folder):
     """Takes long over one file, fails with another."""
 
-    def put(self, name: str, body: Path | bytes, content_type: str) -> None:
+    def put(self, name: str, body: Path | bytes | Reader, content_type: str) -> None:
         if "slow" in name:
             time.sleep(2)
         if "bad" in name:
@@ -126,7 +126,7 @@ def test_what_cannot_be_stored_in_time_does_not_hold_the_rest(tmp_path: Path) ->
     items = [Item(name=name, file=tmp_path / name) for name in ("a", "bad", "slow", "b", "gone")]
     for item in items[:-1]:
         item.file.write_text(f"{item.name} s3cr3t-value")
-    delivery = Delivery(store=store, redactor=Redactor({"T": "s3cr3t-value"}), folder=tmp_path)
+    delivery = Delivery(store=store, redactor=Redactor({"T": "s3cr3t-value"}))
     began = time.monotonic()
     stored = delivery.all(items, left, seconds=0.5)
     assert time.monotonic() - began < 1.5
@@ -137,12 +137,12 @@ def test_what_cannot_be_stored_in_time_does_not_hold_the_rest(tmp_path: Path) ->
     assert sorted(name for names in left.by_reason.values() for name in names) == ["bad", "gone", "slow"]
 
 
-def test_a_large_file_goes_by_the_disk(tmp_path: Path) -> None:
+def test_a_large_file_is_masked_on_its_way(tmp_path: Path) -> None:
     store, left = Folder(tmp_path), Left()
     store.open("triage/", RUN_ID)
     large = tmp_path / "large"
     large.write_bytes(b"x" * IN_MEMORY + b"s3cr3t-value")
-    delivery = Delivery(store=store, redactor=Redactor({"T": "s3cr3t-value"}), folder=tmp_path)
+    delivery = Delivery(store=store, redactor=Redactor({"T": "s3cr3t-value"}))
     (stored,) = delivery.all([Item(name="a/large", file=large)], left, seconds=20)
     content = store.get("a/large")
     assert content == b"x" * IN_MEMORY + b"***T***"

@@ -143,7 +143,7 @@ def calls(there: Theatre, moto: int, ministack: int) -> range:
     return range(1, there.kill_at.calls + 1, EVERY or {"moto": moto, "ministack": ministack}[there.name])
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(2400)
 def test_a_creation(there: Theatre) -> None:
     there.open()
     there.settle("new")
@@ -153,7 +153,7 @@ def test_a_creation(there: Theatre) -> None:
         there.check("new")
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(2400)
 def test_an_update(there: Theatre) -> None:
     """To new images, settings and reservations, and back again, by turns."""
     there.open()
@@ -166,7 +166,7 @@ def test_an_update(there: Theatre) -> None:
         now, then = then, now
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(2400)
 def test_a_prune(there: Theatre) -> None:
     there.open()
     there.settle("new")

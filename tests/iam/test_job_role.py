@@ -6,10 +6,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from agent.store import PART, Bucket, StoreError
 from lambdactl.kinds.role import POLICY_NAME
 from lambdactl.kinds.role import policy as role_policy
 from lambdactl.manifest.job import Schedule
@@ -204,6 +206,20 @@ def test_through_s3_itself(world: Enforced) -> None:
         assert_denied(s3.list_objects_v2, Bucket=bucket, Prefix=prefix)
     assert_denied(s3.list_objects_v2, Bucket=bucket)
     assert_denied(s3.get_object, Bucket=bucket, Key="triage/run/absent.json")  # not even whether it is there
+
+
+def test_a_large_artifact_needs_no_other_right(world: Enforced, tmp_path: Path) -> None:
+    file = tmp_path / "large"
+    file.write_bytes(bytes(3 * PART))
+    store = Bucket(SITE.bucket, world.client_of(ME, "s3"))
+    store.open("triage/", "run")
+    store.put("artifacts/large", file, "application/octet-stream")
+    head = world.client("s3").head_object(Bucket=SITE.bucket, Key="triage/run/artifacts/large")
+    assert head["ContentLength"] == 3 * PART
+    assert head["ETag"].endswith('-3"')
+    store.open("other/", "run")
+    with pytest.raises(StoreError, match="AccessDenied"):
+        store.put("artifacts/large", file, "application/octet-stream")
 
 
 def test_through_ssm_itself(world: Enforced) -> None:

@@ -26,6 +26,8 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "project: demo\nallow: { parameters: ['/agents/*', '/aws/*', 'a*'] }\n"
     )
     (root / "prompt.md").write_text("Say hello.\n")
+    (root / "schema.json").write_text('{"type": "object", "properties": {"a": {"allOf": []}}}')
+    (root / "list.json").write_text("[]")
     (root / ".env").write_text("TOKEN=x\n")
     (root / "leak").symlink_to("/etc/hostname")
     monkeypatch.chdir(root)

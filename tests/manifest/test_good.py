@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -246,6 +247,32 @@ environments: { staging: {} }
     assert (found.allow_parameters, found.allow_buckets, found.jobs) == (("/agents/*",), ("my-*",), "tasks")
     assert found.sandbox
     assert found.tags == {"team": "platform"}
+
+
+SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]}
+AGENT = "agent: { type: claude-code, model: m, prompt: Hi, aws: true, outputSchema: SCHEMA }"
+REST = "prefix: a/\nsecrets: { ANTHROPIC_API_KEY: /k }\n"
+
+
+@pytest.mark.parametrize("written", [json.dumps(SCHEMA), "schemas/a.json"])
+def test_an_output_schema_written_out_or_in_a_file(project: Write, written: str) -> None:
+    docs = "{ url: 'https://a.example', optional: true }"
+    servers = f"mcpServers: {{ db: {{ command: db, aws: true }}, docs: {docs} }}"
+    root = project(a=f"{AGENT.replace('SCHEMA', written)}\n{servers}\n{REST}")
+    (root / "schemas").mkdir()
+    (root / "schemas/a.json").write_text(json.dumps(SCHEMA))
+    (job,) = load(root).checked().jobs
+    assert (job.agent.aws, job.agent.output_schema) == (True, SCHEMA)
+    assert [(each.optional, each.aws) for each in job.mcp_servers] == [(False, True), (True, False)]
+
+
+def test_an_output_schema_replaces_that_of_the_defaults_whole(project: Write) -> None:
+    below = {"type": "object", "properties": {"b": {}}}
+    defaults = f"project: demo\ndefaults: {{ agent: {{ outputSchema: {json.dumps(below)} }} }}\n"
+    command = "agent: { type: command, command: [x] }\nprefix: b/\n"
+    root = project(defaults, a=f"{AGENT.replace('SCHEMA', json.dumps(SCHEMA))}\n{REST}", b=command)
+    one, other = load(root).checked().jobs
+    assert (one.agent.output_schema, other.agent.output_schema) == (SCHEMA, None)
 
 
 def test_bad_project(project: Write) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from lambdactl.errors import RunError, UsageError
 from lambdactl.report import runs as report
-from lambdactl.runs import LARGEST, Place, Runs, new_run_id
+from lambdactl.runs import LARGEST, Place, Runs, ended, new_run_id
 from tests.support.cloud import SITE, Cloud
 
 RUN_ID = "019ad3c1-7a40-7000-8000-0242ac120002"
@@ -123,3 +123,10 @@ def test_download_writes_over_nothing(cloud: Cloud, put: Put, tmp_path: Path) ->
     with pytest.raises(UsageError, match="not an empty folder"):
         list(reader.download(reader.one(PLACE, run_id), tmp_path))
     assert list((tmp_path / ".git").iterdir()) == []
+
+
+def test_structured_output_is_shown_in_place_of_the_same_text() -> None:
+    result = {**GOOD, "output": '{"a":"x"}', "structuredOutput": {"a": "\x1b[31m"}}
+    shown = report.whole(ended(result, "folder"), ()).plain
+    assert '"a": "\\u001b[31m"' in shown
+    assert '{"a":"x"}' not in shown

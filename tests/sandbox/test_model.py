@@ -99,6 +99,15 @@ def test_the_conversation_tells_the_place_in_the_script() -> None:
     assert used(turns[0]) == ("Bash", {"command": "true"})
 
 
+def test_structured_output_goes_by_claude_codes_tool_or_as_the_last_words() -> None:
+    steps = parse([{"say": "a"}, {"output": {"n": "{result}"}}])
+    entries = (Result(tool="Bash", text="fine"),)
+    handed = script.turn(steps, Conversation(entries=entries, tools=(tool("StructuredOutput"),)), 0)
+    assert (used(handed), handed.stop) == (("StructuredOutput", {"n": "fine"}), "tool_use")
+    spoken = script.turn(steps, Conversation(entries=entries), 0)
+    assert (said(spoken), spoken.stop) == ('a{"n": "fine"}', "end_turn")
+
+
 def test_a_later_prompt_goes_on_with_the_script_or_brings_its_own() -> None:
     first = (Prompt(text='SCRIPT: [{"say": "a"}, {"stop": "end_turn"}, {"say": "b"}]'), Reply())
     assert script.scripted(Conversation(entries=(*first, Prompt(text="go on")))) == (

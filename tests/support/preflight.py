@@ -14,6 +14,7 @@ TOOLS = {
     "node": "apt-get install nodejs npm   (or https://nodejs.org)",
     "npm": "apt-get install npm",
     "docker-registry": "apt-get install docker-registry   (the real OCI registry of the tests)",
+    "chromium": "apt-get install chromium   (a real browser, for runs as pages)",
     "mmdebstrap": "apt-get install mmdebstrap   (makes a base image without a public registry)",
 }
 

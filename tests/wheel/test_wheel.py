@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import uv
 
+from tests.report.pages import RUN_ID
+
 REPOSITORY = Path(__file__).parents[2]
 UV = uv.find_uv_bin()
 
@@ -49,6 +51,16 @@ def test_it_works_in_a_foreign_folder(installed: Path, tmp_path: Path) -> None:
     plan = lambdactl(installed, tmp_path, "plan", "--offline")
     assert "+ function.hello" in plan
     assert "+ bucket.elsewhere-main-000000000000-eu-west-1" in plan
+
+
+def test_a_run_is_a_page_there_too(installed: Path, tmp_path: Path) -> None:
+    """The page's template and style travel in the wheel."""
+    (tmp_path / "jobs").mkdir()
+    (tmp_path / "lambdactl.yaml").write_text("project: elsewhere\nregion: eu-west-1\n")
+    sample = REPOSITORY / "tests" / "report" / "samples" / "codex" / "run"
+    shutil.copytree(sample, tmp_path / ".lambdactl" / "runs" / RUN_ID)
+    lambdactl(installed, tmp_path, "show", RUN_ID, "--html", ".")
+    assert "Timeline" in (tmp_path / f"{RUN_ID}.html").read_text(encoding="utf-8")
 
 
 def test_init_makes_a_project_that_is_valid(installed: Path, tmp_path: Path) -> None:

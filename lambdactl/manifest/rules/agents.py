@@ -106,5 +106,5 @@ def _reserved(name: str, *, own_agent: bool) -> str:
     if own_agent and name in _ELSEWHERE:
         return _ELSEWHERE[name]
     if own_agent and name.startswith("AWS_") and name not in ("AWS_REGION", "AWS_DEFAULT_REGION"):
-        return "AWS credentials for the agent's commands will come in a later version"
+        return "agent.aws: true gives it the job's own credentials and region"
     return ""

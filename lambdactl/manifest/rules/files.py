@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
+from json import JSONDecodeError
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from lambdactl.manifest.bundling import Unclear, npm, pypi
 from lambdactl.manifest.draft import Draft
@@ -41,21 +44,38 @@ def inside(root: Path, name: str) -> Path:
 
 def read_prompt(root: Path, name: str) -> str:
     """The text of a promptFile. Raises Unfit."""
+    text = _text(root, name, "shorten it, or include it and tell the agent to read it")
+    if not text.strip():
+        raise Unfit("is empty", "write the prompt into it")
+    return text
+
+
+def read_output_schema(root: Path, name: str) -> dict[str, Any]:
+    """The JSON Schema in the file of an outputSchema. Raises Unfit."""
+    try:
+        schema = json.loads(_text(root, name, "shorten it"))
+    except ValueError as error:
+        place = f": line {error.lineno}, column {error.colno}" if isinstance(error, JSONDecodeError) else ""
+        raise Unfit(f"is not JSON{place}", "write a JSON Schema into it") from None
+    except RecursionError:
+        raise Unfit("is nested too deeply", "write a plainer schema") from None
+    if not isinstance(schema, dict):
+        raise Unfit("is not a JSON object", "write a JSON Schema into it")
+    return schema
+
+
+def _text(root: Path, name: str, shorten: str) -> str:
     file = inside(root, name)
     if not file.is_file():
         raise Unfit("is not a file", "name a text file")
     try:
         if file.stat().st_size > TEXT_MAX:
-            raise Unfit(
-                f"has more than {TEXT_MAX} bytes", "shorten it, or include it and tell the agent to read it"
-            )
+            raise Unfit(f"has more than {TEXT_MAX} bytes", shorten)
         text = file.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError:
         raise Unfit("is not UTF-8 text", "save it as UTF-8") from None
     except OSError as error:
         raise Unfit(f"cannot be read: {error.strerror}", "check its permissions") from None
-    if not text.strip():
-        raise Unfit("is empty", "write the prompt into it")
     if "\0" in text:
         raise Unfit("is not a text", "name a text file")
     if LITERAL_SECRET.search(text):

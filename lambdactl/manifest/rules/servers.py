@@ -46,6 +46,13 @@ def transport(draft: Draft) -> Iterator[Finding]:
             )
 
 
+def aws(draft: Draft) -> Iterator[Finding]:
+    for name, server in draft.servers.items():
+        if server.get("aws") and type_of(server) != "stdio":
+            what = f"aws does not fit {name}, which is of type {type_of(server)}: it runs elsewhere"
+            yield Finding(("mcpServers", name, "aws"), what, "remove it", key=True)
+
+
 def pinned(draft: Draft) -> Iterator[Finding]:
     for name, server in draft.servers.items():
         if "command" not in server or ("mcpServers", name, "args") in draft.broken:

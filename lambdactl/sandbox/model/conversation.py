@@ -49,6 +49,7 @@ class Conversation:
     tools: tuple[Tool, ...] = ()
     cwd: str = ""
     searched: tuple[str, ...] = ()  # what was asked of a tool that finds tools
+    format: Mapping[str, Any] | None = None  # OpenAI only: the JSON Schema of its last words
 
     @property
     def prompt(self) -> str:

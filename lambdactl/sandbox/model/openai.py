@@ -51,6 +51,7 @@ def read(body: Mapping[str, Any]) -> Conversation:
         searched=tuple(
             item["arguments"]["query"] for item in items if item.get("type") == "tool_search_call"
         ),
+        format=((body.get("text") or {}).get("format") or {}).get("schema"),
     )
 
 

@@ -6,6 +6,7 @@ A script is a JSON list of steps, each an object with one key:
     {"bash": "sleep 60"}                              {"write": {"path": "a.md", "content": "..."}}
     {"delay": 2.5}      seconds                       {"error": {"status": 500, "message": "..."}}
     {"stop": "end_turn"}  ends the turn; also "max_tokens", "refusal"
+    {"output": {...}}  structured output, as the CLI asks for it
 
 A turn takes steps up to the first tool call, stop or error. How many answers the model has given
 since the script's prompt tells which turn is next, so a script survives a retry and a resumed
@@ -19,6 +20,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from lambdactl.sandbox.model import tools
@@ -42,8 +44,9 @@ KINDS: Mapping[str, tuple[type, ...]] = {
     "delay": (int, float),
     "error": (dict,),
     "stop": (str,),
+    "output": (dict,),
 }
-ENDS_TURN = {"tool", "bash", "write", "error", "stop"}
+ENDS_TURN = {"tool", "bash", "write", "error", "stop", "output"}
 STOPS = {"end_turn", "max_tokens", "refusal"}
 
 MARK = re.compile(r'(?:"?\bSCRIPT"?\s*:|```script)\s*(?=\[)')
@@ -127,6 +130,9 @@ def _play(steps: Sequence[Step], conversation: Conversation) -> Turn:
             return Turn(parts=tuple(parts), stop=value)
         elif kind == "error":
             return Turn(parts=tuple(parts), failure=_failure(value))
+        elif kind == "output":
+            handed = tools.output(value, conversation)
+            return replace(handed, parts=(*parts, *handed.parts))
         else:
             parts.append(
                 _use(kind, value, _filled(step.get("input", {}), conversation.last_result), conversation)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
+from collections.abc import Mapping
+from typing import Any
 
-from lambdactl.sandbox.model.conversation import Conversation, Tool, Turn, Use
+from lambdactl.sandbox.model.conversation import Conversation, Text, Tool, Turn, Use
 
 FOUND = 50  # tools a search may bring
+OUTPUT = "StructuredOutput"  # Claude Code's way to hand over what its --json-schema asks for
 # The same tool under both CLIs: Claude Code's own, an MCP server's, Codex's own.
 SHELLS = ("Bash", "shell", "exec_command", "shell_command")
 
@@ -60,6 +64,14 @@ def bash(command: str, conversation: Conversation) -> Use:
     if properties.get(name, {}).get("type") == "array":
         return Use(tool=tool, input={name: ["bash", "-c", command]})
     return Use(tool=tool, input={name: command})
+
+
+def output(value: Mapping[str, Any], conversation: Conversation) -> Turn:
+    """Hand over a structured output: by Claude Code's tool, else as the last words."""
+    for tool in conversation.tools:
+        if tool.name == OUTPUT:
+            return Turn(parts=(Use(tool=tool, input=value),), stop="tool_use")
+    return Turn(parts=(Text(text=json.dumps(value)),))
 
 
 def write(path: str, content: str, conversation: Conversation) -> Use:

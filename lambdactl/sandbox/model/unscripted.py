@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lambdactl.sandbox.model.conversation import Conversation, Text, Tool, Turn, Use
-from lambdactl.sandbox.model.tools import ScriptError, search, write
+from lambdactl.sandbox.model.tools import OUTPUT, ScriptError, output, search, write
 
 # In order of preference; a tool whose name has a word of REFUSED is left alone.
 LIKED = ("echo", "sum", "add", "time", "date", "now", "search", "find", "list", "read", "get")
@@ -32,7 +32,8 @@ QUOTED = 600  # characters of a tool's result that are repeated
 
 
 def turn(conversation: Conversation) -> Turn:
-    """One step of the built-in behaviour: a tool of an MCP server, then the file, then the end."""
+    """One step of the built-in behaviour: a tool of an MCP server, then the file, then the end, which is
+    a structured output where one is asked for."""
     called = conversation.calls
     tool = choose(conversation.tools, conversation.prompt)
     if tool is None and (looking := search(" ".join(LIKED), conversation)):
@@ -47,6 +48,9 @@ def turn(conversation: Conversation) -> Turn:
         except ScriptError:  # nothing offered writes files: say what there is to say
             return Turn(parts=(Text(text=summary(conversation)),))
         return Turn(parts=(Text(text=f"I will write {path}."), use), stop="tool_use")
+    schema = next((tool.schema for tool in conversation.tools if tool.name == OUTPUT), conversation.format)
+    if schema and OUTPUT not in called:
+        return output(arguments(schema, conversation.prompt), conversation)
     return Turn(parts=(Text(text=summary(conversation)),))
 
 
