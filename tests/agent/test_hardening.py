@@ -99,6 +99,12 @@ def test_a_process_of_the_same_user_reads_nothing(sandbox: Sandbox) -> None:
     assert sandbox.result["hardening"] == held
 
 
+def test_it_holds_in_a_warm_sandbox_too(sandbox: Sandbox) -> None:
+    """A process that has hidden itself still sees what it needs of itself."""
+    answer = sandbox.invoke(spy(), {}, {})
+    assert answer["hardening"] == [{"notDumpable": True, "environmentEmptied": True}] * 2
+
+
 def test_where_the_kernel_refuses_the_environment_is_empty_all_the_same(sandbox: Sandbox) -> None:
     """And the result says what did not hold."""
     deny = (sys.executable, lambdaish.__file__, f"--deny={PR_SET_DUMPABLE}")

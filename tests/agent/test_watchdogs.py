@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 import sys
+import tomllib
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from agent.clis.claude_code import ClaudeCode
+from agent.clis.codex import Codex
 from agent.memory import EVERY, Meter, ran_out, resident
 from agent.outcome import decide
 from agent.processes import oom_kills
 from agent.supervise import Ending
-from agent.watchdog import Silence, Watchdog, tool_limit
+from agent.watchdog import ANSWER, Silence, Watchdog, tool_limit
 from tests.agent.bench import Bench, Done, definition
+from tests.agent.test_adapters import assignment
 from tests.support.model import KEY
 
 EVERYTHING = {"type": "stdio", "command": "mcp-server-everything", "args": ["stdio"], "env": {}}
@@ -122,6 +127,29 @@ def test_a_cli_that_does_not_exit_after_its_last_word(bench: Bench) -> None:
     done = run(bench, "claude-code")
     assert done.ending == ("succeeded", "")
     assert done.result["notes"] == ["the agent did not exit after its last event and was stopped"]
+
+
+@pytest.mark.parametrize(
+    ("env", "between"),
+    [
+        ({}, 30 + ANSWER),
+        ({"MCP_TOOL_TIMEOUT": "400000"}, 400 + ANSWER),
+        ({"MCP_TOOL_TIMEOUT": "?"}, 30 + ANSWER),
+    ],
+)
+def test_a_manifest_may_give_tools_more_time(env: dict[str, str], between: float) -> None:
+    """And then the agent may be silent for longer."""
+    given = replace(assignment("claude-code"), agent_env=env, seconds=60)
+    assert ClaudeCode(given).silence.between == between
+
+
+def test_codex_and_its_shell_have_the_same_bound() -> None:
+    """Our shell says itself that a command took too long, before Codex loses its patience with it."""
+    cli = Codex(replace(assignment("codex"), seconds=60))
+    config = tomllib.loads(next(text for path, text in cli.launch().files.items() if path.suffix == ".toml"))
+    shell = config["mcp_servers"]["shell"]
+    assert (shell["args"][-1], shell["tool_timeout_sec"]) == ("30", 35)
+    assert cli.silence.between == 35 + ANSWER
 
 
 @pytest.mark.parametrize(("silent", "bites"), [(9, ""), (11, "start_timeout")])

@@ -1,6 +1,6 @@
 """A warm sandbox: one process of an unprivileged user that is invoked several times, as Lambda's is.
 
-    python tests/agent/warm.py SCRATCH < events.json > responses.json
+    python tests/agent/warm.py SCRATCH < events.json > held.json
 
 Like agent.handler, but for the folder that stands for /tmp: a test must not empty the machine's.
 """
@@ -31,18 +31,19 @@ def become_unprivileged() -> None:
         os.execv(sys.executable, [sys.executable, *sys.argv])
 
 
-def invoke(event: object, request_id: str) -> dict[str, object]:
+def invoke(event: object, request_id: str) -> dict[str, bool]:
     outside = Outside(
         write=lambda line: print(line, file=sys.stderr, flush=True),
         alone=processes.adopt_orphans(),
         hardening=harden(),
         scratch=Path(sys.argv[1]),
     )
-    return start(event, request_id, 60, os.environ, outside)
+    start(event, request_id, 60, os.environ, outside)
+    return dict(outside.hardening)
 
 
 if __name__ == "__main__":
     become_unprivileged()
     events = json.load(sys.stdin)
-    responses = [invoke(event, f"request-{number}") for number, event in enumerate(events)]
-    print(json.dumps({"responses": responses, "python": os.environ.get("AWS_SECRET_ACCESS_KEY")}))
+    held = [invoke(event, f"request-{number}") for number, event in enumerate(events)]
+    print(json.dumps({"hardening": held, "python": os.environ.get("AWS_SECRET_ACCESS_KEY")}))
