@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from agent import processes, signals
+from agent import memory, processes, signals
 from agent.hardening import RUNTIME_API, harden
 from agent.run import start
 from agent.running import Outside
@@ -25,6 +25,7 @@ class Context(Protocol):
 
 def handle(event: Any, context: Context) -> dict[str, Any]:
     """Returns the response; raises, which Lambda counts as a function error, when no result was stored."""
+    memory.share()
     outside = Outside(
         cancelled=signals.listen(),
         alone=processes.adopt_orphans(),

@@ -1,8 +1,6 @@
-"""What the supervisor itself costs, beside the numbers to reach. Prints; asserts nothing.
+"""What the supervisor itself costs, for rows of benchmarks.agent: one function each. Prints nothing.
 
-Whole sandboxes (benchmarks.sandbox) with S3 and SSM by moto on this machine. Each row is a function.
-
-python -m benchmarks.overhead
+Whole sandboxes (benchmarks.sandbox), with S3 and SSM by moto on this machine.
 """
 
 from __future__ import annotations
@@ -12,7 +10,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,23 +18,11 @@ from typing import Any
 
 import boto3
 
-from benchmarks.compiled import compiled
 from tests.agent.bench import ROOT, Bench, canonical, definition
 from tests.support.cloud import moto
 
-ROW = "{:<66} {:>12} {:>12}"
 TIMES = 5  # the one that the machine disturbed least counts
 MARK = 'echo "$(date +%s.%N) $(cat /proc/$PPID/schedstat)" >> "$CHILD"'
-
-
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    what: str
-    measured: str
-    goal: str
-
-    def __str__(self) -> str:
-        return ROW.format(self.what, self.measured, self.goal)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,37 +75,28 @@ class Place:
         )  # fmt: skip
 
 
-def overhead(place: Place) -> Iterator[Row]:
-    """From the handler's entry to the CLI's exec. Waiting for SSM and S3 takes no CPU."""
-    cold = [place.invoke(f"cold-{number}")[0] for number in range(TIMES)]
-    warm = place.invoke("warm", times=TIMES + 1)[1:]
-    for what, found, goal in (("cold", cold, 600), ("warm", warm, 150)):
-        least = min(each["cpu"] for each in found)
-        yield Row(what=f"entry to exec, {what}: CPU", measured=f"{least * 1000:.0f} ms", goal=f"< {goal} ms")
+def cold() -> float:
+    """Milliseconds of CPU from the handler's entry to the CLI's exec. Waiting for SSM and S3 takes none."""
+    with somewhere() as place:
+        return 1000 * min(place.invoke(f"cold-{number}")[0]["cpu"] for number in range(TIMES))
 
 
-def end(place: Place) -> Iterator[Row]:
-    """A typical run: some megabytes of output, some files."""
+def warm() -> float:
+    with somewhere() as place:
+        return 1000 * min(each["cpu"] for each in place.invoke("warm", times=TIMES + 1)[1:])
+
+
+def end() -> float:
+    """Milliseconds from the CLI's exit to the stored result: a typical run, some megabytes and some files."""
     script = "head -c 3000000 /dev/urandom | base64; for n in 1 2 3 4 5; do date > $n.txt; done"
-    found = place.invoke("end", script, times=TIMES, artifacts=["*.txt"])
-    least = min(each["end"] for each in found)
-    yield Row(what="the CLI's exit to the stored result: wall", measured=f"{least:.2f} s", goal="< 1 s")
+    with somewhere() as place:
+        return 1000 * min(each["end"] for each in place.invoke("end", script, TIMES, artifacts=["*.txt"]))
 
 
-def memory(place: Place) -> Iterator[Row]:
-    cases = {
-        "a small run": "true",
-        "50 MB of output": "head -c 50000000 /dev/zero | tr '\\0' 'x' | fold -w 200",
-        "a line of 20 MB": "head -c 20000000 /dev/zero | tr '\\0' 'x'",
-        "20 files of 8 MB": "for n in $(seq 20); do head -c 8000000 /dev/urandom > $n.bin; done",
-    }
-    for number, (case, script) in enumerate(cases.items()):
-        (found,) = place.invoke(f"memory-{number}", script, artifacts=["*.bin"])
-        measured = f"{found['memory'] >> 20} MB"
-        yield Row(what=f"memory of the supervisor, {case}", measured=measured, goal="< 80 MB")
-
-
-ROWS: tuple[Callable[[Place], Iterator[Row]], ...] = (overhead, end, memory)
+def memory(script: str) -> float:
+    """MB that the supervisor held at most."""
+    with somewhere() as place:
+        return float(place.invoke("memory", script, artifacts=["*.bin"])[0]["memory"] >> 20)
 
 
 @contextmanager
@@ -129,16 +106,3 @@ def somewhere() -> Iterator[Place]:
         place.client("s3").create_bucket(Bucket=place.bucket)
         place.client("ssm").put_parameter(Name="/benchmark/token", Value="made-up-token", Type="SecureString")
         yield place
-
-
-def main() -> None:
-    compiled()
-    print(ROW.format("what", "measured", "to reach"))
-    with somewhere() as place:
-        for rows in ROWS:
-            for row in rows(place):
-                print(row, flush=True)
-
-
-if __name__ == "__main__":
-    main()

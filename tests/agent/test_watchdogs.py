@@ -12,7 +12,7 @@ import pytest
 
 from agent.clis.claude_code import ClaudeCode
 from agent.clis.codex import Codex
-from agent.memory import EVERY, Meter, ran_out, resident
+from agent.memory import EVERY, Meter, ran_out, resident, share
 from agent.outcome import decide
 from agent.processes import oom_kills
 from agent.supervise import Ending
@@ -180,6 +180,10 @@ def test_memory_is_looked_at_now_and_then() -> None:
     for tenth in range(int(EVERY * 30)):
         meter.look(1000 + tenth / 10)
     assert len(looked) == 3
+
+
+def test_a_c_library_that_is_another_is_no_error() -> None:
+    assert share() in (True, False)
 
 
 def test_memory_is_what_a_process_holds() -> None:
