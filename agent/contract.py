@@ -6,6 +6,7 @@ is stored, so parsing here is plain: a wrong document raises ContractError, neve
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import uuid
@@ -163,6 +164,7 @@ class Request:
     request_id: str
     input: Any = None
     has_input: bool = False
+    attempt: str = field(default_factory=lambda: uuid.uuid4().hex, compare=False)  # tells two from each other
 
     @classmethod
     def of_event(cls, event: Any, request_id: str) -> Request:
@@ -174,7 +176,7 @@ class Request:
         if not _ours(event):
             return cls(run_id=run_id, request_id=request_id, input=event, has_input=True)
         return cls(
-            run_id=event.get("runId", run_id),
+            run_id=event.get("runId") or _of_schedule(event.get("scheduled", "")) or run_id,
             request_id=request_id,
             input=event.get("input"),
             has_input="input" in event,
@@ -186,6 +188,7 @@ class Request:
             "version": VERSION,
             "runId": self.run_id,
             "requestId": self.request_id,
+            "attempt": self.attempt,
             "job": definition.job,
             "project": definition.project,
             "environment": definition.environment,
@@ -200,9 +203,23 @@ def _ours(event: Any) -> bool:
         isinstance(event, dict)
         and event.get("version") == VERSION
         and not isinstance(event["version"], bool)
-        and event.keys() <= {"version", "runId", "input"}
+        and event.keys() <= {"version", "runId", "scheduled", "input"}
+        and isinstance(event.get("scheduled", ""), str)
         and _RUN_ID.fullmatch(str(event.get("runId", uuid.UUID(int=0)))) is not None
     )
+
+
+def _of_schedule(scheduled: str) -> str:
+    """A UUIDv7 of the schedule's ARN and the time it meant: the same however often it is delivered."""
+    try:
+        meant = datetime.strptime(scheduled.rpartition(" ")[2], "%Y-%m-%dT%H:%M:%S%z")
+    except ValueError:
+        return ""
+    value = int(meant.timestamp() * 1000) << 80
+    value |= int.from_bytes(
+        hashlib.sha256(scheduled.encode("utf-8", "backslashreplace")).digest()[:10], "big"
+    )
+    return str(uuid.UUID(int=value & ~(0xF << 76 | 3 << 62) | 7 << 76 | 2 << 62))
 
 
 def _derived(request_id: str) -> str:
@@ -259,6 +276,8 @@ class Result:
     cost_usd: float | None = None
     turns: int | None = None
     session_id: str | None = None
+    memory_peak_mb: int | None = None  # 2^20 bytes
+    hardening: Mapping[str, bool] = field(default_factory=dict)  # measure -> whether it holds
     output: str = ""
     structured_output: Any = None
     mcp_servers: tuple[ServerStatus, ...] = ()
@@ -288,6 +307,8 @@ class Result:
             "costUsd": self.cost_usd,
             "turns": self.turns,
             "sessionId": self.session_id,
+            "memoryPeakMb": self.memory_peak_mb,
+            "hardening": dict(self.hardening),
             "output": self.output[:OUTPUT_MAX],
             "structuredOutput": self.structured_output,
             "mcpServers": [asdict(server) for server in self.mcp_servers],

@@ -91,6 +91,8 @@ def result(
         cost_usd=ended.cost_usd,
         turns=ended.turns,
         session_id=session,
+        memory_peak_mb=-(-ending.memory_peak >> 20) if ending else None,
+        hardening=account.hardening,
         output=redactor.text(ended.output),
         structured_output=account.structured,
         mcp_servers=listener.servers if listener else (),

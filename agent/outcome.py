@@ -32,15 +32,25 @@ def decide(
         return Verdict(outcome="timed_out", reason=reason)
     if ending.why == "cancelled":
         return Verdict(outcome="cancelled", reason="the supervisor was asked to stop")
+    if ending.why == "start_timeout":
+        reason = f"no sign of life in {ending.silent:.0f} s after its start"
+        return Verdict(outcome="start_timeout", reason=reason)
+    if ending.why == "stalled":
+        reason = f"no sign of life for {ending.silent:.0f} s, longer than any tool call may take"
+        return Verdict(outcome="stalled", reason=reason)
     return _by_exit(ending, speaks)
 
 
 def _by_exit(ending: Ending, speaks: bool) -> Verdict:
-    if ending.out_of_memory:
-        return Verdict(
-            outcome="out_of_memory",
-            reason="killed by SIGKILL, which we did not send: the memory ran out; raise the job's memory",
+    if ending.out_of_memory or ending.signal == "SIGKILL":
+        held = (
+            f"killed by SIGKILL, which we did not send, with {ending.memory_peak >> 20:,} MB in use at most"
         )
+        if ending.out_of_memory:
+            return Verdict(
+                outcome="out_of_memory", reason=f"{held}: the memory ran out; raise the job's memory"
+            )
+        return Verdict(outcome="failed", reason=held)
     if ending.signal:
         return Verdict(outcome="failed", reason=f"killed by {ending.signal}")
     if ending.exit_code:

@@ -103,9 +103,12 @@ def hide_memory() -> bool:
 
 def oom_kills() -> int | None:
     """How often the kernel killed for memory in our cgroup; None where it does not say, as on Lambda."""
-    for path in ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control"):
+    v1 = Path("/sys/fs/cgroup/memory")
+    for path in (Path("/sys/fs/cgroup/memory.events"), v1 / "memory.oom_control"):
         with contextlib.suppress(OSError, ValueError):
-            for line in Path(path).read_text().splitlines():
+            if path.parent == v1 and str(os.getpid()) not in (v1 / "cgroup.procs").read_text().split():
+                return None  # out of a container the root's counter is not ours, and knows of itself only
+            for line in path.read_text().splitlines():
                 name, _, count = line.partition(" ")
                 if name == "oom_kill":
                     return int(count)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -49,6 +49,10 @@ class Progress:
 
     def log(self, level: Level, message: str) -> None:
         self._line("run.log", level=level, message=self._cut(message, TEXT))
+
+    def metrics(self, line: Mapping[str, Any]) -> None:
+        """A line of CloudWatch's, and none of ours: it has no type."""
+        self.write(json.dumps(self.redactor.value(line)))
 
     def ended(self, run_id: str, outcome: str, reason: str) -> None:
         self._say_held()

@@ -7,7 +7,6 @@ store that fails for good raise.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from agent import processes, secrets, settings
+from agent import attempt, metrics, processes, scratch, secrets, settings
 from agent.contract import Request, response
 from agent.deadline import Deadline
 from agent.deliver import Delivery
@@ -43,19 +42,15 @@ def start(
     definition = load(found, store)
     request = Request.of_event(event, request_id)
     store.open(definition.prefix, request.run_id)
-    if earlier := store.get("result.json"):
-        # Lambda delivers an asynchronous event at least once: the second time there is nothing to do.
-        return response(json.loads(earlier), store.address("result.json"))
-    return main(
-        Run(request=request, definition=definition, settings=found, deadline=deadline), store, outside
-    )
+    run, began = Run(request=request, definition=definition, settings=found, deadline=deadline), outside.now()
+    return attempt.begin(run, store, began) or main(run, store, outside, began)
 
 
-def main(run: Run, store: Store, outside: Outside) -> dict[str, Any]:
+def main(run: Run, store: Store, outside: Outside, began: datetime) -> dict[str, Any]:
     """The run itself; the store is open at its folder. Returns the response of the invocation."""
-    began = outside.now()
     _clean(run, outside)
     outside = replace(outside, sole=outside.alone and processes.only_us())
+    left = _empty(run, outside)
     run.layout.prepare()
     stack = contextlib.ExitStack()
     try:
@@ -67,6 +62,8 @@ def main(run: Run, store: Store, outside: Outside) -> dict[str, Any]:
         _store_request(run, delivery, began)
         account = _account(run, redactor, problem)
         account.began = began
+        account.hardening |= outside.hardening
+        account.notes += [f"could not be removed from {outside.scratch}: {name}" for name in left]
         if store.exists(CANCEL):
             account.verdict = Verdict(outcome="cancelled", reason="cancelled before it began")
         elif not problem:
@@ -79,6 +76,7 @@ def main(run: Run, store: Store, outside: Outside) -> dict[str, Any]:
         files = deliver(run, account, delivery, outside)
         document = redactor.value(result(run, account, redactor, files, (began, outside.now())).dump())
         delivery.document("result.json", document)
+        progress.metrics(metrics.line(document, outside.now()))
         progress.ended(run.request.run_id, document["outcome"], document["reason"])
         return response(document, store.address("result.json"), redactor.value(account.unstored))
     finally:
@@ -86,6 +84,7 @@ def main(run: Run, store: Store, outside: Outside) -> dict[str, Any]:
         _clean(run, outside)
         with contextlib.suppress(OSError):  # the next run wipes again, and insists
             run.layout.wipe()
+        _empty(run, outside)
 
 
 def _clean(run: Run, outside: Outside) -> None:
@@ -94,6 +93,11 @@ def _clean(run: Run, outside: Outside) -> None:
     processes.kill(run.place, ancestors, everyone=outside.sole, clock=outside.clock)
     if outside.alone:
         processes.reap()
+
+
+def _empty(run: Run, outside: Outside) -> list[str]:
+    """Nor is anything of it found in the rest of the sandbox's /tmp."""
+    return scratch.empty(outside.scratch, keep=run.settings.work) if outside.scratch else []
 
 
 @contextlib.contextmanager
@@ -136,7 +140,7 @@ def _mirror(run: Run, account: Account, store: Store, redactor: Redactor, outsid
 
 
 def _store_request(run: Run, delivery: Delivery, began: datetime) -> None:
-    """The first sign of a run: with this and without a result it is running, or lost."""
+    """The first signs of a run, masked: with the record and without a result it is running, or lost."""
     record = run.request.record(run.definition, began)
     if run.request.has_input:
         delivery.document("input.json", run.request.input)

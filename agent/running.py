@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -35,6 +35,7 @@ class Outside:
 
     `alone`: this process has no children but the run's, so every one of them may be killed.
     `sole`: its user has no processes but it and the run's, so every one of those may be.
+    `scratch`: a folder for nobody but the runs, to be emptied: /tmp in a sandbox of Lambda's.
     """
 
     now: Callable[[], datetime] = _now
@@ -44,6 +45,8 @@ class Outside:
     cancelled: Callable[[], bool] = lambda: False
     alone: bool = False
     sole: bool = False
+    hardening: Mapping[str, bool] = field(default_factory=dict)  # what the door has done: agent.hardening
+    scratch: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,3 +92,4 @@ class Account:
     unstored: list[str] = field(default_factory=list)  # what the store did not take, for good
     structured: Any = None  # structured output that fits its schema
     notes: list[str] = field(default_factory=list)
+    hardening: dict[str, bool] = field(default_factory=dict)

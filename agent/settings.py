@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from agent.contract import ContractError
+from agent.hardening import RUNTIME_API
 
 HOME = Path("/opt/lambdactl")
 WORK = Path("/tmp/run")  # noqa: S108 - /tmp is the one writable place on Lambda; ours is 0700
@@ -27,6 +28,8 @@ class Settings:
     credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
     passed_on: Mapping[str, str] = field(default_factory=dict, repr=False)
     aws: Mapping[str, str] = field(default_factory=dict, repr=False)  # for what says `aws: true`
+    memory: int | None = None  # bytes that the function has
+    runtime_api: str = ""
 
 
 # Nothing else of the function's environment reaches a child; TZ and LANG so that times and text
@@ -65,6 +68,8 @@ def read(environment: Mapping[str, str]) -> Settings:
         credentials=_named(environment, CREDENTIALS),
         passed_on=_named(environment, PASSED_ON),
         aws=_named(environment, AWS),
+        runtime_api=environment.get(RUNTIME_API, ""),
+        memory=_memory(environment.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "")),
     )
 
 
@@ -79,6 +84,10 @@ def _secrets(text: str | None) -> Mapping[str, str] | None:
         # Without the text, and without the parser's message: both could show a value.
         raise ContractError("LAMBDACTL_SECRETS is not a JSON object of strings")
     return values
+
+
+def _memory(megabytes: str) -> int | None:
+    return int(megabytes) << 20 if megabytes.isdigit() else None
 
 
 def _named(environment: Mapping[str, str], names: tuple[str, ...]) -> dict[str, str]:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 import shutil
 import threading
+import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,6 +20,12 @@ from agent.wipe import wipe
 CHUNK = 1 << 20
 PART = 5 << 20  # bytes, S3's least; what is larger is uploaded in parts
 PARTS_AT_ONCE = 3  # of all files together; each is in memory, so that none needs room on a full disk
+CLAIM = "request.json"  # the first object of a run: who writes it does the run's work
+PAUSES = (0.2, 0.5, 1.0, 2.0)  # seconds; another write to the same key is on its way
+
+# What S3 answers to a conditional write, by botocore's model: there is one; one is being written.
+_THERE = ("PreconditionFailed", "412")
+_BUSY = ("ConditionalRequestConflict", "409")
 
 
 class StoreError(Exception):
@@ -43,6 +50,10 @@ class Store(Protocol):
 
     def open(self, prefix: str, run_id: str) -> None:
         """Name the run's folder; before this only the definition can be read."""
+
+    def claim(self, name: str, body: bytes) -> bool:
+        """Store a JSON document where there is none yet; False when there is one, of several attempts for
+        all but one."""
 
     def reclaim(self) -> None:
         """Take away what the job itself put into the run's folder, if it can: only we are to write there."""
@@ -80,10 +91,29 @@ class Folder:
     def open(self, prefix: str, run_id: str) -> None:
         self._out.mkdir(parents=True, exist_ok=True)
 
-    def reclaim(self) -> None:
-        """A job is the same user as we are: nothing of its making leaves unmasked, or stands in the way."""
+    def claim(self, name: str, body: bytes) -> bool:
         try:
-            wipe(self._out)
+            with (self._out / name).open("xb") as file:
+                file.write(body)
+        except FileExistsError:
+            return False
+        except OSError as error:
+            raise StoreError(f"cannot write {self._out / name}: {error}") from None
+        return True
+
+    def reclaim(self) -> None:
+        """A job is the same user as we are: nothing of its making leaves unmasked, or stands in the way.
+
+        What claims the run stays until it is written again, or another attempt would find it free.
+        """
+        try:
+            if self._out.is_dir() and not self._out.is_symlink():
+                self._out.chmod(0o700)
+                for each in list(self._out.iterdir()):
+                    if each.name != CLAIM or each.is_symlink() or not each.is_file():
+                        wipe(each)
+            else:
+                wipe(self._out)
             self._out.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreError(f"cannot empty {self._out}: {error}") from None
@@ -129,8 +159,9 @@ class Bucket:
 
     keeps = True
 
-    def __init__(self, bucket: str, client: Any = None) -> None:
+    def __init__(self, bucket: str, client: Any = None, sleep: Callable[[float], None] = time.sleep) -> None:
         self._bucket = bucket
+        self._sleep = sleep
         self._client = client or _client()
         self._prefix = ""
         self._lock = threading.Lock()
@@ -146,6 +177,30 @@ class Bucket:
 
     def open(self, prefix: str, run_id: str) -> None:
         self._prefix = f"{prefix}{run_id}/"
+
+    def claim(self, name: str, body: bytes) -> bool:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        for pause in (*PAUSES, None):
+            try:
+                self._client.put_object(
+                    Bucket=self._bucket,
+                    Key=self.address(name),
+                    Body=body,
+                    ContentType="application/json",
+                    IfNoneMatch="*",
+                )
+                return True
+            except (BotoCoreError, ClientError) as error:
+                code = error.response["Error"].get("Code") if isinstance(error, ClientError) else ""
+                if code in _THERE:  # maybe by our own first try, whose answer was lost
+                    return self.get(name) == body
+                if code not in _BUSY or pause is None:
+                    raise StoreError(
+                        f"cannot write s3://{self._bucket}/{self.address(name)}: {error}"
+                    ) from None
+            self._sleep(pause)
+        raise AssertionError("the last pause is None")
 
     def reclaim(self) -> None:
         """A job has no credentials, or with `aws: true` its role's: what it puts there lies beside ours."""

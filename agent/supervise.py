@@ -11,7 +11,6 @@ import fcntl
 import math
 import os
 import selectors
-import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -19,9 +18,10 @@ from dataclasses import dataclass
 from io import RawIOBase
 from typing import IO, Literal
 
-from agent import processes
+from agent import memory, processes
 from agent.child import Command, Stop, signal_name, spawn
 from agent.framing import Lines
+from agent.watchdog import Silence, Watchdog
 
 TICK = 0.1  # seconds between looks at the deadline
 LINGER = 10.0  # seconds a CLI may take to exit after its last event (claude-code#25629, #39700)
@@ -32,13 +32,16 @@ PIPE = 256 << 10  # bytes; a user may ask for 1 MiB by default
 
 # What an adapter makes of a line: nothing, "that was the last word", or "this run is to be stopped".
 Reaction = Literal["", "finished", "abort"]
-Why = Literal["", "deadline", "cancelled", "abort", "linger"]
+Why = Literal["", "deadline", "cancelled", "abort", "linger", "start_timeout", "stalled"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """`until` is asked again and again: when, by the clock, the time is over. A stop may take `patience`
-    seconds, and `hurry` seconds beyond `until`."""
+    seconds, and `hurry` seconds beyond `until`.
+
+    `silence` is None for what need not speak, `memory` (bytes) where no limit is known.
+    """
 
     until: Callable[[], float]
     patience: float = 5.0
@@ -47,6 +50,8 @@ class Limits:
     cancelled: Callable[[], bool] = lambda: False
     alone: bool = False  # this process has no other children: all of them are the run's
     sole: bool = False  # nor has its user any other process
+    silence: Silence | None = None
+    memory: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +66,9 @@ class Ending:
     unspooled: int = 0  # bytes of output
     survivors: int = 0
     out_of_memory: bool = False
+    memory_peak: int = 0  # bytes, all processes of the run and ours
+    memory_kills: int = 0  # processes that the kernel killed for memory, where it counts them
+    silent: float = 0.0  # seconds since its last output when we stopped it
 
 
 def supervise(
@@ -78,7 +86,8 @@ def supervise(
             watch.until_exit()
         finally:
             survivors = watch.end()
-    code = child.returncode
+    code, peak = child.returncode, watch.meter.close()
+    kills = _kills_since(oom_before)
     return Ending(
         exit_code=code if code is not None and code >= 0 else None,
         signal=signal_name(code),
@@ -87,7 +96,10 @@ def supervise(
         dropped_lines=watch.lines.dropped,
         unspooled=watch.unspooled,
         survivors=survivors,
-        out_of_memory=_memory_ran_out(code, watch.killed, oom_before),
+        out_of_memory=not watch.killed and memory.ran_out(code, kills, peak, limits.memory),
+        memory_peak=peak,
+        memory_kills=kills or 0,
+        silent=watch.silent,
     )
 
 
@@ -113,9 +125,12 @@ class _Watch:
         self.finished = False
         self.unspooled = 0
         self.killed = False
+        self.silent = 0.0
         self._aborting = False
         self._linger_until: float | None = None
         self._look_until = math.inf
+        self._watchdog = Watchdog(limits.silence, clock())
+        self.meter = memory.Meter(pids=self._pids)
         self._selector = selectors.DefaultSelector()
         for pipe, spool in spools.items():
             assert pipe is child.stdout or pipe is child.stderr
@@ -125,19 +140,17 @@ class _Watch:
     def until_exit(self) -> None:
         while self.child.poll() is None:
             self._read(TICK)
+            self.meter.look(self.clock())
             if why := self._reason_to_stop():
-                self.why = why
+                self.why, self.silent = why, self._watchdog.silent(self.clock())
                 self._stop()
                 return
 
     def end(self) -> int:
         """Kill what is left, empty the pipes; how many processes would not die."""
         self.killed = self.child.poll() is None
-        # Once its exit is collected, its pid may be somebody else's.
-        ancestors = {self.child.pid} if self.killed else set()
-        if self.limits.alone:
-            ancestors.add(os.getpid())
-        left = processes.kill(self.command.mark, ancestors, everyone=self.limits.sole, clock=self.clock)
+        ancestors, everyone = self._ancestors(), self.limits.sole
+        left = processes.kill(self.command.mark, ancestors, everyone=everyone, clock=self.clock)
         with contextlib.suppress(subprocess.TimeoutExpired):  # stuck in the kernel: no signal reaches it
             self.child.wait(DRAIN)
         if self.limits.alone:
@@ -161,7 +174,16 @@ class _Watch:
             return "deadline"
         if self._linger_until is not None and self.clock() >= self._linger_until:
             return "linger"
-        return ""
+        return "" if self.finished else self._watchdog.bites(self.clock())
+
+    def _pids(self) -> set[int]:
+        """The run's processes, and this one."""
+        return processes.find(self.command.mark, self._ancestors()) | {os.getpid()}
+
+    def _ancestors(self) -> set[int]:
+        """Once the child's exit is collected, its pid may be somebody else's."""
+        ancestors = {self.child.pid} if self.child.returncode is None else set()
+        return ancestors | ({os.getpid()} if self.limits.alone else set())
 
     def _stop(self) -> None:
         """The CLI's own polite signals, each with its time, all together within the limits' time."""
@@ -192,6 +214,8 @@ class _Watch:
                 self._drop(key)
                 continue
             self._spool(key.data, content)
+            if key.fileobj is self.child.stdout:
+                self._watchdog.heard(self.clock())
             if key.fileobj is self.child.stdout and self.clock() < self._look_until:
                 self._take(self.lines.feed(content))
 
@@ -224,9 +248,6 @@ def _widen(pipe: IO[bytes] | None) -> None:
         fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE)
 
 
-def _memory_ran_out(code: int | None, by_us: bool, before: int | None) -> bool:
-    """A SIGKILL that we did not send, unless the kernel's counter says it was not for memory."""
-    if by_us or code not in (-signal.SIGKILL, 128 + signal.SIGKILL):
-        return False
+def _kills_since(before: int | None) -> int | None:
     now = processes.oom_kills()
-    return before is None or now is None or now > before
+    return None if before is None or now is None else now - before

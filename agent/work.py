@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from agent import clis, environment, outcome, secrets, structured
+from agent import clis, environment, hardening, outcome, secrets, structured
 from agent.child import Command
 from agent.clis import Assignment, Launch, mcp
 from agent.contract import McpServer, encode
@@ -107,6 +107,7 @@ def _supervise(run: Run, account: Account, launch: Launch, outside: Outside) -> 
     assert account.stderr
     assert account.mirror
     mirror = account.mirror
+    account.hardening[hardening.WITHHELD] = hardening.withheld(launch.env, run.settings.runtime_api)
     for path, content in launch.files.items():
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
             file.write(content)
@@ -127,6 +128,8 @@ def _supervise(run: Run, account: Account, launch: Launch, outside: Outside) -> 
         cancelled=lambda: outside.cancelled() or mirror.cancelled(),
         alone=outside.alone,
         sole=outside.sole,
+        silence=account.cli.silence,
+        memory=run.settings.memory,
     )
     mirror.start()
     try:
@@ -179,6 +182,8 @@ def _notes(listener: Listener, ending: Ending, ended: Ended | None) -> list[str]
         notes.append(f"lines of output over 1 MiB that were not looked at: {ending.dropped_lines}")
     if ending.unspooled:
         notes.append(f"bytes of output that could not be kept, the disk was full: {ending.unspooled:,}")
+    if ending.memory_kills and not ending.out_of_memory:
+        notes.append(f"processes that the kernel killed, the memory ran out: {ending.memory_kills}")
     if ending.survivors:
         notes.append(f"processes that could not be killed: {ending.survivors}")
     return notes

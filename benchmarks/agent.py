@@ -39,6 +39,7 @@ from agent.redact import Masked, Redactor
 from agent.running import _now
 from agent.store import Bucket
 from agent.supervise import Limits, supervise
+from benchmarks import overhead
 
 MB = 1_000_000
 TIMES = 3
@@ -128,6 +129,38 @@ def uploaded_large() -> Measured:
     return _uploaded(1, 100 * MB)
 
 
+def cold() -> Measured:
+    """From the handler's entry to the CLI's exec: CPU of a sandbox that is new."""
+    return Measured(value=overhead.cold())
+
+
+def warm() -> Measured:
+    return Measured(value=overhead.warm())
+
+
+def end() -> Measured:
+    """From the CLI's exit to the stored result, by the clock."""
+    return Measured(value=overhead.end())
+
+
+def held() -> Measured:
+    return Measured(value=overhead.memory("true"))
+
+
+def held_output() -> Measured:
+    return Measured(value=overhead.memory("head -c 50000000 /dev/zero | tr '\\0' x | fold -w 200"))
+
+
+def held_line() -> Measured:
+    return Measured(value=overhead.memory("head -c 20000000 /dev/zero | tr '\\0' x"))
+
+
+def held_files() -> Measured:
+    return Measured(
+        value=overhead.memory("for n in $(seq 20); do head -c 8000000 /dev/urandom > $n.bin; done")
+    )
+
+
 ROWS = (
     Row(name="events spooled and looked at", measure=spooled, unit="MB/s", goal="50 MB/s"),
     Row(name="lines over 1 MB spooled", measure=spooled_long, unit="MB/s", goal="50 MB/s"),
@@ -135,6 +168,13 @@ ROWS = (
     Row(name="lines over 1 MB masked, ten secrets", measure=masked_long, unit="MB/s", goal="20 MB/s"),
     Row(name="20 files of 5 MB masked and uploaded", measure=uploaded, unit="MB/s", goal="20 MB/s"),
     Row(name="one file of 100 MB masked and uploaded", measure=uploaded_large, unit="MB/s", goal="20 MB/s"),
+    Row(name="entry to exec, cold: CPU", measure=cold, unit="ms", goal="600 ms"),
+    Row(name="entry to exec, warm: CPU", measure=warm, unit="ms", goal="150 ms"),
+    Row(name="exit to the stored result", measure=end, unit="ms", goal="1,000 ms"),
+    Row(name="memory held, small run", measure=held, unit="MB", goal="80 MB"),
+    Row(name="memory held, 50 MB of output", measure=held_output, unit="MB", goal="80 MB"),
+    Row(name="memory held, a line of 20 MB", measure=held_line, unit="MB", goal="80 MB"),
+    Row(name="memory held, 20 files of 8 MB", measure=held_files, unit="MB", goal="80 MB"),
 )
 
 

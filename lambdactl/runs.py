@@ -35,6 +35,8 @@ _SHOWN: Mapping[str, Any] = {
     "agent": dict | None,
     "notes": list | None,
     "output": str | None,
+    "memoryPeakMb": int | None,
+    "hardening": dict | None,
 }
 _RUN_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 

@@ -15,6 +15,7 @@ from agent.child import Stop
 from agent.contract import Definition, McpServer
 from agent.events import Event
 from agent.layout import Layout
+from agent.watchdog import Silence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +63,10 @@ class Cli(Protocol):
     @property
     def speaks(self) -> bool:
         """Whether its standard output is events, with a last word among them."""
+
+    @property
+    def silence(self) -> Silence | None:
+        """How long it may be silent, when it speaks."""
 
     def launch(self) -> Launch:
         """What to start."""

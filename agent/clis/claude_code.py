@@ -17,9 +17,11 @@ from agent.child import Stop
 from agent.clis import Assignment, Launch, mcp
 from agent.contract import McpServer, ServerStatus, Usage
 from agent.events import Began, Called, Ended, Event, Noticed, Returned, Said
+from agent.watchdog import ANSWER, MCP_START, Silence, tool_limit
 
 RETRIES = 3  # the default retries a 500 or a 401 for minutes; 3 is some seconds
-MCP_START = 30  # seconds for a server to answer
+BASH_DEFAULT = 120  # seconds for a shell command that does not say how long it may take
+TOOL_TIMES = ("BASH_MAX_TIMEOUT_MS", "BASH_DEFAULT_TIMEOUT_MS", "MCP_TOOL_TIMEOUT")
 
 QUIET = {
     "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
@@ -39,6 +41,13 @@ class ClaudeCode:
     def __init__(self, assignment: Assignment) -> None:
         self._assignment = assignment
         self._config = assignment.layout.config
+
+    @property
+    def silence(self) -> Silence:
+        """By what it is told, which a manifest's env may change."""
+        times = [self._env()[name] for name in TOOL_TIMES]
+        longest = max((int(time) for time in times if time.isdigit()), default=0) / 1000
+        return Silence(between=longest + ANSWER)
 
     def launch(self) -> Launch:
         assignment, agent = self._assignment, self._assignment.definition.agent
@@ -106,8 +115,7 @@ class ClaudeCode:
         )
 
     def _env(self) -> dict[str, str]:
-        assignment = self._assignment
-        milliseconds = str(assignment.seconds * 1000)
+        assignment, most = self._assignment, tool_limit(self._assignment.seconds)
         return {
             **assignment.env,
             **QUIET,
@@ -115,7 +123,9 @@ class ClaudeCode:
             "CLAUDE_CODE_TMPDIR": str(assignment.layout.tmp),
             "CLAUDE_CODE_MAX_RETRIES": str(RETRIES),
             "MCP_TIMEOUT": str(MCP_START * 1000),
-            "BASH_MAX_TIMEOUT_MS": milliseconds,
+            "BASH_MAX_TIMEOUT_MS": str(most * 1000),
+            "BASH_DEFAULT_TIMEOUT_MS": str(min(BASH_DEFAULT, most) * 1000),
+            "MCP_TOOL_TIMEOUT": str(most * 1000),
             **({"ANTHROPIC_BASE_URL": assignment.base_url} if assignment.base_url else {}),
             # It refuses bypassPermissions to user 0, unless told that it is in a sandbox.
             **({"IS_SANDBOX": "1"} if assignment.root else {}),

@@ -21,11 +21,12 @@ from agent.child import Stop
 from agent.clis import Assignment, Launch, mcp
 from agent.contract import McpServer, ServerStatus, Usage
 from agent.events import Began, Called, Ended, Event, Noticed, Returned, Said
+from agent.watchdog import ANSWER, MCP_START, Silence, tool_limit
 
 KEY = "CODEX_API_KEY"  # the only variable `codex exec` takes a key from
 PROVIDER = "lambdactl"
 RETRIES = 3
-MCP_START = 30  # seconds for a server to answer
+SHELL_SLACK = 5  # seconds for our shell to say itself that a command took too long
 SHELL = "shell"  # the name of our shell server, with "_" behind it where a declared one has that name
 
 # Optional servers that fail are told of in its log alone, as warnings of this module.
@@ -45,6 +46,14 @@ class Codex:
         self._said = ""
         self._up = self._works = False  # it has a thread; it has begun with its first turn
         self._optional = any(server.optional for server in assignment.servers)
+
+    @property
+    def silence(self) -> Silence:
+        return Silence(between=self._tool_limit + SHELL_SLACK + ANSWER)
+
+    @property
+    def _tool_limit(self) -> int:
+        return tool_limit(self._assignment.seconds)
 
     def launch(self) -> Launch:
         prompt = self._assignment.layout.config / "prompt.txt"
@@ -184,7 +193,7 @@ class Codex:
         server = McpServer(
             name=self._shell_name,
             command=sys.executable,
-            args=("-I", program, str(assignment.seconds)),
+            args=("-I", program, str(self._tool_limit)),
             env=assignment.agent_env,
         )
         start = mcp.start(server, assignment)
@@ -194,7 +203,7 @@ class Codex:
         return {
             "required": True,
             "startup_timeout_sec": MCP_START,
-            "tool_timeout_sec": self._assignment.seconds,  # the deadline is ours to watch
+            "tool_timeout_sec": self._tool_limit + SHELL_SLACK,
             "default_tools_approval_mode": "approve",
         }
 

@@ -75,6 +75,11 @@ class Packages:
     npm: tuple[Package, ...] = ()
 
 
+# EventBridge Scheduler puts in which schedule it is and which time it meant: the same for an event that it
+# delivers twice ("Adding context attributes in EventBridge Scheduler", its user guide).
+SCHEDULED = "<aws.scheduler.schedule-arn> <aws.scheduler.scheduled-time>"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
     """When EventBridge Scheduler starts the job. `flexible_minutes`: None is on the minute."""
@@ -87,8 +92,9 @@ class Schedule:
 
     @property
     def event(self) -> str:
-        """What the function gets: as `launch` sends it, but the run's id comes from Lambda's request."""
-        return written({"version": 1} | ({} if self.input is None else {"input": self.input}))
+        """What the function gets: as `launch` sends it, but the run's id is made of `scheduled`."""
+        event = {"version": 1, "scheduled": SCHEDULED}
+        return written(event | ({} if self.input is None else {"input": self.input}))
 
 
 def written(event: Any) -> str:

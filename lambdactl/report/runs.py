@@ -45,7 +45,9 @@ def whole(run: Run, files: Sequence[tuple[str, int]]) -> Text:
         ("turns", result.get("turns")),
         ("cost", _cost(run.cost_usd)),
         ("tokens", _tokens(result.get("usage", {}))),
+        ("memory", _memory(result.get("memoryPeakMb"))),
         ("agent", _agent(result.get("agent", {}))),
+        ("exposed", _exposed(result.get("hardening") or {})),
     ):
         if value not in (None, "", "-"):
             text.append(f"\n{name:8} {terminal(str(value))}")
@@ -90,11 +92,13 @@ def _saved(run: Run) -> dict[str, Any] | None:
 
 
 def progress(text: str) -> Text | None:
-    """One line of a running job, drawn: the agent's progress, or whatever else it printed."""
+    """One line of a running job, drawn: the agent's progress, or else what it printed. None: not shown."""
     try:
         event = json.loads(text)
     except ValueError:
         event = None
+    if isinstance(event, dict) and "_aws" in event:
+        return None  # CloudWatch's: the numbers of the run, which its result has too
     drawn = told(event) if isinstance(event, dict) else None
     return drawn if drawn is not None else Text(terminal(text), style="dim")
 
@@ -142,6 +146,12 @@ def _ended(event: Mapping[str, Any]) -> Text:
     return text.append(f": {line(str(event['reason']), 300)}") if event.get("reason") else text
 
 
+_EXPOSED = {
+    "notDumpable": "the agent could read the supervisor's memory",
+    "environmentEmptied": "the agent could read the environment that the supervisor was started with",
+    "runtimeApiWithheld": "the agent was told Lambda's Runtime API",
+}
+
 _PROGRESS = {
     "run.started": _started,
     "run.log": _log,
@@ -172,6 +182,15 @@ def _tokens(usage: Mapping[str, Any]) -> str:
     if not usage.get("inputTokens") and not usage.get("outputTokens"):
         return "-"
     return f"{usage.get('inputTokens', 0):,} in, {usage.get('outputTokens', 0):,} out"
+
+
+def _memory(peak: int | None) -> str:
+    return "-" if peak is None else f"{peak:,} MB at most"
+
+
+def _exposed(hardening: Mapping[str, Any]) -> str:
+    """What did not hold; nothing to say where all did."""
+    return "; ".join(_EXPOSED.get(name, name) for name, holds in hardening.items() if not holds)
 
 
 def _agent(agent: Mapping[str, Any]) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 FINGERPRINT = "f" * 64
+SESSION_TOKEN = "made-up-session-token"
 ROOT = Path(__file__).resolve().parents[2]
 AGENT: dict[str, Any] = {
     "type": "command",
@@ -90,6 +91,12 @@ class Done:
         stored = {name: (self.folder / name).read_bytes() for name in self.files()}
         return [name for name, content in {**streams, **stored}.items() if value.encode() in content]
 
+    @property
+    def metrics(self) -> list[dict[str, Any]]:
+        """The lines that CloudWatch is to make metrics of."""
+        lines = (json.loads(line) for line in self.stdout.splitlines())
+        return [line for line in lines if "_aws" in line]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:
@@ -129,10 +136,12 @@ class Bench:
         env: Mapping[str, str] | None = None,
         ssm: bool = False,
         prefix: tuple[str, ...] = (),
+        door: tuple[str, ...] = (),
     ) -> subprocess.Popen[str]:
         """The agent, as `--engine process` starts it; it reads its event from standard input.
 
-        `ssm`: it gets no secrets from us, and asks SSM. `prefix`: the program that becomes it.
+        `ssm`: it gets no secrets from us, and asks SSM. `prefix`: the program that becomes it. `door`:
+        another module than the agent's own, with its arguments.
         """
         variables = {
             "PATH": os.environ["PATH"],
@@ -143,14 +152,15 @@ class Bench:
             "LAMBDACTL_SECRETS": json.dumps(secrets or {}),
             "AWS_ACCESS_KEY_ID": "AKIAMADEUPMADEUPMADE",
             "AWS_SECRET_ACCESS_KEY": "made-up-secret-access-key",
-            "AWS_SESSION_TOKEN": "made-up-session-token",
+            "AWS_SESSION_TOKEN": SESSION_TOKEN,
             **self.env,
             **(env or {}),
         }
         if ssm:
             del variables["LAMBDACTL_SECRETS"]
+        options = ("--request-id", "request-1", f"--timeout={timeout}")
         return subprocess.Popen(
-            [*prefix, sys.executable, "-m", "agent", "--request-id", "request-1", f"--timeout={timeout}"],
+            [*prefix, sys.executable, "-m", *(door or ("agent", *options))],
             cwd=ROOT,
             env=variables,
             stdin=subprocess.PIPE,

@@ -1,5 +1,7 @@
 """Runs a program under a seccomp filter that denies what Lambda's denies: `python lambdaish.py PROGRAM ARGS`.
 
+`--deny=NUMBER` before the program denies that option of prctl instead.
+
 prctl answers EPERM to PR_SET_PDEATHSIG and PR_SET_NO_NEW_PRIVS. Linux on x86_64 and arm64.
 """
 
@@ -18,33 +20,41 @@ LOAD, EQUAL, RETURN = 0x20, 0x15, 0x06
 NUMBER, ARGUMENT_0 = 0, 16  # offsets in struct seccomp_data
 ALLOW, EPERM = 0x7FFF0000, 0x00050001
 
-# (code, jump if true, jump if false, value): the kernel's struct sock_filter
-FILTER = (
-    (LOAD, 0, 0, NUMBER),
-    (EQUAL, 0, 3, PRCTL),
-    (LOAD, 0, 0, ARGUMENT_0),
-    (EQUAL, 2, 0, PR_SET_PDEATHSIG),
-    (EQUAL, 1, 0, PR_SET_NO_NEW_PRIVS),
-    (RETURN, 0, 0, ALLOW),
-    (RETURN, 0, 0, EPERM),
-)
+DENIED = (PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS)
+
+
+def rules(first: int, second: int) -> tuple[tuple[int, int, int, int], ...]:
+    """(code, jump if true, jump if false, value): the kernel's struct sock_filter."""
+    return (
+        (LOAD, 0, 0, NUMBER),
+        (EQUAL, 0, 3, PRCTL),
+        (LOAD, 0, 0, ARGUMENT_0),
+        (EQUAL, 2, 0, first),
+        (EQUAL, 1, 0, second),
+        (RETURN, 0, 0, ALLOW),
+        (RETURN, 0, 0, EPERM),
+    )
 
 
 class Program(ctypes.Structure):
     _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_char_p))
 
 
-def deny() -> None:
+def deny(first: int, second: int) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
-    code = b"".join(struct.pack("HBBI", *each) for each in FILTER)
-    program = Program(len(FILTER), code)
+    code = b"".join(struct.pack("HBBI", *each) for each in rules(first, second))
+    program = Program(len(code) // 8, code)
     for arguments in ((PR_SET_NO_NEW_PRIVS, 1, 0), (PR_SET_SECCOMP, MODE_FILTER, ctypes.byref(program))):
         if libc.prctl(*arguments, 0, 0):
             raise OSError(ctypes.get_errno(), "prctl")
-    if libc.prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0) == 0:
+    if libc.prctl(first, 0, 0, 0, 0) == 0:
         raise OSError(0, "the filter does not hold")
 
 
 if __name__ == "__main__":
-    deny()
-    os.execvp(sys.argv[1], sys.argv[1:])
+    _, *argv = sys.argv
+    denied = DENIED
+    if argv[0].startswith("--deny="):
+        denied = (int(argv.pop(0).partition("=")[2]),) * 2
+    deny(*denied)
+    os.execvp(argv[0], argv)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import sys
 
@@ -181,12 +182,14 @@ def test_a_second_delivery_of_an_event_does_nothing(bench: Bench) -> None:
 
 
 def test_a_run_finds_nothing_of_the_one_before(bench: Bench) -> None:
-    for _ in range(2):
+    for number in range(2):
+        event = {"version": 1, "runId": f"019ad3c1-7a40-7000-8000-00000000000{number}"}
         done = bench.command(
-            SH, "-c", "ls -A . $HOME $TMPDIR; echo x | tee left $HOME/left $TMPDIR/left; chmod 0 ."
-        )
+            SH, "-c", "ls -A . $HOME $TMPDIR; echo x | tee left $HOME/left $TMPDIR/left; chmod 0 .",
+            event=event,
+        )  # fmt: skip
         assert "left" not in done.text("stdout/000001.log").replace("x\n", "")
-        (done.folder / "result.json").unlink()
+        shutil.rmtree(done.folder)
         assert not bench.work.exists()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
@@ -108,6 +109,29 @@ def test_the_event_of_a_schedule_is_the_request_without_a_run_id() -> None:
     assert not Request.of_event(json.loads(Schedule(expression="rate(1 hour)").event), "r").has_input
 
 
+def delivered(time: str, request_id: str, name: str = "demo-main-triage") -> Request:
+    """What a schedule's event is once Scheduler has put in what it stands for."""
+    arn = f"arn:aws:scheduler:us-east-1:123456789012:schedule/demo-main/{name}"
+    text = Schedule(expression="rate(1 hour)").event
+    for attribute, value in (("schedule-arn", arn), ("scheduled-time", time)):
+        text = text.replace(f"<aws.scheduler.{attribute}>", value)
+    validator("request").validate(json.loads(text))
+    return Request.of_event(json.loads(text), request_id)
+
+
+def test_a_schedule_that_is_delivered_twice_is_one_run() -> None:
+    first, again = (delivered("2026-11-23T20:45:00Z", request_id) for request_id in ("r-1", "r-2"))
+    assert first.run_id == again.run_id
+    assert (first.has_input, uuid.UUID(first.run_id).version) == (False, 7)
+    later, other = (
+        delivered("2026-11-23T21:45:00Z", "r"),
+        delivered("2026-11-23T20:45:00Z", "r", "demo-main-b"),
+    )
+    assert first.run_id < later.run_id  # runs sort by time
+    assert runs.new_run_id(lambda: 1795466699) < first.run_id < runs.new_run_id(lambda: 1795466701)
+    assert first.run_id != other.run_id
+
+
 @given(JSON)
 def test_any_other_event_is_the_input_whole(event: Any) -> None:
     request = Request.of_event(event, "7697a46f-b283-4da3-8e7c-62c11c03dd9e")
@@ -121,6 +145,7 @@ def test_any_other_event_is_the_input_whole(event: Any) -> None:
         {"version": 1, "runId": "../../other/prefix"},
         {"version": 1, "runId": f"{RUN_ID}\n"},
         {"version": 1, "prompt": "do something else"},
+        {"version": 1, "scheduled": 7},
         {"version": True},
         {"version": "0", "detail-type": "Scheduled Event"},
     ],

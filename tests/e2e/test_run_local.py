@@ -226,6 +226,30 @@ def test_a_fork_bomb_is_stopped_in_time(project: Program) -> None:
     assert (folder(done.stdout) / "stdout" / "000001.log").read_text() == "begun\n"
 
 
+# Out of Lambda /tmp is memory too: the limit is that of the two together.
+SMALL = {"memory": 128, "ephemeralStorage": 512}
+EATER = "held = [bytearray(1 << 20) for _ in range(4096)]"
+
+
+def test_an_agent_that_takes_all_memory_leaves_its_result(project: Program) -> None:
+    """It is killed before its supervisor, and told from one that crashed."""
+    command = ["/opt/lambdactl/python/bin/python", "-c", EATER]
+    manifest = {"agent": {"type": "command", "command": command}, "prefix": "hello/", **SMALL}
+    (project.root / "jobs" / "hello.yaml").write_text(json.dumps(manifest))
+    done = project("run-local", "hello", code=1)
+    found = result(done.stdout)
+    assert found["outcome"] == "out_of_memory"
+    assert "raise the job's memory" in found["reason"]
+    assert 400 < found["memoryPeakMb"] <= 700
+
+
+def test_in_a_container_the_supervisor_is_hardened(project: Program) -> None:
+    found = result(project("run-local", "hello").stdout)
+    assert set(found["hardening"]) == {"notDumpable", "environmentEmptied", "runtimeApiWithheld"}
+    assert all(found["hardening"].values())
+    assert found["notes"] == []
+
+
 FORGER = """\
 dir=$(tr '\\0' '\\n' < /proc/$PPID/environ | sed -n 's/^LAMBDACTL_RUN_DIR=//p')
 id=${AGENT_RUN##*:}

@@ -10,7 +10,7 @@ import pytest
 
 from lambdactl.deployment import Deployments
 from lambdactl.engine import Address, Failed, Plan, Skipped
-from lambdactl.manifest.job import Schedule
+from lambdactl.manifest.job import SCHEDULED, Schedule
 from lambdactl.policies import normal
 from lambdactl.reconcile import carry_out, plan, plan_destroy
 from lambdactl.sandbox.front import Next, Request, Response
@@ -60,7 +60,9 @@ def test_a_schedule_is_made_as_the_manifest_says_after_what_it_needs(cloud: Clou
     assert (found["State"], found["ActionAfterCompletion"]) == ("ENABLED", "NONE")
     target = found["Target"]
     assert target["Arn"] == SITE.function_arn("triage")
-    assert json.loads(target["Input"]) == {"version": 1, "input": {"label": "nightly"}}
+    assert json.loads(target["Input"]) == {
+        "version": 1, "scheduled": SCHEDULED, "input": {"label": "nightly"},
+    }  # fmt: skip
     assert target["RetryPolicy"] == {"MaximumEventAgeInSeconds": 21600, "MaximumRetryAttempts": 185}
     cloud.record.reset()
     assert applied(cloud, wanted) == []

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from lambdactl.manifest import load
-from lambdactl.manifest.job import Schedule
+from lambdactl.manifest.job import SCHEDULED, Schedule
 from lambdactl.manifest.rules.schedules import INPUT_MAX, expression_fault
 from tests.manifest.conftest import COMMAND, Write
 
@@ -17,7 +17,7 @@ JOB = f"{COMMAND}prefix: a/\n"
 def test_the_short_form_is_an_expression(project: Write) -> None:
     (job,) = load(project(a=f"{JOB}schedule: rate(1 hour)\n")).checked().jobs
     assert job.schedule == Schedule(expression="rate(1 hour)")
-    assert json.loads(job.schedule.event) == {"version": 1}
+    assert json.loads(job.schedule.event) == {"version": 1, "scheduled": SCHEDULED}
 
 
 def test_the_long_form_says_it_all(project: Write) -> None:
@@ -37,7 +37,11 @@ schedule:
         input={"label": "nightly", "count": 3},
         enabled=False,
     )
-    assert json.loads(job.schedule.event) == {"version": 1, "input": {"label": "nightly", "count": 3}}
+    assert json.loads(job.schedule.event) == {
+        "version": 1,
+        "scheduled": SCHEDULED,
+        "input": {"label": "nightly", "count": 3},
+    }
 
 
 @pytest.mark.parametrize("value", ["text", 7, 1.5, True, False, 0, [], {}, [1, {"a": None}]])
@@ -45,7 +49,7 @@ def test_an_input_is_any_json(project: Write, value: object) -> None:
     text = json.dumps({"expression": "rate(1 hour)", "input": value})
     (job,) = load(project(a=f"{JOB}schedule: {text}\n")).checked().jobs
     assert job.schedule is not None
-    assert json.loads(job.schedule.event) == {"version": 1, "input": value}
+    assert json.loads(job.schedule.event) == {"version": 1, "scheduled": SCHEDULED, "input": value}
 
 
 def test_spaces_are_single(project: Write) -> None:
