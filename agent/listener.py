@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
 
 from agent.clis import Cli
 from agent.contract import ServerStatus, Usage
 from agent.events import Began, Called, Ended, Event, Noticed, Returned, Said
 from agent.outcome import Verdict
 from agent.progress import Progress
+from agent.proxy.meter import Meter
 from agent.supervise import Reaction
 
 
@@ -30,6 +32,7 @@ class Listener:
         self.servers: tuple[ServerStatus, ...] = ()
         self.ended: Ended | None = None
         self.abort: Verdict | None = None
+        self.meter: Meter | None = None  # what it says of usage and cost goes over what the CLI says
         self.not_understood = 0
         self.notes: tuple[str, ...] = ()
 
@@ -84,6 +87,8 @@ class Listener:
         return f" ({said})" if said else ""
 
     def _ended(self, event: Ended) -> Reaction:
+        if self.meter:
+            event = replace(event, usage=self.meter.usage, cost_usd=self.meter.cost_usd)
         self.ended = event
         usage = event.usage
         if usage != Usage():

@@ -16,6 +16,7 @@ from agent.deadline import Deadline
 from agent.layout import Layout
 from agent.listener import Listener
 from agent.outcome import Verdict
+from agent.proxy.meter import Meter
 from agent.settings import Settings
 from agent.supervise import Ending
 
@@ -85,6 +86,7 @@ class Account:
     cli: Cli | None = None
     listener: Listener | None = None
     ending: Ending | None = None
+    meter: Meter | None = None  # what the model cost, where our proxy counted
     stdout: Path | None = None  # what the agent wrote, from where it began
     stderr: Path | None = None
     structured: Any = None  # structured output that fits its schema

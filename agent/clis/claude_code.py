@@ -97,6 +97,7 @@ class ClaudeCode:
 
     def _argv(self, system: Path | None) -> tuple[str, ...]:
         agent = self._assignment.definition.agent
+        own_limit = agent.max_cost_usd is not None and agent.model_access == "env"
         return (
             "claude",
             "--print",
@@ -110,6 +111,8 @@ class ClaudeCode:
             f"--permission-mode={agent.permission_mode}",
             *([f"--model={agent.model}"] if agent.model else []),
             *([f"--max-turns={agent.max_turns}"] if agent.max_turns else []),
+            # By its own prices. Where our proxy counts, two judges of one limit would disagree.
+            *([f"--max-budget-usd={agent.max_cost_usd}"] if own_limit else []),
             *([f"--append-system-prompt-file={system}"] if system else []),
             *([f"--json-schema={structured.spelled(agent.output_schema)}"] if agent.output_schema else []),
         )
