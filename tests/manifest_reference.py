@@ -51,7 +51,13 @@ and a `timeout` over 15m.
 | field | what it is for |
 |---|---|
 """
-_TYPES = {"string": "text", "integer": "whole number", "boolean": "true or false", "object": "map"}
+_TYPES = {
+    "string": "text",
+    "integer": "whole number",
+    "number": "number",
+    "boolean": "true or false",
+    "object": "map",
+}
 _COLUMNS = "| field | type and limits | default | what it is |\n|---|---|---|---|\n"
 
 

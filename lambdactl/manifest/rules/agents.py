@@ -19,9 +19,9 @@ _WHY_NOT = {
 # The supervisor sets these for the agent, and depends on them.
 _SUPERVISORS = {"HOME", "PATH", "TMPDIR", "CODEX_HOME", "CLAUDE_CONFIG_DIR", "CLAUDE_CODE_TMPDIR"}
 _ELSEWHERE = {
-    "ANTHROPIC_API_KEY": "declare it under secrets: the supervisor gives it to the CLI alone",
-    "OPENAI_API_KEY": "declare it under secrets: the supervisor gives it to the CLI alone",
-    "CODEX_API_KEY": "declare it under secrets: the supervisor gives it to the CLI alone",
+    "ANTHROPIC_API_KEY": "declare it under secrets: the supervisor keeps it",
+    "OPENAI_API_KEY": "declare it under secrets: the supervisor keeps it",
+    "CODEX_API_KEY": "declare it under secrets: the supervisor keeps it",
     "ANTHROPIC_BASE_URL": "use agent.baseUrl",
     "OPENAI_BASE_URL": "use agent.baseUrl",
 }
