@@ -5,16 +5,17 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from agent import secrets
 from agent.outcome import Verdict
 from agent.prices import Price
-from agent.proxy import Meter, Proxy
-from agent.proxy.dialects import DIALECTS
-from agent.proxy.meter import Limits
-from agent.proxy.upstream import Upstream
 from agent.running import Run
 
+if TYPE_CHECKING:
+    from agent.proxy import Meter
+
+NO_KEY = "the scripted model asks for no key"
 PATIENCE = 5.0  # seconds in which the CLI may end by itself once a request was refused
 
 
@@ -22,6 +23,7 @@ PATIENCE = 5.0  # seconds in which the CLI may end by itself once a request was 
 class Access:
     """What the CLI gets. `meter` is None where nobody counts."""
 
+    provider: str = ""  # as the CLI is to speak with it
     base_url: str = ""
     key: str = field(default="", repr=False)
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -44,18 +46,28 @@ class Access:
 def opened(run: Run, values: Mapping[str, str]) -> Iterator[Access]:
     """The proxy lives as long as this context. Without a key there is nothing for it to keep."""
     agent, url = run.definition.agent, _given(run)
-    key = secrets.model_key(agent.provider, values)
-    dialect = DIALECTS.get(agent.provider)
-    if not key or dialect is None or agent.model_access != "proxy":
-        yield Access(base_url=url, key=key)
+    provider, key = agent.provider, secrets.model_key(agent.provider, values)
+    if provider == "bedrock" and run.settings.model_url:
+        provider, key = "anthropic", NO_KEY  # the scripted model does not speak Bedrock
+    if agent.model_access != "proxy" or not (key or provider == "bedrock"):
+        yield Access(provider=provider, base_url=url, key=key)
         return
+    from agent.proxy import Meter, Proxy  # a job without a model does without all of it
+    from agent.proxy.dialects import DIALECTS, bedrock
+    from agent.proxy.meter import Limits
+    from agent.proxy.signing import Signer
+    from agent.proxy.upstream import Upstream
+
+    signer = Signer() if provider == "bedrock" else None
+    dialect = bedrock(agent.model) if signer else DIALECTS[provider]
+    home = signer.home if signer else dialect.home
     prices = {model: Price.parse(each) for model, each in agent.prices.items()}
     limits = Limits(max_cost_usd=agent.max_cost_usd, max_tokens=agent.max_tokens)
     meter = Meter(prices, limits, agent.model)
-    upstream = Upstream(base=url or dialect.home, variables=run.settings.passed_on)
-    with Proxy(dialect, upstream, key, meter) as proxy:
+    upstream = Upstream(base=url or home, variables=run.settings.passed_on)
+    with Proxy(dialect, upstream, key, meter, signer) as proxy:
         env = _spared(run.settings.passed_on)
-        yield Access(base_url=proxy.url, key=proxy.token, env=env, meter=meter)
+        yield Access(provider=provider, base_url=proxy.url, key=proxy.token, env=env, meter=meter)
 
 
 def _given(run: Run) -> str:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from agent.clis import Cli
 from agent.contract import ServerStatus, Usage
 from agent.events import Began, Called, Ended, Event, Noticed, Returned, Said
 from agent.outcome import Verdict
 from agent.progress import Progress
-from agent.proxy.meter import Meter
 from agent.supervise import Reaction
+
+if TYPE_CHECKING:
+    from agent.proxy.meter import Meter
 
 
 class Listener:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agent import secrets
 from agent.clis import Cli
@@ -16,9 +16,11 @@ from agent.deadline import Deadline
 from agent.layout import Layout
 from agent.listener import Listener
 from agent.outcome import Verdict
-from agent.proxy.meter import Meter
 from agent.settings import Settings
 from agent.supervise import Ending
+
+if TYPE_CHECKING:  # a job without a model does without its modules
+    from agent.proxy.meter import Meter
 
 
 def _print(line: str) -> None:

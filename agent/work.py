@@ -82,6 +82,7 @@ def _assignment(run: Run, values: Mapping[str, str], model: Access) -> Assignmen
         servers=tuple(_filled(server, values, run.settings.aws) for server in definition.mcp_servers),
         model_key=model.key,
         base_url=model.base_url,
+        provider=model.provider,
         seconds=definition.timeout,
         root=os.geteuid() == 0,
     )

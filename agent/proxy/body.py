@@ -21,12 +21,26 @@ class Body:
         self._stream = stream
         self.length = _length(headers)
         self.size = 0
+        self._kept: bytes | None = None
 
     def __iter__(self) -> Iterator[bytes]:
         """What is left of it; raises BadRequest when the client ends too early."""
+        if self._kept is not None:
+            kept, self._kept = self._kept, b""
+            return iter((kept,) if kept else ())
         if self.length is None:
             return self._chunked()
         return self._exactly(self.length - self.size)
+
+    def keep(self, largest: int) -> bytes:
+        """All of it at once, for who must know it before it is sent on."""
+        content = bytearray()
+        for piece in self:
+            content += piece
+            if len(content) > largest:
+                raise BadRequest(f"the request has more than {largest:,} bytes")
+        self.length, self._kept = len(content), bytes(content)
+        return self._kept
 
     def _exactly(self, left: int) -> Iterator[bytes]:
         while left:

@@ -75,6 +75,22 @@ def _anthropic_error(status: int, message: str) -> Mapping[str, Any]:
     return {"type": "error", "error": {"type": _KINDS.get(status, "api_error"), "message": message}}
 
 
+def bedrock(model: str) -> Dialect:
+    """Messages as Amazon Bedrock has them: one model, named in the path; requests are signed, without a key.
+
+    https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_InvokeModelWithResponseStream.html
+    """
+    return Dialect(
+        home="",
+        mount="",
+        free=re.compile(r"(?!)"),
+        metered=re.compile(f"POST /model/{re.escape(model)}/invoke(-with-response-stream)?"),
+        authorize=lambda key: {},
+        read=_read_anthropic,
+        error=lambda status, message: {"message": message},
+    )
+
+
 # -- OpenAI Responses: https://platform.openai.com/docs/api-reference/responses -------------------
 
 

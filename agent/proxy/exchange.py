@@ -7,13 +7,14 @@ import hmac
 import re
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from typing import TYPE_CHECKING, Any
 
 from agent.proxy.body import CHUNK, BadRequest, Body
 from agent.proxy.dialects import AUTHENTICATION, Told
 from agent.proxy.meter import Exceeded, Ticket
+from agent.proxy.signing import LARGEST
 from agent.proxy.tap import Tap
 
 if TYPE_CHECKING:
@@ -138,8 +139,9 @@ class Exchange:
     def _send(self, connection: HTTPConnection, target: str) -> None:
         client, body = self._client, self._body
         assert body is not None
+        signed = self._signed(target)
         connection.putrequest(client.command, target, skip_host=True, skip_accept_encoding=True)
-        for name, value in self._headers():
+        for name, value in [*self._headers(), *signed.items()]:
             connection.putheader(name, value)
         try:
             connection.endheaders()
@@ -151,6 +153,15 @@ class Exchange:
             raise _Refused(502, f"the model's API cannot be reached: {_kind(error)}") from None
         except (BrokenPipeError, ConnectionResetError):
             return  # it may have answered before it hung up: too large, say
+
+    def _signed(self, target: str) -> Mapping[str, str]:
+        """A signature covers the body, so that one is read before it is sent on."""
+        signer, upstream = self._proxy.signer, self._proxy.upstream
+        if signer is None:
+            return {}
+        assert self._body is not None
+        content = self._body.keep(LARGEST)
+        return signer.headers(self._client.command, f"{upstream.origin}{target}", content)
 
     def _headers(self) -> Iterator[tuple[str, str]]:
         assert self._body is not None

@@ -16,6 +16,7 @@ from typing import Any
 from agent.proxy.dialects import Dialect
 from agent.proxy.exchange import Exchange
 from agent.proxy.meter import Meter
+from agent.proxy.signing import Signer
 from agent.proxy.upstream import Upstream
 
 AT_ONCE = 32  # requests; others wait in the kernel's queue
@@ -28,8 +29,11 @@ class Proxy:
     """Serves while the context is open. The client sends `token` where the model's key would be; `key` goes
     to the upstream and nowhere else."""
 
-    def __init__(self, dialect: Dialect, upstream: Upstream, key: str, meter: Meter) -> None:
+    def __init__(
+        self, dialect: Dialect, upstream: Upstream, key: str, meter: Meter, signer: Signer | None = None
+    ) -> None:
         self.dialect, self.upstream, self.key, self.meter = dialect, upstream, key, meter
+        self.signer = signer
         self.token = f"lambdactl-{secrets.token_urlsafe(24)}"
         self.closing = threading.Event()
         self._sockets: set[socket.socket] = set()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import json
+import struct
 import zlib
 from collections.abc import Iterable, Iterator
 from typing import Protocol
@@ -20,10 +23,11 @@ class Tap:
     """Feed it the body's bytes. `told` is what the answer says of itself; without it, `guessed` tokens."""
 
     def __init__(self, dialect: Dialect, content_type: str, encoding: str) -> None:
-        self.streams = content_type.startswith("text/event-stream")
+        framed = content_type.startswith("application/vnd.amazon.eventstream")
+        self.streams = framed or content_type.startswith("text/event-stream")
         self.told = Told()
         self._read = dialect.read
-        self._documents: _Documents = _Events() if self.streams else _Whole()
+        self._documents: _Documents = _Frames() if framed else _Events() if self.streams else _Whole()
         self._unpack = zlib.decompressobj(47) if encoding in ("gzip", "deflate") else None
         self._readable = encoding in ("", "identity", "gzip", "deflate")
         self._unread = 0  # bytes
@@ -91,6 +95,35 @@ class _Events:
                 self.guessed += 1 + len(line) // OF_EVENT
                 if b'"usage"' in line:
                     yield line[5:]
+
+
+class _Frames:
+    """AWS's event stream: length, length of the headers, a checksum, headers, payload, a checksum.
+
+    The payload is JSON with a document in base64. https://smithy.io/2.0/aws/amazon-eventstream.html
+    """
+
+    def __init__(self) -> None:
+        self._rest = bytearray()
+        self.guessed = 0
+
+    def feed(self, piece: bytes) -> Iterator[bytes]:
+        self._rest += piece
+        while len(self._rest) >= 12:
+            length, headers = struct.unpack_from(">II", self._rest)
+            if not 16 + headers <= length <= LONGEST:
+                self.guessed += len(self._rest) // BYTES
+                self._rest.clear()  # no frame: what is left is only estimated
+            if len(self._rest) < max(length, 12):
+                return
+            payload = bytes(self._rest[12 + headers : length - 4])
+            del self._rest[:length]
+            self.guessed += 1 + len(payload) // OF_EVENT
+            with contextlib.suppress(ValueError, TypeError, KeyError):
+                yield base64.b64decode(json.loads(payload)["bytes"])
+
+    def close(self) -> Iterator[bytes]:
+        return iter(())
 
 
 class _Whole:

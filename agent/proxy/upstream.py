@@ -61,6 +61,10 @@ class Upstream:
     def host(self) -> str:
         return urlsplit(self.base).netloc
 
+    @property
+    def origin(self) -> str:
+        return f"{urlsplit(self.base).scheme}://{self.host}"
+
     def _encrypted(self, host: str, port: int | None, way: SplitResult | None) -> HTTPConnection:
         context = trust(self.variables)
         if way is None:
