@@ -22,7 +22,8 @@ _BEHIND = re.compile(r"(?:[-@](?:\d{8}|\d{4}-\d{2}-\d{2}))?(?:-v\d+(?::\d+)?)?(?
 
 def prices(provider: str, own: Prices) -> Prices:
     """All that may be asked for in a run: an agent's CLI asks other models of its provider, too."""
-    return {**_table().get(provider, {}), **{model: _whole(price) for model, price in own.items()}}
+    listed = _table().get("anthropic" if provider == "bedrock" else provider, {})
+    return {**listed, **{model: _whole(price) for model, price in own.items()}}
 
 
 def known(model: str, among: Prices) -> bool:

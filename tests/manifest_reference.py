@@ -45,8 +45,7 @@ Where the jobs of this folder live in AWS, and what holds for all of them. The s
 LATER = """\
 ## Not there yet
 
-These fields are designed but not built. They are refused, not ignored. So are `agent.provider: bedrock` \
-and a `timeout` over 15m.
+These fields are designed but not built. They are refused, not ignored. So is a `timeout` over 15m.
 
 | field | what it is for |
 |---|---|

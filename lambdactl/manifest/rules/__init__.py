@@ -39,6 +39,7 @@ RULES: tuple[Rule, ...] = (
     model.caps,
     model.logins,
     model.price,
+    model.bedrock,
     servers.transport,
     servers.pinned,
     servers.address,

@@ -9,7 +9,8 @@ from lambdactl.manifest.finding import Finding, Path
 from lambdactl.manifest.pins import OLDEST, TESTED, too_old
 from lambdactl.manifest.rules.addresses import address_fault
 
-PROVIDERS = {"claude-code": "anthropic", "codex": "openai"}
+PROVIDERS = {"claude-code": "anthropic", "codex": "openai"}  # the defaults
+ALSO = {"claude-code": ("bedrock",)}
 
 _WHY_NOT = {
     ("codex", "maxTurns"): "Codex has no limit of turns",
@@ -78,7 +79,7 @@ def version(draft: Draft) -> Iterator[Finding]:
 
 def provider(draft: Draft) -> Iterator[Finding]:
     wanted, given = PROVIDERS.get(draft.agent_type), draft.agent.get("provider")
-    if wanted and given and given != wanted:
+    if wanted and given and given not in (wanted, *ALSO.get(draft.agent_type, ())):
         what = f"agent.provider {given} does not work with {draft.agent_type}"
         yield Finding(("agent", "provider"), what, f"use {wanted}, with agent.baseUrl for a gateway")
     if "baseUrl" in draft.agent:

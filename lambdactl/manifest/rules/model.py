@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator
 
 from lambdactl.manifest.draft import AGENT_FIELDS, Draft
@@ -11,6 +12,7 @@ from lambdactl.manifest.rules.agents import PROVIDERS
 from lambdactl.manifest.rules.secrets import OTHER_LOGINS
 from lambdactl.prices import known, prices
 
+MODEL_ID = re.compile(r"(?:[a-z-]+\.)?anthropic\.[a-z0-9.-]+(?::[0-9]+)?")
 # What a CLI can hold by itself, without the proxy.
 _BY_ITSELF = {"claude-code": {"maxCostUsd"}}
 
@@ -49,6 +51,20 @@ def price(draft: Draft) -> Iterator[Finding]:
     what = f"no price is known for the model {shown(model)}, so agent.maxCostUsd cannot hold"
     hint = f"{meant}add it under `prices:` in lambdactl.yaml, in USD per million tokens"
     yield Finding(("agent", "model"), what, hint)
+
+
+def bedrock(draft: Draft) -> Iterator[Finding]:
+    """The model becomes part of the role's policy; only the supervisor has the role's credentials."""
+    if draft.agent.get("provider") != "bedrock":
+        return
+    model = draft.agent.get("model")
+    if model and not MODEL_ID.fullmatch(model):
+        what = f"{shown(model)} is no id of a model, or of an inference profile, on Bedrock"
+        hint = "write it as in eu.anthropic.claude-sonnet-4-5-20250929-v1:0; an ARN is not taken"
+        yield Finding(("agent", "model"), what, hint)
+    if _by_itself(draft):
+        what = "agent.modelAccess env does not go with bedrock: there is no key that the CLI could be given"
+        yield Finding(("agent", "modelAccess"), what, "remove it", key=True)
 
 
 def _by_itself(draft: Draft) -> bool:
