@@ -161,7 +161,8 @@ class Exchange:
             return {}
         assert self._body is not None
         content = self._body.keep(LARGEST)
-        return signer.headers(self._client.command, f"{upstream.origin}{target}", content)
+        url = target if "://" in target else f"{upstream.origin}{target}"
+        return signer.headers(self._client.command, url, content)
 
     def _headers(self) -> Iterator[tuple[str, str]]:
         assert self._body is not None

@@ -24,6 +24,8 @@ _ELSEWHERE = {
     "OPENAI_API_KEY": "declare it under secrets: the supervisor keeps it",
     "CODEX_API_KEY": "declare it under secrets: the supervisor keeps it",
     "ANTHROPIC_BASE_URL": "use agent.baseUrl",
+    "ANTHROPIC_BEDROCK_BASE_URL": "use agent.baseUrl",
+    "CLAUDE_CODE_USE_BEDROCK": "use `provider: bedrock` in agent",
     "OPENAI_BASE_URL": "use agent.baseUrl",
 }
 
