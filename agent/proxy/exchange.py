@@ -75,7 +75,7 @@ class Exchange:
 
     def _admitted(self) -> None:
         self._body = Body(self._client.rfile, self._client.headers)
-        if self._client.command == "HEAD" and self._client.path == "/":  # Claude Code: are you there?
+        if self._client.command == "HEAD":  # Claude Code asks whether anybody is there
             self._head(200, [("content-length", "0")])
             return
         target, metered = self._target()

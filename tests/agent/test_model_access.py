@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from lambdactl.sandbox.model import ScriptedModel
-from tests.agent.bench import Bench, Done, definition
+from tests.agent.bench import Bench, Done, alive, definition
 from tests.support.model import KEY
 
 PRICE = {"input": 3, "output": 15, "cacheRead": 0.3, "cacheWrite": 3.75}
@@ -87,6 +87,38 @@ def test_an_agent_that_goes_on_without_its_model_is_stopped(clis: Bench, kind: s
     done = run(clis, kind, {"bash": script}, {"say": "never"}, maxTokens=100_000)
     assert done.text("artifacts/out.txt").strip().endswith("400")
     assert done.result["outcome"] == "budget_exceeded"
+
+
+FLOOD = """
+import os, socket, threading, time
+from urllib.parse import urlsplit
+place = ("127.0.0.1", urlsplit(os.environ["ANTHROPIC_BASE_URL"]).port)
+junk = [b"", b"GET /" + b"x" * 100000, b"POST /v1/messages HTTP/1.1\\r\\n\\r\\n", os.urandom(5000)]
+def flood():
+    while True:
+        try:
+            for each in junk:
+                socket.create_connection(place, 1).sendall(each)
+        except OSError:
+            pass
+for _ in range(50):
+    threading.Thread(target=flood, daemon=True).start()
+open("flooding.txt", "w").close()
+time.sleep(7303)
+"""
+
+
+def test_a_flood_of_connections_keeps_no_run_from_its_deadline(clis: Bench) -> None:
+    steps: list[dict[str, Any]] = [
+        {"write": {"path": "flood.py", "content": FLOOD}},
+        {"bash": "python3 flood.py"},
+    ]
+    given = document("claude-code", *steps, {"say": "never"})
+    done = clis.run(given, secrets={KEYS["claude-code"]: KEY}, timeout=12)
+    assert done.result["outcome"] == "timed_out"
+    assert "artifacts/flooding.txt" in done.files()
+    assert done.result["usage"]["inputTokens"] > 0
+    assert not alive("flood.py")
 
 
 @pytest.mark.parametrize("kind", AGENTS)

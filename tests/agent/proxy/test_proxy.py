@@ -273,8 +273,12 @@ def test_an_answer_that_breaks_off_breaks_off_here_too(upstream: Provider, proxy
     assert found.endswith(b"data: {}\n\n\r\n")
 
 
-def test_claude_code_asks_whether_it_is_there(proxy: Proxy) -> None:
-    assert ask(proxy, "HEAD", "/", None).status == 200
+@pytest.mark.parametrize("path", ["/", "/api/hello", "/v1/messages"])
+def test_who_asks_whether_it_is_there_is_told_so_and_no_more(
+    upstream: Provider, proxy: Proxy, path: str
+) -> None:
+    assert ask(proxy, "HEAD", path, None).status == 200
+    assert upstream.seen == []
 
 
 def test_headers_are_bounded(upstream: Provider, proxy: Proxy) -> None:
