@@ -9,6 +9,8 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+TOKEN = r"lambdactl-[\w-]{32}"
+
 
 def found() -> tuple[str, str]:
     """The proxy's address and this run's token, from whatever process holds them (we are one user)."""
@@ -23,17 +25,15 @@ def found() -> tuple[str, str]:
         except OSError:
             continue
         url = url or "".join(re.findall(r"ANTHROPIC_BASE_URL=(http://[^\0]+)", text)[:1])
-        token = token or "".join(re.findall(r"lambdactl-[\w-]{32}", text)[:1])
-    config = Path(os.environ["HOME"]).parent / "codex" / "config.toml"
-    if config.exists():
-        url = url or "".join(re.findall(r'base_url"? = "([^"]+)"', config.read_text())[:1])
-    return url, token or in_memory()
+        token = token or "".join(re.findall(TOKEN, text)[:1])
+    return url or in_memory(rb"http://127\.0\.0\.1:\d+/v1"), token or in_memory(TOKEN.encode())
 
 
-def in_memory() -> str:
+def in_memory(pattern: bytes) -> str:
+    """The first match in the memory of one of the run's CLIs."""
     for folder in Path("/proc").iterdir():
         try:
-            if not folder.name.isdigit() or "claude" not in os.readlink(folder / "exe"):
+            if not folder.name.isdigit() or not re.search("claude|codex", os.readlink(folder / "exe")):
                 continue
             if f"AGENT_RUN={os.environ['AGENT_RUN']}".encode() not in (folder / "environ").read_bytes():
                 continue
@@ -43,7 +43,7 @@ def in_memory() -> str:
                     if " rw" in line:
                         memory.seek(int(start, 16))
                         content = memory.read(int(end, 16) - int(start, 16))
-                        if hit := re.search(rb"lambdactl-[\w-]{32}", content):
+                        if hit := re.search(pattern, content):
                             return hit[0].decode()
         except OSError:
             continue
