@@ -51,6 +51,10 @@ class Agent:
     prompt: str = ""
     system_prompt: str = ""
     max_turns: int | None = None
+    model_access: str = "proxy"  # or env: the CLI gets the key itself
+    max_cost_usd: float | None = None
+    max_tokens: int | None = None
+    prices: Mapping[str, Any] = field(default_factory=dict)  # model -> agent.prices.Price, as a document
     permission_mode: str = "bypassPermissions"
     allowed_tools: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
@@ -124,6 +128,10 @@ def _agent(document: Mapping[str, Any]) -> Agent:
         prompt=document["prompt"],
         system_prompt=document["systemPrompt"],
         max_turns=document["maxTurns"],
+        model_access=document.get("modelAccess", "proxy"),
+        max_cost_usd=document.get("maxCostUsd"),
+        max_tokens=document.get("maxTokens"),
+        prices=dict(document.get("prices", {})),
         permission_mode=document["permissionMode"],
         allowed_tools=tuple(document["allowedTools"]),
         command=tuple(document["command"]),

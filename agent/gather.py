@@ -72,6 +72,8 @@ def result(
     definition, listener, ending = run.definition, account.listener, account.ending
     ended = (listener.ended if listener else None) or Ended(outcome="failed", output=_spoken(account))
     session = listener.session_id if listener else None
+    meter = account.meter
+    usage, cost = (meter.usage, meter.cost_usd) if meter else (ended.usage, ended.cost_usd)
     return Result(
         run_id=run.request.run_id,
         job=definition.job,
@@ -87,8 +89,8 @@ def result(
         signal=ending.signal if ending else None,
         started_at=times[0],
         ended_at=times[1],
-        usage=ended.usage,
-        cost_usd=ended.cost_usd,
+        usage=usage,
+        cost_usd=cost,
         turns=ended.turns,
         session_id=session,
         memory_peak_mb=-(-ending.memory_peak >> 20) if ending else None,
@@ -104,7 +106,7 @@ def result(
             "cli": definition.agent.version,
         },
         sandbox=probe.sandbox(),
-        notes=tuple(account.notes),
+        notes=(*account.notes, *(meter.notes() if meter else ())),
     )
 
 

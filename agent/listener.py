@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from agent.clis import Cli
 from agent.contract import ServerStatus, Usage
@@ -10,6 +12,9 @@ from agent.events import Began, Called, Ended, Event, Noticed, Returned, Said
 from agent.outcome import Verdict
 from agent.progress import Progress
 from agent.supervise import Reaction
+
+if TYPE_CHECKING:
+    from agent.proxy.meter import Meter
 
 
 class Listener:
@@ -30,6 +35,7 @@ class Listener:
         self.servers: tuple[ServerStatus, ...] = ()
         self.ended: Ended | None = None
         self.abort: Verdict | None = None
+        self.meter: Meter | None = None  # what it says of usage and cost goes over what the CLI says
         self.not_understood = 0
         self.notes: tuple[str, ...] = ()
 
@@ -84,6 +90,8 @@ class Listener:
         return f" ({said})" if said else ""
 
     def _ended(self, event: Ended) -> Reaction:
+        if self.meter:
+            event = replace(event, usage=self.meter.usage, cost_usd=self.meter.cost_usd)
         self.ended = event
         usage = event.usage
         if usage != Usage():

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agent import secrets
 from agent.clis import Cli
@@ -19,6 +19,9 @@ from agent.mirror import Mirror
 from agent.outcome import Verdict
 from agent.settings import Settings
 from agent.supervise import Ending
+
+if TYPE_CHECKING:  # a job without a model does without its modules
+    from agent.proxy.meter import Meter
 
 
 def _print(line: str) -> None:
@@ -86,6 +89,7 @@ class Account:
     cli: Cli | None = None
     listener: Listener | None = None
     ending: Ending | None = None
+    meter: Meter | None = None  # what the model cost, where our proxy counted
     stdout: Path | None = None  # what the agent wrote, from where it began
     stderr: Path | None = None
     mirror: Mirror | None = None

@@ -48,6 +48,7 @@ class Limits:
     hurry: float = 1.0
     linger: float = LINGER
     cancelled: Callable[[], bool] = lambda: False
+    overspent: Callable[[], bool] = lambda: False  # the model is refused to it
     alone: bool = False  # this process has no other children: all of them are the run's
     sole: bool = False  # nor has its user any other process
     silence: Silence | None = None
@@ -166,7 +167,7 @@ class _Watch:
         return len(left)
 
     def _reason_to_stop(self) -> Why:
-        if self._aborting:
+        if self._aborting or self.limits.overspent():
             return "abort"
         if self.limits.cancelled():
             return "cancelled"

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from agent import clis, environment, hardening, outcome, secrets, structured
+from agent import access, clis, environment, hardening, outcome, secrets, structured
+from agent.access import Access
 from agent.child import Command
 from agent.clis import Assignment, Launch, mcp
 from agent.contract import McpServer, encode
@@ -31,18 +32,21 @@ def work(run: Run, values: Mapping[str, str], account: Account, progress: Progre
     """Run the agent; however that goes, the account says how."""
     try:
         _fill_workspace(run)
-        assignment = _assignment(run, values)
-        account.cli = clis.find(run.definition.agent.type)(assignment)
-        launch = account.cli.launch()
-        account.listener = Listener(
-            account.cli,
-            progress,
-            lambda server: last_line(mcp.log(server, assignment)),
-            optional={server.name for server in assignment.servers if server.optional},
-            on_up=lambda: _forget(launch),
-        )
-        _supervise(run, account, launch, outside)
-        account.verdict = _verdict(run, account)
+        with access.opened(run, values) as model:
+            account.meter = model.meter
+            assignment = _assignment(run, values, model)
+            account.cli = clis.find(run.definition.agent.type)(assignment)
+            launch = account.cli.launch()
+            account.listener = Listener(
+                account.cli,
+                progress,
+                lambda server: last_line(mcp.log(server, assignment)),
+                optional={server.name for server in assignment.servers if server.optional},
+                on_up=lambda: _forget(launch),
+            )
+            account.listener.meter = model.meter
+            _supervise(run, account, launch, outside, model)
+        account.verdict = _verdict(run, account, model)
     except secrets.SecretError as error:
         account.verdict = Verdict(outcome="failed", reason=str(error))
     except Exception as error:  # ours to answer for; what the agent did so far is still stored
@@ -65,24 +69,22 @@ def _fill_workspace(run: Run) -> None:
         (workspace / "input.json").write_bytes(encode(run.request.input))
 
 
-def _assignment(run: Run, values: Mapping[str, str]) -> Assignment:
+def _assignment(run: Run, values: Mapping[str, str], model: Access) -> Assignment:
     definition, agent_ = run.definition, run.definition.agent
-    base_url = agent_.base_url
-    if run.settings.model_url:  # OpenAI's base URL ends with the version, Anthropic's does not
-        base_url = run.settings.model_url.rstrip("/") + ("/v1" if agent_.provider == "openai" else "")
     return Assignment(
         run_id=run.request.run_id,
         definition=definition,
         layout=run.layout,
         home=run.settings.home,
-        env=environment.base(run.settings, run.layout, run.mark),
+        env={**environment.base(run.settings, run.layout, run.mark), **model.env},
         agent_env={
             **(run.settings.aws if agent_.aws else {}),
             **secrets.fill_all(agent_.env, values),
         },
         servers=tuple(_filled(server, values, run.settings.aws) for server in definition.mcp_servers),
-        model_key=secrets.model_key(agent_.provider, values),
-        base_url=base_url,
+        model_key=model.key,
+        base_url=model.base_url,
+        provider=model.provider,
         seconds=definition.timeout,
         root=os.geteuid() == 0,
     )
@@ -100,7 +102,7 @@ def _forget(launch: Launch) -> None:
             path.unlink()
 
 
-def _supervise(run: Run, account: Account, launch: Launch, outside: Outside) -> None:
+def _supervise(run: Run, account: Account, launch: Launch, outside: Outside, model: Access) -> None:
     assert account.cli
     assert account.listener
     assert account.stdout
@@ -126,6 +128,7 @@ def _supervise(run: Run, account: Account, launch: Launch, outside: Outside) -> 
         until=lambda: run.deadline.stop_at(mirror.reserve()),
         hurry=run.deadline.patience,
         cancelled=lambda: outside.cancelled() or mirror.cancelled(),
+        overspent=lambda: model.overspent,
         alone=outside.alone,
         sole=outside.sole,
         silence=account.cli.silence,
@@ -141,7 +144,7 @@ def _supervise(run: Run, account: Account, launch: Launch, outside: Outside) -> 
         mirror.stop()
 
 
-def _verdict(run: Run, account: Account) -> Verdict:
+def _verdict(run: Run, account: Account, model: Access) -> Verdict:
     assert account.cli
     assert account.listener
     assert account.stderr
@@ -156,8 +159,11 @@ def _verdict(run: Run, account: Account) -> Verdict:
     listener.hear(account.cli.diagnose(ends(stderr, DIAGNOSED)))
     ended = listener.ended
     account.notes += _notes(listener, ending, ended)
+    abort = listener.abort
+    if not (ended and ended.outcome == "succeeded" and not ending.why):
+        abort = abort or model.verdict
     verdict = outcome.decide(
-        ending, ended, abort=listener.abort, speaks=account.cli.speaks, timeout=run.definition.timeout
+        ending, ended, abort=abort, speaks=account.cli.speaks, timeout=run.definition.timeout
     )
     if verdict.outcome == "succeeded" and ended:
         account.structured, problem = structured.check(ended.structured, run.definition.agent.output_schema)

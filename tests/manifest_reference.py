@@ -45,13 +45,18 @@ Where the jobs of this folder live in AWS, and what holds for all of them. The s
 LATER = """\
 ## Not there yet
 
-These fields are designed but not built. They are refused, not ignored. So are `agent.provider: bedrock` \
-and a `timeout` over 15m.
+These fields are designed but not built. They are refused, not ignored. So is a `timeout` over 15m.
 
 | field | what it is for |
 |---|---|
 """
-_TYPES = {"string": "text", "integer": "whole number", "boolean": "true or false", "object": "map"}
+_TYPES = {
+    "string": "text",
+    "integer": "whole number",
+    "number": "number",
+    "boolean": "true or false",
+    "object": "map",
+}
 _COLUMNS = "| field | type and limits | default | what it is |\n|---|---|---|---|\n"
 
 

@@ -35,6 +35,7 @@ class Assignment:
     servers: tuple[McpServer, ...] = field(default=(), repr=False)
     model_key: str = field(default="", repr=False)
     base_url: str = ""
+    provider: str = ""  # as the CLI is to speak with it
     seconds: int = 600
     root: bool = False  # we are user 0, as in a container somebody starts by hand
 

@@ -32,6 +32,14 @@ QUIET = {
     "DISABLE_ERROR_REPORTING": "1",
 }
 
+MODELS = (
+    "ANTHROPIC_DEFAULT_HAIKU_MODEL",
+    "ANTHROPIC_DEFAULT_OPUS_MODEL",
+    "ANTHROPIC_DEFAULT_SONNET_MODEL",
+    "ANTHROPIC_SMALL_FAST_MODEL",
+    "CLAUDE_CODE_SUBAGENT_MODEL",
+)
+
 
 class ClaudeCode:
     speaks = True
@@ -68,7 +76,7 @@ class ClaudeCode:
             stdin=prompt,
             # Not in the environment: every tool and MCP server would inherit it.
             piped={"CLAUDE_CODE_API_KEY_FILE_DESCRIPTOR": assignment.model_key}
-            if assignment.model_key
+            if assignment.model_key and assignment.provider != "bedrock"
             else {},
         )
 
@@ -97,6 +105,7 @@ class ClaudeCode:
 
     def _argv(self, system: Path | None) -> tuple[str, ...]:
         agent = self._assignment.definition.agent
+        own_limit = agent.max_cost_usd is not None and agent.model_access == "env"
         return (
             "claude",
             "--print",
@@ -110,6 +119,8 @@ class ClaudeCode:
             f"--permission-mode={agent.permission_mode}",
             *([f"--model={agent.model}"] if agent.model else []),
             *([f"--max-turns={agent.max_turns}"] if agent.max_turns else []),
+            # By its own prices. Where our proxy counts, two judges of one limit would disagree.
+            *([f"--max-budget-usd={agent.max_cost_usd}"] if own_limit else []),
             *([f"--append-system-prompt-file={system}"] if system else []),
             *([f"--json-schema={structured.spelled(agent.output_schema)}"] if agent.output_schema else []),
         )
@@ -126,10 +137,25 @@ class ClaudeCode:
             "BASH_MAX_TIMEOUT_MS": str(most * 1000),
             "BASH_DEFAULT_TIMEOUT_MS": str(min(BASH_DEFAULT, most) * 1000),
             "MCP_TOOL_TIMEOUT": str(most * 1000),
-            **({"ANTHROPIC_BASE_URL": assignment.base_url} if assignment.base_url else {}),
+            **self._model(),
             # It refuses bypassPermissions to user 0, unless told that it is in a sandbox.
             **({"IS_SANDBOX": "1"} if assignment.root else {}),
             **assignment.agent_env,
+        }
+
+    def _model(self) -> dict[str, str]:
+        assignment = self._assignment
+        if assignment.provider != "bedrock":
+            return {"ANTHROPIC_BASE_URL": assignment.base_url} if assignment.base_url else {}
+        return {
+            "CLAUDE_CODE_USE_BEDROCK": "1",
+            "CLAUDE_CODE_SKIP_BEDROCK_AUTH": "1",  # our proxy signs
+            "ANTHROPIC_BEDROCK_BASE_URL": assignment.base_url,
+            "AWS_BEARER_TOKEN_BEDROCK": assignment.model_key,  # of this run, for the proxy
+            "AWS_REGION": "us-east-1",  # it insists on one; the proxy has the function's
+            "AWS_EC2_METADATA_DISABLED": "true",
+            # The role may invoke one model: nothing is to ask another.
+            **dict.fromkeys(MODELS, assignment.definition.agent.model),
         }
 
     def _server(self, server: McpServer) -> dict[str, Any]:

@@ -175,7 +175,7 @@ def policy(job: Job, site: Site) -> dict[str, Any]:
     """What the job may do; nothing else can (docs/design.md, Contracts)."""
     return {
         "Version": "2012-10-17",
-        "Statement": [*_parameters(job, site), *_bucket(job, site), _logs(job, site)],
+        "Statement": [*_parameters(job, site), *_bucket(job, site), *_model(job, site), _logs(job, site)],
     }
 
 
@@ -233,6 +233,29 @@ def _bucket(job: Job, site: Site) -> list[dict[str, Any]]:
             }
         )
     return statements
+
+
+def _model(job: Job, site: Site) -> list[dict[str, Any]]:
+    """The named model on Bedrock. A profile (eu.anthropic.…) is itself, and a model in its regions."""
+    if job.agent.provider != "bedrock":
+        return []
+    model = job.agent.model
+    plain = model[model.index("anthropic.") :]
+    actions = ["bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream"]
+    if plain == model:
+        arn = f"arn:{site.partition}:bedrock:{site.region}::foundation-model/{model}"
+        return [{"Sid": "Model", "Effect": "Allow", "Action": actions, "Resource": arn}]
+    profile = f"arn:{site.partition}:bedrock:{site.region}:{site.account}:inference-profile/{model}"
+    return [
+        {"Sid": "Model", "Effect": "Allow", "Action": actions, "Resource": profile},
+        {
+            "Sid": "ModelOfProfile",
+            "Effect": "Allow",
+            "Action": actions,
+            "Resource": f"arn:{site.partition}:bedrock:*::foundation-model/{plain}",
+            "Condition": {"StringEquals": {"bedrock:InferenceProfileArn": profile}},
+        },
+    ]
 
 
 def _logs(job: Job, site: Site) -> dict[str, Any]:

@@ -128,7 +128,7 @@ def _explain(path: Path, error: Any) -> Finding:
         case "enum":
             near = difflib.get_close_matches(str(value), map(str, wanted), n=1)
             hint = f"did you mean {near[0]}?" if near else f"choose one of: {', '.join(map(str, wanted))}"
-            return _finding_for_choice(path, value, hint, error)
+            return Finding(path, f"{field} is {shown(value)}, which is not a choice", hint)
         case "minItems" | "minLength" | "minProperties":
             return Finding(
                 path, f"{field} must not be empty", error.schema.get("errorMessage", "fill it or remove it")
@@ -140,15 +140,6 @@ def _explain(path: Path, error: Any) -> Finding:
         case "uniqueItems":
             return Finding(path, f"{field} names something twice", "remove the repeated one")
     return Finding(path, f"{field} is {shown(value)} but {_expected(error)}", _example(error))
-
-
-def _finding_for_choice(path: Path, value: Any, hint: str, error: Any) -> Finding:
-    if path[-2:] == ("agent", "provider") and value == "bedrock":
-        what = (
-            "agent.provider bedrock is not there yet: models on Amazon Bedrock will come in a later version"
-        )
-        return Finding(path, what, "use anthropic or openai for now")
-    return Finding(path, f"{dotted(path)} is {shown(value)}, which is not a choice", hint)
 
 
 def _wrong_type(path: Path, error: Any) -> Finding:

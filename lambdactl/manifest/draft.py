@@ -19,6 +19,9 @@ _CLI = _COMMON | {
     "promptFile",
     "systemPrompt",
     "outputSchema",
+    "modelAccess",
+    "maxCostUsd",
+    "maxTokens",
 }
 AGENT_FIELDS: Mapping[str, frozenset[str]] = {
     "claude-code": _CLI | {"maxTurns", "permissionMode", "allowedTools"},

@@ -38,6 +38,10 @@ class Agent:
     prompt: str = ""  # promptFile is read in at load time
     system_prompt: str = ""
     max_turns: int | None = None
+    model_access: str = "proxy"  # proxy | env; "" for `command`
+    max_cost_usd: float | None = None
+    max_tokens: int | None = None
+    prices: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # of all models it may ask
     permission_mode: str = "bypassPermissions"
     allowed_tools: tuple[str, ...] = ()
     command: tuple[str, ...] = ()  # `command` only: an argv, no shell
@@ -146,6 +150,7 @@ class Settings:
     base_image: str = "public.ecr.aws/docker/library/python:3.13-slim-bookworm"
     ca_bundle: str = ""  # a CA file handed to builds as a secret; never enters a layer
     build_network: str = ""  # the build's --network; "" is the engine's default
+    prices: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # the project's own, by model
     allow_parameters: tuple[str, ...] = ()  # globs; () allows all
     allow_buckets: tuple[str, ...] = ()
     jobs: str = "jobs"  # the folder of manifests

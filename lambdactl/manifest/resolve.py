@@ -16,6 +16,7 @@ from lambdactl.manifest.rules.files import read_output_schema, read_prompt
 from lambdactl.manifest.rules.prefixes import normal
 from lambdactl.manifest.rules.secrets import used
 from lambdactl.manifest.rules.servers import type_of
+from lambdactl.prices import prices
 
 _PLAIN = ("description", "memory", "architecture", "retries", "concurrency", "role", "protect")
 
@@ -61,6 +62,7 @@ def project(
         "jobs": "jobs",
         "sandbox": "sandbox",
         "tags": "tags",
+        "prices": "prices",
     }
     images = {"base": "base_image", "caBundle": "ca_bundle", "buildNetwork": "build_network"}
     rest = {names[key]: value[key] for key in names if key in value}
@@ -83,15 +85,21 @@ def _agent(draft: Draft) -> Agent:
         if "promptFile" in value
         else value.get("prompt", "")
     )
+    provider = value.get("provider", PROVIDERS.get(kind, ""))
+    access = value.get("modelAccess", "proxy") if provider else ""
     return Agent(
         type=kind,
         version=value.get("version", TESTED.get(kind, "")),
         model=value.get("model", ""),
-        provider=value.get("provider", PROVIDERS.get(kind, "")),
+        provider=provider,
         base_url=value.get("baseUrl", ""),
         prompt=prompt,
         system_prompt=value.get("systemPrompt", ""),
         max_turns=value.get("maxTurns"),
+        model_access=access,
+        max_cost_usd=value.get("maxCostUsd"),
+        max_tokens=value.get("maxTokens"),
+        prices=prices(provider, draft.project.prices) if access == "proxy" else {},
         permission_mode=value.get("permissionMode", "bypassPermissions"),
         allowed_tools=tuple(value.get("allowedTools", ())),
         command=tuple(value.get("command", ())),

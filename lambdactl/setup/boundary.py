@@ -15,7 +15,7 @@ from lambdactl.site import Site
 def boundary(site: Site, allowed_parameters: Sequence[str]) -> dict[str, Any]:
     """The policy document. `allowed_parameters`: globs of lambdactl.yaml's `allow`; none is all."""
     statements = [*_parameters(site, allowed_parameters or ("/*",)), *_bucket(site), *_logs(site)]
-    return {"Version": "2012-10-17", "Statement": [*statements, _schedules(site)]}
+    return {"Version": "2012-10-17", "Statement": [*statements, _models(site), _schedules(site)]}
 
 
 def _parameters(site: Site, globs: Sequence[str]) -> list[dict[str, Any]]:
@@ -74,6 +74,19 @@ def _logs(site: Site) -> list[dict[str, Any]]:
             "Resource": f"{site.log_group_arn('*')}:*",
         }
     ]
+
+
+def _models(site: Site) -> dict[str, Any]:
+    """For jobs with `provider: bedrock`, whose own role names one model."""
+    return {
+        "Sid": "Models",
+        "Effect": "Allow",
+        "Action": ["bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream"],
+        "Resource": [
+            f"arn:{site.partition}:bedrock:*::foundation-model/anthropic.*",
+            f"arn:{site.partition}:bedrock:{site.region}:{site.account}:inference-profile/*",
+        ],
+    }
 
 
 def _schedules(site: Site) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from tests.support.model import KEY
 
 EVERYTHING = {"type": "stdio", "command": "mcp-server-everything", "args": ["stdio"], "env": {}}
 MCP_TOKEN = "token-of-an-mcp-server"
+PRICES = {"claude-sonnet-4-5": {"input": 3, "output": 15, "cacheRead": 0.3, "cacheWrite": 3.75}}
 
 
 def run(clis: Bench, *steps: dict[str, Any], key: str = KEY, timeout: float = 60, **changes: Any) -> Done:
@@ -24,6 +25,7 @@ def run(clis: Bench, *steps: dict[str, Any], key: str = KEY, timeout: float = 60
         "model": "claude-sonnet-4-5",
         "provider": "anthropic",
         "prompt": f"SCRIPT: {json.dumps(steps)}",
+        "prices": PRICES,
         **changes.pop("agent", {}),
     }
     secrets = {"ANTHROPIC_API_KEY": "/demo/key", "MCP_TOKEN": "/demo/mcp"}

@@ -14,6 +14,7 @@ from tests.support.model import KEY
 
 EVERYTHING = {"type": "stdio", "command": "mcp-server-everything", "args": ["stdio"], "env": {}}
 MCP_TOKEN = "token-of-an-mcp-server"
+PRICES = {"gpt-5.5": {"input": 5, "output": 30, "cacheRead": 0.5, "cacheWrite": 5}}
 
 
 def run(clis: Bench, *steps: dict[str, Any], key: str = KEY, timeout: float = 60, **changes: Any) -> Done:
@@ -24,6 +25,7 @@ def run(clis: Bench, *steps: dict[str, Any], key: str = KEY, timeout: float = 60
         "model": "gpt-5.5",
         "provider": "openai",
         "prompt": f"SCRIPT: {json.dumps(steps)}",
+        "prices": PRICES,
         **changes.pop("agent", {}),
     }
     document = definition(agent, secrets={"OPENAI_API_KEY": "/demo/key", "MCP_TOKEN": "/demo/mcp"}, **changes)
@@ -51,9 +53,11 @@ def test_tools_a_server_and_all_that_is_left(clis: Bench, model: str) -> None:
     assert result["output"] == "It said: The sum of 20 and 22 is 42."
     assert result["mcpServers"] == [{"name": "everything", "status": "connected"}]
     assert result["usage"]["cacheReadTokens"] > 0
-    assert (result["costUsd"], result["turns"]) == (None, None)
+    assert result["turns"] is None
+    unpriced = ["no price is known for unknown-model: so the cost is not known"]
+    assert (result["costUsd"] is None) == (model == "unknown-model")
     assert result["resumable"]
-    assert result["notes"] == ["maxTurns has no effect with codex"]
+    assert result["notes"] == ["maxTurns has no effect with codex", *unpriced * (model == "unknown-model")]
     assert done.text("artifacts/out/made.txt") == "made\n"
     assert {name.split("/")[0] for name in done.files()} == {
         "artifacts", "events", "mcp", "request.json", "result.json", "stderr", "transcript",

@@ -91,6 +91,7 @@ def test_codex_calls_a_real_mcp_server_from_pypi(project: Program) -> None:
     found = result(done.stdout)
     assert found["outcome"] == "succeeded"
     assert found["usage"]["outputTokens"] > 0
+    assert found["costUsd"] > 0
     assert b"get_current_time" in everything_in(folder(done.stdout) / "events")
     assert list((folder(done.stdout) / "transcript").rglob("*.jsonl"))
 

@@ -14,7 +14,7 @@ import pytest
 from agent.store import PART, Bucket, StoreError
 from lambdactl.kinds.role import POLICY_NAME
 from lambdactl.kinds.role import policy as role_policy
-from lambdactl.manifest.job import Schedule
+from lambdactl.manifest.job import Agent, Schedule
 from lambdactl.policies import normal
 from lambdactl.reconcile import carry_out, plan
 from lambdactl.setup.boundary import boundary
@@ -125,6 +125,40 @@ def world(enforcing: Enforced) -> Iterator[Enforced]:
     enforcing.gate.admit(CLOCKWORK, starting, BOUNDARY, arn=SITE.schedule_role_arn("triage"))
     yield enforcing
     enforcing.empty()
+
+
+SONNET = "anthropic.claude-sonnet-4-5-20250929-v1:0"
+PROFILE = f"arn:aws:bedrock:{REGION}:{ACCOUNT}:inference-profile/us.{SONNET}"
+THROUGH = {"bedrock:InferenceProfileArn": PROFILE}
+MODELS = (
+    ("bedrock:InvokeModel", PROFILE, {}, True),
+    ("bedrock:InvokeModelWithResponseStream", PROFILE, {}, True),
+    (
+        "bedrock:InvokeModelWithResponseStream",
+        f"arn:aws:bedrock:us-west-2::foundation-model/{SONNET}",
+        THROUGH,
+        True,
+    ),
+    ("bedrock:InvokeModel", f"arn:aws:bedrock:us-west-2::foundation-model/{SONNET}", {}, False),
+    ("bedrock:InvokeModel", f"arn:aws:bedrock:us-west-2::foundation-model/{SONNET}x", THROUGH, False),
+    ("bedrock:InvokeModel", PROFILE.replace("sonnet", "opus"), {}, False),
+    ("bedrock:InvokeModel", PROFILE.replace(ACCOUNT, "999999999999"), {}, False),
+    ("bedrock:CreateInferenceProfile", PROFILE, {}, False),
+    ("bedrock:ListFoundationModels", "*", {}, False),
+)
+
+
+@pytest.mark.parametrize(("action", "resource", "context", "allowed"), MODELS)
+def test_a_job_on_bedrock_invokes_its_model_and_no_other(
+    simulator: Simulator, action: str, resource: str, context: Mapping[str, str], allowed: bool
+) -> None:
+    own = job(agent=Agent(type="claude-code", provider="bedrock", model=f"us.{SONNET}"))
+    ask = Ask(action=action, resource=resource, context=tuple(context.items()))
+    for bound in ({}, BOUNDARY):
+        me = Caller(arn=SITE.role_arn("triage"), policies=(role_policy(own, SITE),), boundary=bound)
+        assert simulator.allows(me, ask) is allowed
+    other = Caller(arn=SITE.role_arn("triage"), policies=(role_policy(job(), SITE),), boundary={})
+    assert not simulator.allows(other, ask)
 
 
 def policy_of(world: Enforced, role: str, name: str) -> Any:

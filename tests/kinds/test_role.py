@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lambdactl.kinds.role import TRUST, policy
+from lambdactl.manifest.job import Agent
 from lambdactl.policies import normal
 from tests.support.cloud import SITE, job
 
@@ -73,3 +74,31 @@ def test_policies_are_compared_by_meaning() -> None:
     assert normal(quote(dumps(spelled))) == normal(ours)
     less = {**ours, "Statement": ours["Statement"][:-1]}
     assert normal(less) != normal(ours)
+
+
+ACTIONS = ["bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream"]
+
+
+def of_bedrock(model: str) -> dict[str, dict]:
+    return statements(agent=Agent(type="claude-code", provider="bedrock", model=model), secrets={})
+
+
+def test_it_invokes_just_the_named_model() -> None:
+    found = of_bedrock("anthropic.claude-3-5-haiku-20241022-v1:0")
+    assert sorted(found) == ["Definition", "ListRuns", "Logs", "Model", "Runs"]
+    assert found["Model"]["Action"] == ACTIONS
+    arn = "arn:aws:bedrock:us-east-1::foundation-model/anthropic.claude-3-5-haiku-20241022-v1:0"
+    assert found["Model"]["Resource"] == arn
+
+
+def test_an_inference_profile_is_a_model_in_several_regions_and_only_through_it() -> None:
+    found = of_bedrock("us.anthropic.claude-sonnet-4-5-20250929-v1:0")
+    profiles = "arn:aws:bedrock:us-east-1:123456789012:inference-profile"
+    profile = f"{profiles}/us.anthropic.claude-sonnet-4-5-20250929-v1:0"
+    assert found["Model"]["Resource"] == profile
+    models = found["ModelOfProfile"]
+    assert models["Action"] == ACTIONS
+    assert (
+        models["Resource"] == "arn:aws:bedrock:*::foundation-model/anthropic.claude-sonnet-4-5-20250929-v1:0"
+    )
+    assert models["Condition"] == {"StringEquals": {"bedrock:InferenceProfileArn": profile}}

@@ -10,6 +10,7 @@ import pytest
 from lambdactl.errors import ManifestError, UsageError
 from lambdactl.manifest import find_root, load
 from lambdactl.manifest.job import Agent, Job, McpServer, Package, Packages
+from lambdactl.prices import prices
 from tests.manifest.conftest import COMMAND, Write
 
 _TRIAGE = """\
@@ -21,6 +22,8 @@ agent:
   promptFile: prompts/triage.md
   systemPrompt: Be brief.
   maxTurns: 40
+  maxCostUsd: 2.50
+  maxTokens: 2000000
   permissionMode: dontAsk
   allowedTools: [Read, mcp__github]
   env: { GH_TOKEN: "${secrets.GITHUB_TOKEN}", COLOUR: "no" }
@@ -73,6 +76,9 @@ def test_every_field(project: Write) -> None:
             prompt="Triage.\n",
             system_prompt="Be brief.",
             max_turns=40,
+            max_cost_usd=2.5,
+            max_tokens=2_000_000,
+            prices=prices("anthropic", {}),
             permission_mode="dontAsk",
             allowed_tools=("Read", "mcp__github"),
             env={"GH_TOKEN": "${secrets.GITHUB_TOKEN}", "COLOUR": "no"},
@@ -154,9 +160,53 @@ def test_a_gateway_is_no_reason_to_have_no_key(project: Write, kind: str) -> Non
 
 @pytest.mark.parametrize("name", ["ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"])
 def test_claude_code_has_other_logins(project: Write, name: str) -> None:
-    agent = f"{{ type: claude-code, model: m, prompt: Hi, env: {{ {name}: '${{secrets.TOKEN}}' }} }}"
+    env = f"modelAccess: env, env: {{ {name}: '${{secrets.TOKEN}}' }}"
+    agent = f"{{ type: claude-code, model: m, prompt: Hi, {env} }}"
     root = project(a=f"agent: {agent}\nsecrets: {{ TOKEN: /t }}\nprefix: a/\n")
     assert load(root).problems == ()
+
+
+CAPPED = "agent: { type: claude-code, model: %s, prompt: Hi, maxCostUsd: 1 }\n" + (
+    "prefix: a/\nsecrets: { ANTHROPIC_API_KEY: /k }\n"
+)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        "claude-sonnet-4-5",
+        "claude-sonnet-4-5-20250929",
+        "us.anthropic.claude-sonnet-4-5-20250929-v1:0",
+        "claude-sonnet-4-5[1m]",
+        "anthropic/claude-sonnet-4-5",
+    ],
+)
+def test_a_price_is_found_by_the_models_name(project: Write, model: str) -> None:
+    root = project(a=CAPPED % f'"{model}"')
+    assert load(root).problems == ()
+
+
+def test_a_project_has_prices_of_its_own(project: Write) -> None:
+    own = (
+        "prices: { mine: { input: 1, output: 2.5 }, claude-haiku-4-5: { input: 9, output: 9, cacheRead: 0 } }"
+    )
+    (job,) = load(project(f"project: demo\n{own}\n", a=CAPPED % "mine")).checked().jobs
+    assert job.agent.prices["mine"] == {"input": 1, "output": 2.5, "cacheRead": 1, "cacheWrite": 1}
+    assert job.agent.prices["claude-haiku-4-5"] == {
+        "input": 9, "output": 9, "cacheRead": 0, "cacheWrite": 9,
+    }  # fmt: skip
+    assert job.agent.prices["claude-sonnet-4-6"]["output"] == 15
+    assert not any(model.startswith("gpt") for model in job.agent.prices)
+
+
+def test_an_environment_may_have_other_prices(project: Write) -> None:
+    settings = (
+        "project: demo\nenvironments: { dev: { prices: { mine: { input: 1, output: 1 } } }, live: {} }\n"
+    )
+    root = project(settings, a=CAPPED % "mine")
+    assert load(root, environment="dev").problems == ()
+    (problem,) = load(root, environment="live").problems
+    assert "no price is known" in problem.what
 
 
 @pytest.mark.parametrize(
@@ -284,7 +334,7 @@ account: 123456789012
 bucket: Bad_Bucket
 jobs: ../elsewhere
 sandbox: maybe
-defaults: { prefix: a/, memory: 1, agent: { maxTokens: 5 } }
+defaults: { prefix: a/, memory: 1, agent: { maxTokens: 0 } }
 tags: { "aws:x": y }
 """,
         a="agent: { type: command }\n",

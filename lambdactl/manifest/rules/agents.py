@@ -9,7 +9,8 @@ from lambdactl.manifest.finding import Finding, Path
 from lambdactl.manifest.pins import OLDEST, TESTED, too_old
 from lambdactl.manifest.rules.addresses import address_fault
 
-PROVIDERS = {"claude-code": "anthropic", "codex": "openai"}
+PROVIDERS = {"claude-code": "anthropic", "codex": "openai"}  # the defaults
+ALSO = {"claude-code": ("bedrock",)}
 
 _WHY_NOT = {
     ("codex", "maxTurns"): "Codex has no limit of turns",
@@ -19,10 +20,12 @@ _WHY_NOT = {
 # The supervisor sets these for the agent, and depends on them.
 _SUPERVISORS = {"HOME", "PATH", "TMPDIR", "CODEX_HOME", "CLAUDE_CONFIG_DIR", "CLAUDE_CODE_TMPDIR"}
 _ELSEWHERE = {
-    "ANTHROPIC_API_KEY": "declare it under secrets: the supervisor gives it to the CLI alone",
-    "OPENAI_API_KEY": "declare it under secrets: the supervisor gives it to the CLI alone",
-    "CODEX_API_KEY": "declare it under secrets: the supervisor gives it to the CLI alone",
+    "ANTHROPIC_API_KEY": "declare it under secrets: the supervisor keeps it",
+    "OPENAI_API_KEY": "declare it under secrets: the supervisor keeps it",
+    "CODEX_API_KEY": "declare it under secrets: the supervisor keeps it",
     "ANTHROPIC_BASE_URL": "use agent.baseUrl",
+    "ANTHROPIC_BEDROCK_BASE_URL": "use agent.baseUrl",
+    "CLAUDE_CODE_USE_BEDROCK": "use `provider: bedrock` in agent",
     "OPENAI_BASE_URL": "use agent.baseUrl",
 }
 
@@ -78,7 +81,7 @@ def version(draft: Draft) -> Iterator[Finding]:
 
 def provider(draft: Draft) -> Iterator[Finding]:
     wanted, given = PROVIDERS.get(draft.agent_type), draft.agent.get("provider")
-    if wanted and given and given != wanted:
+    if wanted and given and given not in (wanted, *ALSO.get(draft.agent_type, ())):
         what = f"agent.provider {given} does not work with {draft.agent_type}"
         yield Finding(("agent", "provider"), what, f"use {wanted}, with agent.baseUrl for a gateway")
     if "baseUrl" in draft.agent:

@@ -45,7 +45,7 @@ def model_key(draft: Draft) -> Iterator[Finding]:
     broken = any(path[0] == "secrets" or path[:2] == ("agent", "env") for path in draft.broken)
     logins = OTHER_LOGINS.get(draft.agent_type, ())
     given = draft.secrets.keys() & names or draft.agent.get("env", {}).keys() & logins
-    if not names or broken or given:
+    if not names or broken or given or draft.agent.get("provider") == "bedrock":
         return
     what = f"the model's key is missing: an agent of type {draft.agent_type} needs {' or '.join(names)}"
     parameter = f"/{draft.project.name or 'agents'}/{names[0].lower().replace('_', '-')}"
