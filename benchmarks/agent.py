@@ -270,7 +270,8 @@ def _supervised(folder: Path, source: Path, out: Path) -> None:
         stops=(Stop(signal=signal.SIGTERM, seconds=1),),
         mark=f"{folder}:run",
     )
-    limits: Any = Limits(until=time.monotonic() + 600)
+    ends = time.monotonic() + 600
+    limits: Any = Limits(until=lambda: ends)
     assert supervise(command, limits, listener.on_line).exit_code == 0
 
 
