@@ -7,6 +7,7 @@ store that fails for good raise.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -15,11 +16,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from agent import attempt, metrics, processes, scratch, secrets, settings
-from agent.contract import Request, response
+from agent import attempt, legs, metrics, processes, scratch, secrets, settings
+from agent.contract import Request, rejected, response
 from agent.deadline import Deadline
 from agent.deliver import Delivery
-from agent.gather import deliver, result
+from agent.gather import deliver, deliver_artifacts, result
+from agent.handover import Handover
 from agent.load import load
 from agent.outcome import Verdict
 from agent.progress import Progress
@@ -40,7 +42,21 @@ def start(
     request = Request.of_event(event, request_id)
     store.open(definition.prefix, request.run_id)
     run, began = Run(request=request, definition=definition, settings=found, deadline=deadline), outside.now()
-    return attempt.begin(run, store, began) or main(run, store, outside, began)
+    if request.leg == 1:
+        run = replace(run, deadline=legs.deadline(deadline, definition, run.leg, outside.clock()))
+        return attempt.begin(run, store, began) or main(run, store, outside, began)
+    return _further_leg(run, store, outside, began)
+
+
+def _further_leg(run: Run, store: Store, outside: Outside, began: datetime) -> dict[str, Any]:
+    if earlier := store.get("result.json"):
+        return response(json.loads(earlier), store.address("result.json"))
+    try:
+        leg, definition = legs.begin(run.request, run.definition, run.settings, store, began)
+    except legs.NoLeg as reason:
+        return rejected(run.request, str(reason))
+    deadline = legs.deadline(run.deadline, definition, leg, outside.clock())
+    return main(replace(run, leg=leg, definition=definition, deadline=deadline), store, outside, began)
 
 
 def main(run: Run, store: Store, outside: Outside, began: datetime) -> dict[str, Any]:
@@ -52,13 +68,14 @@ def main(run: Run, store: Store, outside: Outside, began: datetime) -> dict[str,
     stack = contextlib.ExitStack()
     try:
         values, problem = _secrets(run, outside)
+        problem = run.leg.problem or problem
         redactor = Redactor({**values, **run.settings.credentials, **(run.settings.secrets or {})})
         progress = Progress(write=outside.write, now=outside.now, redactor=redactor)
         delivery = Delivery(store=store, redactor=redactor)
         progress.started(run.request, run.definition.job, run.definition.agent.type)
         _store_request(run, delivery, began)
         account = _account(run, redactor, problem)
-        account.began = began
+        account.began = run.leg.started_at(began)
         account.hardening |= outside.hardening
         account.notes += [f"could not be removed from {outside.scratch}: {name}" for name in left]
         if not problem:
@@ -67,7 +84,14 @@ def main(run: Run, store: Store, outside: Outside, began: datetime) -> dict[str,
             run.layout.reclaim()
             store.reclaim()
             _store_request(run, delivery, began)
+        handover = Handover(run=run, account=account, store=store, redactor=redactor, outside=outside)
+        goes_on = handover.save()
         files = deliver(run, account, delivery, outside)
+        if goes_on and (answer := handover.start(files, (began, outside.now()))):
+            progress.log("info", f"{answer['reason']}")
+            return answer
+        files += deliver_artifacts(run, account, delivery, outside)
+        handover.end()
         document = redactor.value(result(run, account, redactor, files, (began, outside.now())).dump())
         delivery.document("result.json", document)
         progress.metrics(metrics.line(document, outside.now()))
@@ -127,6 +151,8 @@ def _account(run: Run, redactor: Redactor, problem: str) -> Account:
 
 def _store_request(run: Run, delivery: Delivery, began: datetime) -> None:
     """The first signs of a run, masked: with the record and without a result it is running, or lost."""
+    if run.leg.number > 1:
+        return
     record = run.request.record(run.definition, began)
     if run.request.has_input:
         delivery.document("input.json", run.request.input)
