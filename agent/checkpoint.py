@@ -6,7 +6,9 @@ under checkpoint/, in parts of one archive, with a record of their hashes beside
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -23,6 +25,8 @@ from agent.store import Store, StoreError
 
 PART = 8 << 20  # bytes
 AT_ONCE = 4
+WEIGHED = 50_000  # files
+CACHE = ".cache"  # of the home folder: large, and made again
 RECORD_MAX = 64 << 20  # bytes
 
 
@@ -75,6 +79,16 @@ def record_name(leg: int) -> str:
     return f"checkpoint/{leg}/record.json"
 
 
+def weigh(layout: Layout) -> tuple[int, int]:
+    """How many parts and bytes a checkpoint would have now, about: of very many files the first count."""
+    paths = itertools.chain(archive.below(layout.workspace), archive.below(layout.home, without=(CACHE,)))
+    size = 0
+    for path in itertools.islice(paths, WEIGHED):
+        with contextlib.suppress(OSError):  # of a tree that changes under our eyes
+            size += path.lstat().st_size
+    return -(-size // PART), size
+
+
 def _folders(layout: Layout, cli: Cli) -> tuple[Path, ...]:
     return (layout.workspace, layout.home, *(folder for folder, _ in cli.session_files()))
 
@@ -84,7 +98,7 @@ def _paths(layout: Layout, cli: Cli) -> Iterator[Path]:
     for folder, pattern in cli.session_files():
         yield from (path for path in sorted(folder.glob(pattern)) if path.is_file() and not path.is_symlink())
     yield from archive.below(layout.workspace)
-    yield from archive.below(layout.home, without=(".cache",))
+    yield from archive.below(layout.home, without=(CACHE,))
 
 
 def _content(record: Record, store: Store) -> Iterator[bytes]:

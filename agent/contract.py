@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime, timezone
 from typing import Any, Literal
@@ -413,14 +413,15 @@ def encode(document: Any, indent: int | None = None) -> bytes:
     return json.dumps(document, ensure_ascii=False, indent=indent).encode("utf-8", "backslashreplace")
 
 
-def response(result: Mapping[str, Any], address: str) -> dict[str, Any]:
-    """What Lambda answers: where the result is, and how the run ended."""
+def response(result: Mapping[str, Any], address: str, unstored: Sequence[str] = ()) -> dict[str, Any]:
+    """What Lambda answers: where the result is, how the run ended, and which files could not be stored."""
     return {
         "version": VERSION,
         "runId": result["runId"],
         "outcome": result["outcome"],
         "reason": result["reason"],
         "result": address,
+        **({"unstored": list(unstored)} if unstored else {}),
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from datetime import datetime
 
 import agent
@@ -20,57 +20,53 @@ from agent.running import Account, Outside, Run
 from agent.tail import tail
 
 COMMAND_OUTPUT = 10_000  # bytes of a command's standard output that the result repeats
+STREAMS = 0.7  # of the time left is for what is left of them; the artifacts are to have some
 PATCH_TIME = 20.0  # seconds for git at most, and a quarter of what is left
-RESULT_TIME = 1.0  # seconds kept for result.json itself
+RESULT_TIME = 0.5  # seconds kept for result.json itself
 REASON = 2_000  # characters
 
 
 def deliver(run: Run, account: Account, delivery: Delivery, outside: Outside) -> tuple[StoredFile, ...]:
-    """What the agent said and its servers; of a leg, into the leg's own folder."""
-    return _deliver(run, account, delivery, outside, lambda left: _items(run, account, left))
+    """What is left of the streams; of a leg, in the leg's own folder."""
+    unstored = Left()
+    try:
+        if not account.mirror:
+            return ()
+        seconds = run.deadline.left(outside.clock()) - _kept(run)
+        stored = account.mirror.finish(unstored, seconds * STREAMS)
+        account.notes += account.mirror.notes
+        return tuple(stored)
+    except Exception as error:  # a tree we cannot walk must not cost the result
+        account.notes.append(f"gathering failed: {type(error).__name__}: {error}")
+        return ()
+    finally:
+        _tell(account, Left(), unstored)
 
 
 def deliver_artifacts(
     run: Run, account: Account, delivery: Delivery, outside: Outside
 ) -> tuple[StoredFile, ...]:
     """At the end of a run: until then they change."""
-
-    def items(left: Left) -> Iterable[Item]:
-        return _artifacts(run, account, delivery.redactor, outside, left)
-
-    return _deliver(run, account, delivery, outside, items)
-
-
-def _deliver(
-    run: Run,
-    account: Account,
-    delivery: Delivery,
-    outside: Outside,
-    items: Callable[[Left], Iterable[Item]],
-) -> tuple[StoredFile, ...]:
-    left = Left()
-    keep = min(RESULT_TIME, (run.deadline.ends - run.deadline.stop_at) / 3)
+    left, unstored = Left(), Left()
     try:
-        some = harvest.bounded(items(left), harvest.Bounds(), left)
-        return delivery.all(some, left, run.deadline.left(outside.clock()) - keep)
+        found = _artifacts(run, account, delivery.redactor, outside, left)
+        items = harvest.bounded(found, harvest.Bounds(), left)
+        return delivery.all(items, unstored, run.deadline.left(outside.clock()) - _kept(run))
     except Exception as error:  # a tree we cannot walk must not cost the result
         account.notes.append(f"gathering failed: {type(error).__name__}: {error}")
         return ()
     finally:
-        account.notes += left.notes()
+        _tell(account, left, unstored)
 
 
-def _items(run: Run, account: Account, left: Left) -> list[Item]:
-    """What matters most comes first: it is stored first, and counts first against the bounds."""
-    layout, folder, speaks = run.layout, run.folder, account.cli is not None and account.cli.speaks
-    stdout = "events/000001.jsonl" if speaks else "stdout/000001.log"
-    streams = [(stdout, account.stdout), ("stderr/000001.log", account.stderr)]
-    items = [Item(name=folder + name, file=file) for name, file in streams if file]
-    for sessions, pattern in account.cli.session_files() if account.cli else ():
-        if sessions.is_dir():
-            items += harvest.below(sessions, f"{folder}transcript/", [pattern], left=Left())
-    items += harvest.below(layout.logs, f"{folder}mcp/", left=left)
-    return items
+def _kept(run: Run) -> float:
+    """Seconds for the result itself."""
+    return min(RESULT_TIME, run.deadline.seconds / 20)
+
+
+def _tell(account: Account, left: Left, unstored: Left) -> None:
+    account.unstored += unstored.notes()
+    account.notes += (*left.notes(), *unstored.notes())
 
 
 def _artifacts(

@@ -22,6 +22,7 @@ from agent.redact import Redactor
 from agent.running import Account, Outside, Run
 from agent.store import Store, StoreError
 
+AFTER = 3.0  # seconds
 LEAST = 10.0  # seconds of work below which no other leg is begun
 
 
@@ -133,7 +134,7 @@ class Handover:
     def _over(self) -> Verdict | None:
         run, listener = self.run, self.account.listener
         number, most = run.leg.number, run.definition.agent.max_turns
-        if self.outside.cancelled():
+        if self.outside.cancelled() or (self.account.mirror and self.account.mirror.cancelled()):
             return Verdict(outcome="cancelled", reason="the supervisor was asked to stop")
         if number == run.definition.legs:
             reason = f"stopped, and what there was saved, at the end of leg {number}, the last it may take"
@@ -156,9 +157,9 @@ class Handover:
     # -- how ---------------------------------------------------------------------------------------
 
     def _left(self) -> float:
-        """Seconds: a third of what there was for the end stays for the files and the result."""
+        """Seconds for the checkpoint: the leg's files and its record come after it."""
         deadline = self.run.deadline
-        return deadline.left(self.outside.clock()) - (deadline.ends - deadline.stop_at) / 3
+        return deadline.left(self.outside.clock()) - min(AFTER, deadline.seconds / 20)
 
     def _record(self, files: tuple[StoredFile, ...], times: tuple[datetime, datetime]) -> dict[str, Any]:
         """Write down what the next leg has to know, and how this one ended; the event for it."""

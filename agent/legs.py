@@ -14,13 +14,13 @@ from agent import checkpoint
 from agent.checkpoint import CheckpointError
 from agent.clis import Resume
 from agent.contract import VERSION, ContractError, Definition, Request, encode, timestamp
-from agent.deadline import Deadline
 from agent.leg import Leg, Record
 from agent.load import load
+from agent.running import Run
 from agent.settings import Settings
 from agent.store import Store, StoreError
 
-SAVING = 30.0  # seconds at most that are kept for the checkpoint
+HANDOVER = 5.0  # seconds kept for a leg's record and for starting the next, besides the checkpoint
 
 PROMPT = """\
 The time limit of the invocation you ran in stopped you; the same conversation now goes on in a new one \
@@ -98,13 +98,16 @@ def _resume(record: Record, definition: Definition) -> Resume:
     return Resume(session_id=record.sofar.session_id, prompt=prompt, turns=record.sofar.turns or 0)
 
 
-def deadline(whole: Deadline, definition: Definition, leg: Leg, now: float) -> Deadline:
-    """Of a leg: time for its checkpoint, and no more work than is left of the run's."""
-    if definition.legs == 1:
-        return whole
-    saving = min(SAVING, (whole.ends - now) / 10) if leg.number < definition.legs else 0.0
-    left = max(0.0, definition.timeout - leg.sofar.seconds)
-    return replace(whole, stop_at=min(whole.stop_at - saving, now + left))
+def may_follow(run: Run) -> bool:
+    return run.leg.number < run.definition.legs
+
+
+def stop_at(run: Run, reserve: float, began: float) -> float:
+    """When the work that `began` then is over, by the clock: no more of it than is left of the whole run."""
+    if run.definition.legs == 1:
+        return run.deadline.stop_at(reserve)
+    left = max(0.0, run.definition.timeout - run.leg.sofar.seconds)
+    return min(run.deadline.stop_at(reserve + HANDOVER * may_follow(run)), began + left)
 
 
 def name(leg: int) -> str:

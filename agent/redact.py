@@ -38,6 +38,9 @@ class Redactor:
         self._marks = marks
         self._search = Search(marks)
         self.longest = max(map(len, marks), default=0)
+        self._begins: dict[int, list[bytes]] = {}
+        for form in sorted(marks):
+            self._begins.setdefault(form[0], []).append(form)
 
     def content(self, content: bytes) -> bytes:
         return self._masked(content, len(content))[0] if self._marks else content
@@ -57,6 +60,18 @@ class Redactor:
 
     def holds(self, content: bytes) -> bool:
         return any(self._search.found(content))
+
+    def before(self, content: bytes) -> int:
+        """How much of `content` can be masked, whatever follows. Cheap: as much as a value is long stays."""
+        return self._masked(content, max(0, len(content) - self.longest + 1))[1]
+
+    def settled(self, content: bytes) -> int:
+        """The same, exactly: only what may be the beginning of a value stays, of most texts nothing."""
+        for at in range(max(0, len(content) - self.longest + 1), len(content)):
+            forms, tail = self._begins.get(content[at], ()), content[at:]
+            if any(len(form) > len(tail) and form.startswith(tail) for form in forms):
+                return self._masked(content, at)[1]
+        return len(content)
 
     def chunks(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
         """The same as `content` of all chunks joined, also where a value lies across a border."""

@@ -7,27 +7,31 @@ store that fails for good raise.
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from agent import attempt, legs, metrics, processes, scratch, secrets, settings
+from agent import attempt, checkpoint, legs, metrics, processes, scratch, secrets, settings
 from agent.contract import Request, rejected, response
 from agent.deadline import Deadline
 from agent.deliver import Delivery
 from agent.gather import deliver, deliver_artifacts, result
 from agent.handover import Handover
 from agent.load import load
+from agent.mirror import CANCEL, Mirror
 from agent.outcome import Verdict
 from agent.progress import Progress
 from agent.redact import Redactor
 from agent.running import Account, Outside, Run
+from agent.sources import sources, weigh
 from agent.store import Bucket, Folder, Store
+from agent.stream import Source
 from agent.work import work
 
 
@@ -43,7 +47,6 @@ def start(
     store.open(definition.prefix, request.run_id)
     run, began = Run(request=request, definition=definition, settings=found, deadline=deadline), outside.now()
     if request.leg == 1:
-        run = replace(run, deadline=legs.deadline(deadline, definition, run.leg, outside.clock()))
         return attempt.begin(run, store, began) or main(run, store, outside, began)
     return _further_leg(run, store, outside, began)
 
@@ -55,8 +58,7 @@ def _further_leg(run: Run, store: Store, outside: Outside, began: datetime) -> d
         leg, definition = legs.begin(run.request, run.definition, run.settings, store, began)
     except legs.NoLeg as reason:
         return rejected(run.request, str(reason))
-    deadline = legs.deadline(run.deadline, definition, leg, outside.clock())
-    return main(replace(run, leg=leg, definition=definition, deadline=deadline), store, outside, began)
+    return main(replace(run, leg=leg, definition=definition), store, outside, began)
 
 
 def main(run: Run, store: Store, outside: Outside, began: datetime) -> dict[str, Any]:
@@ -78,8 +80,11 @@ def main(run: Run, store: Store, outside: Outside, began: datetime) -> dict[str,
         account.began = run.leg.started_at(began)
         account.hardening |= outside.hardening
         account.notes += [f"could not be removed from {outside.scratch}: {name}" for name in left]
-        if not problem:
+        if store.exists(CANCEL):
+            account.verdict = Verdict(outcome="cancelled", reason="cancelled before it began")
+        elif not problem:
             account.stdout, account.stderr = (stack.enter_context(_spool(run.layout.out)) for _ in range(2))
+            account.mirror = _mirror(run, account, store, redactor, outside)
             work(run, values, account, progress, outside)
             run.layout.reclaim()
             store.reclaim()
@@ -96,7 +101,7 @@ def main(run: Run, store: Store, outside: Outside, began: datetime) -> dict[str,
         delivery.document("result.json", document)
         progress.metrics(metrics.line(document, outside.now()))
         progress.ended(run.request.run_id, document["outcome"], document["reason"])
-        return response(document, store.address("result.json"))
+        return response(document, store.address("result.json"), redactor.value(account.unstored))
     finally:
         stack.close()
         _clean(run, outside)
@@ -147,6 +152,17 @@ def _account(run: Run, redactor: Redactor, problem: str) -> Account:
     if run.definition.agent.max_turns and run.definition.agent.type != "claude-code":
         account.notes.append(f"maxTurns has no effect with {run.definition.agent.type}")
     return account
+
+
+def _mirror(run: Run, account: Account, store: Store, redactor: Redactor, outside: Outside) -> Mirror:
+    def now() -> Iterable[Source]:
+        return sources(run, account, redactor)
+
+    # What is to be stored at the end: the checkpoint if another leg may follow, else the artifacts.
+    rest = weigh(run.layout.workspace, run.definition.artifacts)
+    if legs.may_follow(run):
+        rest = functools.partial(checkpoint.weigh, run.layout)
+    return Mirror(store, redactor, now, rest, outside.clock)
 
 
 def _store_request(run: Run, delivery: Delivery, began: datetime) -> None:

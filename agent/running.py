@@ -16,6 +16,7 @@ from agent.deadline import Deadline
 from agent.layout import Layout
 from agent.leg import Leg
 from agent.listener import Listener
+from agent.mirror import Mirror
 from agent.outcome import Verdict
 from agent.settings import Settings
 from agent.supervise import Ending
@@ -100,6 +101,8 @@ class Account:
     worked: float = 0.0  # seconds, of the agent
     stdout: Path | None = None  # what the agent wrote, from where it began
     stderr: Path | None = None
+    mirror: Mirror | None = None
+    unstored: list[str] = field(default_factory=list)  # what the store did not take, for good
     structured: Any = None  # structured output that fits its schema
     notes: list[str] = field(default_factory=list)
     hardening: dict[str, bool] = field(default_factory=dict)

@@ -9,6 +9,7 @@ import os
 import shutil
 import threading
 import time
+import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,6 +17,7 @@ from typing import Any, Protocol
 from agent import media
 from agent.wipe import wipe
 
+CHUNK = 1 << 20
 PART = 5 << 20  # bytes, S3's least; what is larger is uploaded in parts
 PARTS_AT_ONCE = 3  # of all files together; each is in memory, so that none needs room on a full disk
 CLAIM = "request.json"  # the first object of a run: who writes it does the run's work
@@ -37,7 +39,12 @@ class Reader(Protocol):
 
 
 class Store(Protocol):
-    """One run's folder. `prefix` is the job's in the bucket, and ends with "/"."""
+    """One run's folder. `prefix` is the job's in the bucket, and ends with "/".
+
+    `keeps`: what was put there stays as it is through `reclaim`.
+    """
+
+    keeps: bool
 
     def definition(self, name: str) -> bytes: ...
 
@@ -66,12 +73,17 @@ class Store(Protocol):
     def forget(self, stored: Mapping[str, str]) -> None:
         """Take away what `keep` stored: names, and what it answered."""
 
+    def exists(self, name: str) -> bool:
+        """Whether the run's folder has anything under `name`; asks once, and False when it cannot tell."""
+
     def address(self, name: str) -> str:
         """The S3 key, or the path, of `name`."""
 
 
 class Folder:
     """The run's folder on disk: `root`/out, since a volume at `root` holds one run."""
+
+    keeps = False
 
     def __init__(self, root: Path) -> None:
         self._out = root / "out"
@@ -115,16 +127,18 @@ class Folder:
 
     def put(self, name: str, body: Path | bytes | Reader, content_type: str) -> None:
         target = self._out / name
-        aside = target.with_name(f".{target.name}.part")
+        aside = target.with_name(f".{uuid.uuid4().hex}.part")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            if isinstance(body, Path):
-                shutil.copyfile(body, aside)
-            elif isinstance(body, bytes):
-                aside.write_bytes(body)
-            else:
-                with aside.open("wb") as file:
-                    shutil.copyfileobj(body, file, PART)
+            # New, under a name nobody knows: a pipe that a job put there would never end our writing.
+            with aside.open("xb") as file:
+                if isinstance(body, bytes):
+                    file.write(body)
+                elif isinstance(body, Path):
+                    with body.open("rb") as source:
+                        shutil.copyfileobj(source, file, CHUNK)
+                else:
+                    shutil.copyfileobj(body, file, CHUNK)
             os.replace(aside, target)
         except OSError as error:
             raise StoreError(f"cannot write {target}: {error}") from None
@@ -151,12 +165,17 @@ class Folder:
             except OSError as error:
                 raise StoreError(f"cannot remove {name}: {error}") from None
 
+    def exists(self, name: str) -> bool:
+        return os.path.lexists(self._out / name)
+
     def address(self, name: str) -> str:
         return str(self._out / name)
 
 
 class Bucket:
     """The run's folder at <prefix><run id>/ in S3. Its methods may be called from several threads."""
+
+    keeps = True
 
     def __init__(self, bucket: str, client: Any = None, sleep: Callable[[float], None] = time.sleep) -> None:
         self._bucket = bucket
@@ -284,6 +303,15 @@ class Bucket:
         if refused:
             raise StoreError(f"cannot delete {refused[0]['Key']}: {refused[0].get('Code')}")
 
+    def exists(self, name: str) -> bool:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            self._client.head_object(Bucket=self._bucket, Key=self.address(name))
+        except (BotoCoreError, ClientError):
+            return False
+        return True
+
     def address(self, name: str) -> str:
         return f"{self._prefix}{name}"
 
@@ -301,7 +329,10 @@ class Bucket:
 
 
 def _client() -> Any:
-    """Five tries with growing pauses, about half a minute in all at the worst of connection failures."""
+    """Five tries with growing pauses, about half a minute in all at the worst of connection failures.
+
+    S3 that says nothing for ten seconds will not say more in thirty: another try is the better use of them.
+    """
     import boto3
     from botocore.config import Config
 
@@ -309,7 +340,7 @@ def _client() -> Any:
         "s3",
         config=Config(
             connect_timeout=5,
-            read_timeout=30,
+            read_timeout=10,
             retries={"mode": "standard", "total_max_attempts": 5},
             max_pool_connections=16,
         ),

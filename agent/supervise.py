@@ -7,6 +7,8 @@ it writes is spooled to files first and looked at second, so a line we cannot re
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import math
 import os
 import selectors
 import subprocess
@@ -14,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from io import RawIOBase
-from typing import Literal
+from typing import IO, Literal
 
 from agent import memory, processes
 from agent.child import Command, Stop, signal_name, spawn
@@ -24,7 +26,9 @@ from agent.watchdog import Silence, Watchdog
 TICK = 0.1  # seconds between looks at the deadline
 LINGER = 10.0  # seconds a CLI may take to exit after its last event (claude-code#25629, #39700)
 DRAIN = 2.0  # seconds for the pipes to empty once every writer is dead
-READ = 1 << 20
+LAST_LOOK = 0.5  # seconds of them for looking at what comes out: after that it is only kept
+READ = 64 << 10  # bytes looked at before the clock is: half of them may be ends of lines
+PIPE = 256 << 10  # bytes; a user may ask for 1 MiB by default
 
 # What an adapter makes of a line: nothing, "that was the last word", or "this run is to be stopped".
 Reaction = Literal["", "finished", "abort"]
@@ -33,13 +37,15 @@ Why = Literal["", "deadline", "cancelled", "abort", "linger", "start_timeout", "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """`until` and `patience` are the clock's seconds: when to begin to stop, and how long that may take.
+    """`until` is asked again and again: when, by the clock, the time is over. A stop may take `patience`
+    seconds, and `hurry` seconds beyond `until`.
 
     `silence` is None for what need not speak, `memory` (bytes) where no limit is known.
     """
 
-    until: float
+    until: Callable[[], float]
     patience: float = 5.0
+    hurry: float = 1.0
     linger: float = LINGER
     cancelled: Callable[[], bool] = lambda: False
     overspent: Callable[[], bool] = lambda: False  # the model is refused to it
@@ -123,11 +129,13 @@ class _Watch:
         self.silent = 0.0
         self._aborting = False
         self._linger_until: float | None = None
+        self._look_until = math.inf
         self._watchdog = Watchdog(limits.silence, clock())
         self.meter = memory.Meter(pids=self._pids)
         self._selector = selectors.DefaultSelector()
         for pipe, spool in spools.items():
             assert pipe is child.stdout or pipe is child.stderr
+            _widen(pipe)
             self._selector.register(pipe, selectors.EVENT_READ, spool)  # type: ignore[arg-type]
 
     def until_exit(self) -> None:
@@ -149,6 +157,7 @@ class _Watch:
         if self.limits.alone:
             processes.reap()
         until = self.clock() + DRAIN
+        self._look_until = self.clock() + LAST_LOOK
         while self._selector.get_map() and self.clock() < until:
             self._read(TICK)
         self._take(self.lines.close())
@@ -162,7 +171,7 @@ class _Watch:
             return "abort"
         if self.limits.cancelled():
             return "cancelled"
-        if self.clock() >= self.limits.until:
+        if self.clock() >= self.limits.until():
             return "deadline"
         if self._linger_until is not None and self.clock() >= self._linger_until:
             return "linger"
@@ -178,8 +187,9 @@ class _Watch:
         return ancestors | ({os.getpid()} if self.limits.alone else set())
 
     def _stop(self) -> None:
-        """The CLI's own polite signals, each with its time, all together within the limits' patience."""
-        until = self.clock() + self.limits.patience
+        """The CLI's own polite signals, each with its time, all together within the limits' time."""
+        now = self.clock()
+        until = min(now + self.limits.patience, max(now, self.limits.until()) + self.limits.hurry)
         for stop in self.command.stops:
             self._signal(stop)
             step = min(until, self.clock() + stop.seconds)
@@ -207,6 +217,7 @@ class _Watch:
             self._spool(key.data, content)
             if key.fileobj is self.child.stdout:
                 self._watchdog.heard(self.clock())
+            if key.fileobj is self.child.stdout and self.clock() < self._look_until:
                 self._take(self.lines.feed(content))
 
     def _spool(self, spool: RawIOBase, content: bytes) -> None:
@@ -229,6 +240,13 @@ class _Watch:
                 self.finished = True
                 self._linger_until = self.clock() + self.limits.linger
             self._aborting = self._aborting or reaction == "abort"
+
+
+def _widen(pipe: IO[bytes] | None) -> None:
+    """What the child writes while our other threads have the interpreter must not have to wait for us."""
+    assert pipe
+    with contextlib.suppress(OSError):  # the kernel bounds it for all of a user's pipes
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE)
 
 
 def _kills_since(before: int | None) -> int | None:

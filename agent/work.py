@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from agent import access, clis, environment, hardening, outcome, secrets, structured
+from agent import access, clis, environment, hardening, legs, outcome, secrets, structured
 from agent.access import Access
 from agent.checkpoint import CheckpointError
 from agent.child import Command
@@ -18,12 +18,14 @@ from agent.clis import Assignment, Launch, mcp
 from agent.contract import INVOCATION_MAX, McpServer, encode
 from agent.events import Ended
 from agent.listener import Listener
+from agent.mirror import CANCEL
 from agent.outcome import Verdict
 from agent.progress import Progress
 from agent.running import Account, Outside, Run
 from agent.supervise import Ending, Limits, supervise
 from agent.tail import ends, last_line
 
+ASKED = f"somebody asked for it: {CANCEL} is in the run folder"
 DIAGNOSED = 64 << 10  # bytes of standard error, from its beginning and from its end
 
 
@@ -109,6 +111,8 @@ def _supervise(run: Run, account: Account, launch: Launch, outside: Outside, mod
     assert account.listener
     assert account.stdout
     assert account.stderr
+    assert account.mirror
+    mirror = account.mirror
     account.hardening[hardening.WITHHELD] = hardening.withheld(launch.env, run.settings.runtime_api)
     for path, content in launch.files.items():
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
@@ -124,30 +128,36 @@ def _supervise(run: Run, account: Account, launch: Launch, outside: Outside, mod
         mark=run.mark,
         piped=launch.piped,
     )
+    began = outside.clock()
     limits = Limits(
-        until=run.deadline.stop_at,
-        patience=run.deadline.patience,
-        cancelled=outside.cancelled,
+        until=lambda: legs.stop_at(run, mirror.reserve(), began),
+        hurry=run.deadline.patience,
+        cancelled=lambda: outside.cancelled() or mirror.cancelled(),
         overspent=lambda: model.overspent,
         alone=outside.alone,
         sole=outside.sole,
         silence=account.cli.silence,
         memory=run.settings.memory,
     )
-    began = outside.clock()
+    mirror.start()
     try:
         account.ending = supervise(command, limits, account.listener.on_line, outside.clock)
     except OSError as error:
         reason = f"cannot start {launch.argv[0]}: {error.strerror or error}"
         account.listener.abort = Verdict(outcome="failed", reason=reason)
-    account.worked = outside.clock() - began
+    finally:
+        account.worked = outside.clock() - began
+        mirror.stop()
 
 
 def _verdict(run: Run, account: Account, model: Access) -> Verdict:
     assert account.cli
     assert account.listener
     assert account.stderr
+    assert account.mirror
     listener, ending = account.listener, account.ending
+    if ending and ending.why == "cancelled" and account.mirror.cancelled():
+        return Verdict(outcome="cancelled", reason=ASKED)
     if ending is None:
         assert listener.abort
         return listener.abort

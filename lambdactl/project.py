@@ -453,11 +453,28 @@ class Project:
     def run_of(self, job: str, run_id: str) -> Run:
         return self._runs.one(self._place(self.job(job)), run_id)
 
-    def files(self, run: Run) -> list[tuple[str, int]]:
-        """(path in the run folder, size in bytes) of all that is stored."""
+    def cancel(self, run_id: str, job: str = "") -> Run:
+        """Ask a run to end: it does within 15 seconds, as `cancelled`, with everything gathered. RunError
+        when it is not running. With its `job` also one that has not begun: it ends as soon as it does."""
+        run = self.run_of(job, run_id) if job else self.run(run_id)
+        if not run.folder.startswith("s3://"):
+            raise RunError(f"the run {run_id} was one of this machine: it is {run.state}", where=run.folder)
+        return self._runs.cancel(self._place(self.job(run.job)), run_id)
+
+    def logs(self, run: Run, stream: str = "", *, follow: bool = False) -> Iterator[tuple[str, bytes]]:
+        """(which, line) of a run's streams: `events` or `stdout`, or the one named (`stderr`, `transcript`,
+        `mcp`). With `follow` until the run has ended."""
+        from lambdactl import logs
+
+        return logs.lines(self, run, stream, follow=follow)
+
+    def files(self, run: Run, below: str = "") -> list[tuple[str, int]]:
+        """(path in the run folder, size in bytes) of all that is stored whose path begins with `below`."""
         from lambdactl.runs import local_files
 
-        return self._runs.files(run) if run.folder.startswith("s3://") else local_files(run)
+        if run.folder.startswith("s3://"):
+            return self._runs.files(run, below)
+        return local_files(run, below)
 
     def chunks(self, run: Run, name: str) -> Iterator[bytes]:
         """One file of `files`, piece by piece. NotFound or OSError when it is not there any more."""

@@ -24,6 +24,7 @@ from lambdactl.site import Site
 
 LOST_AFTER = timedelta(minutes=2)  # after a run's time limit, for the upload
 LARGEST = 16 << 20  # bytes of a result.json that are read
+CANCEL = "control/cancel"  # the supervisor looks for it (agent/mirror.py)
 # What is shown of a result, and its type: the rest may be anything.
 _SHOWN: Mapping[str, Any] = {
     "outcome": str,
@@ -42,6 +43,15 @@ _RUN_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Saved:
+    """What there is of a run without a result; `last` is when the newest of it came."""
+
+    files: int
+    size: int  # bytes
+    last: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """`state` is result.json's outcome, or "running", "queued" (nothing written yet), "lost",
     "unreadable": a job may write into its run folders what it likes, so a result is not believed."""
@@ -54,6 +64,7 @@ class Run:
     started: datetime | None = None
     ended: datetime | None = None
     cost_usd: float | None = None
+    saved: Saved | None = None  # of a lost run
     result: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -137,7 +148,7 @@ class Runs:
             run, limit = self._in_legs(place, run, key)
         else:
             limit = began + timedelta(seconds=place.timeout) + LOST_AFTER
-        return run if self._now() <= limit else _lost(run, limit)
+        return run if self._now() <= limit else _lost(run, limit, self._saved(run))
 
     def _in_legs(self, place: Place, run: Run, key: str) -> tuple[Run, datetime]:
         """A run in its latest leg, or waiting for the next; and when that is over."""
@@ -178,12 +189,31 @@ class Runs:
             sleep(min(pause, left))
             pause = min(pause * 1.3, 10.0)
 
-    def files(self, run: Run) -> list[tuple[str, int]]:
+    def cancel(self, place: Place, run_id: str) -> Run:
+        """Ask the supervisor to end a run that is running or queued; RunError for any other."""
+        run = self.one(place, run_id)
+        if run.state not in ("queued", "running"):
+            raise RunError(f"the run {run_id} is not running: it is {run.state}", why=run.reason)
+        where = {"Bucket": self._bucket, "Key": f"{place.prefix}{run_id}/{CANCEL}"}
+        body = json.dumps({"version": 1, "requestedAt": self._now().isoformat()}).encode()
+        self._aws.call("s3", "PutObject", {**where, "Body": body, "ContentType": "application/json"})
+        return run
+
+    def files(self, run: Run, below: str = "") -> list[tuple[str, int]]:
         """(path in the run folder, size in bytes) of all that is stored; never the checkpoint."""
         prefix = run.folder.removeprefix(f"s3://{self._bucket}/")
-        objects = self._aws.pages("s3", "ListObjectsV2", "Contents", Bucket=self._bucket, Prefix=prefix)
-        names = ((each["Key"].removeprefix(prefix), each["Size"]) for each in objects)
+        names = ((each["Key"].removeprefix(prefix), each["Size"]) for each in self._objects(prefix + below))
         return [(name, size) for name, size in names if not name.startswith("checkpoint/")]
+
+    def _objects(self, prefix: str) -> list[Any]:
+        where = {"Bucket": self._bucket, "Prefix": prefix}
+        return self._aws.pages("s3", "ListObjectsV2", "Contents", **where)
+
+    def _saved(self, run: Run) -> Saved:
+        objects = self._objects(run.folder.removeprefix(f"s3://{self._bucket}/"))
+        last = max((each["LastModified"] for each in objects), default=run.started)
+        assert last is not None
+        return Saved(files=len(objects), size=sum(each["Size"] for each in objects), last=last)
 
     def chunks(self, run: Run, name: str) -> Iterator[bytes]:
         """A file of the run folder, piece by piece."""
@@ -254,17 +284,26 @@ def local(home: Path, run_id: str) -> Run | None:
     try:
         content = (folder / "result.json").read_bytes()
     except OSError:
-        return replace(run, state="lost", reason="no result was written")
+        saved = _saved_here(run)
+        return replace(run, state="lost", saved=saved, reason=f"{_told(saved)}; no result was written")
     found = read_result(content, run)
     return replace(found, job=str(found.result.get("job", "")))
 
 
-def local_files(run: Run) -> list[tuple[str, int]]:
+def local_files(run: Run, below: str = "") -> list[tuple[str, int]]:
     """(path in the run folder, size in bytes) of what lies on this machine; never a checkpoint."""
     folder = Path(run.folder)
     files = (path for path in sorted(folder.rglob("*")) if path.is_file() and not path.is_symlink())
-    found = [(path.relative_to(folder).as_posix(), path.stat().st_size) for path in files]
-    return [(name, size) for name, size in found if not name.startswith("checkpoint/")]
+    named = ((path.relative_to(folder).as_posix(), path.stat().st_size) for path in files)
+    shown = ((name, size) for name, size in named if not name.startswith("checkpoint/"))
+    return [(name, size) for name, size in shown if name.startswith(below)]
+
+
+def _saved_here(run: Run) -> Saved:
+    files = local_files(run)
+    times = [Path(run.folder, name).stat().st_mtime for name, _ in files]
+    last = datetime.fromtimestamp(max(times, default=0.0), UTC)
+    return Saved(files=len(files), size=sum(size for _, size in files), last=last)
 
 
 def local_chunks(run: Run, name: str) -> Iterator[bytes]:
@@ -294,21 +333,26 @@ def ended(result: Mapping[str, Any], folder: str) -> Run:
     )
 
 
-def _lost(run: Run, limit: datetime) -> Run:
-    return Run(
-        id=run.id,
-        job=run.job,
-        folder=run.folder,
-        state="lost",
-        reason=f"{run.reason or 'began'}, but wrote no result by {limit:%Y-%m-%d %H:%M:%S} UTC: "
-        "see the function's log",
-        started=run.started,
-    )
+def _lost(run: Run, limit: datetime, saved: Saved) -> Run:
+    told = f"{run.reason}; {_told(saved)}" if run.reason else _told(saved)
+    reason = f"{told}; wrote no result by {limit:%Y-%m-%d %H:%M:%S} UTC: see the function's log"
+    return replace(run, state="lost", reason=reason, saved=saved)
+
+
+def _told(saved: Saved) -> str:
+    """When the last of it came is when it was lost, or little before."""
+    files = "1 file" if saved.files == 1 else f"{saved.files:,} files"
+    return f"lost at {saved.last:%Y-%m-%d %H:%M:%S} UTC, saved: {files}, {saved.size:,} bytes"
 
 
 def needs(prefixes: Iterable[str]) -> Needs:
-    """The IAM actions of launching the project's jobs and reading their runs, which lie under `prefixes`."""
+    """The IAM actions of launching the project's jobs, reading and cancelling their runs, which lie under
+    `prefixes`."""
     under = sorted(set(prefixes))
+
+    def cancels(site: Site) -> Mapping[str, Any] | None:
+        # In IAM a * is also over slashes: any run's, and nothing but the wish to end it.
+        return {"Resource": [f"{site.bucket_arn}/{prefix}*/{CANCEL}" for prefix in under]} if under else None
 
     def folders(site: Site) -> Mapping[str, Any] | None:
         return {"Resource": [f"{site.bucket_arn}/{prefix}*" for prefix in under]} if under else None
@@ -319,4 +363,8 @@ def needs(prefixes: Iterable[str]) -> Needs:
         # result that is not there yet. It shows names of objects, no content.
         "s3.ListObjectsV2": {"s3:ListBucket": BUCKET},
         "s3.GetObject": {"s3:GetObject": Reach(sid="Runs", limits=folders), "kms:Decrypt": BUCKET_KEY},
+        "s3.PutObject": {
+            "s3:PutObject": Reach(sid="Cancel", limits=cancels),
+            "kms:GenerateDataKey": BUCKET_KEY,
+        },
     }

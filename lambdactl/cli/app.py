@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from lambdactl.cli import check, deploy, history, images, jobs, local, sandbox, secrets, setup
+from lambdactl.cli import check, deploy, history, images, jobs, local, sandbox, secrets, setup, watching
 
 app = typer.Typer(
     name="lambdactl",
@@ -24,6 +24,8 @@ app.command("run-local", rich_help_panel="Every day")(local.run_local)
 app.command(rich_help_panel="Every day")(jobs.launch)
 app.command(rich_help_panel="Every day")(jobs.runs)
 app.command(rich_help_panel="Every day")(jobs.show)
+app.command(rich_help_panel="Every day")(watching.logs)
+app.command(rich_help_panel="Every day")(watching.cancel)
 app.command(rich_help_panel="Images")(images.lock)
 app.command(rich_help_panel="Images")(images.build)
 app.command(rich_help_panel="Project")(setup.schema)

@@ -21,6 +21,11 @@ def terminal(text: str) -> str:
     return _UNSAFE.sub(lambda match: match.group().encode("unicode_escape").decode(), text)
 
 
+def json_(text: str) -> str:
+    """As `terminal`, with the escapes of JSON: a JSON document stays the same one."""
+    return _UNSAFE.sub(lambda match: f"\\u{ord(match.group()):04x}", text)
+
+
 def line(text: str, limit: int = 200) -> str:
     """One line of at most `limit` characters, safe for a terminal."""
     flat = " ".join(terminal(text).split())

@@ -79,11 +79,18 @@ def json_(runs: Sequence[Run]) -> str:
             "started": run.started.isoformat() if run.started else None,
             "ended": run.ended.isoformat() if run.ended else None,
             "costUsd": run.cost_usd,
+            "saved": _saved(run),
             "result": dict(run.result),
         }
         for run in runs
     ]
     return json.dumps(documents, indent=2, ensure_ascii=False)
+
+
+def _saved(run: Run) -> dict[str, Any] | None:
+    if run.saved is None:
+        return None
+    return {"files": run.saved.files, "bytes": run.saved.size, "last": run.saved.last.isoformat()}
 
 
 def progress(text: str) -> Text | None:
@@ -94,10 +101,14 @@ def progress(text: str) -> Text | None:
         event = None
     if isinstance(event, dict) and "_aws" in event:
         return None  # CloudWatch's: the numbers of the run, which its result has too
-    if not isinstance(event, dict) or not isinstance(event.get("type"), str):
-        return Text(terminal(text), style="dim")
-    draw = _PROGRESS.get(event["type"])
-    return draw(event) if draw else Text(terminal(text), style="dim")
+    drawn = told(event) if isinstance(event, dict) else None
+    return drawn if drawn is not None else Text(terminal(text), style="dim")
+
+
+def told(event: Mapping[str, Any]) -> Text | None:
+    """An event of the progress protocol, drawn; None for any other."""
+    draw = _PROGRESS.get(str(event.get("type")))
+    return draw(event) if draw else None
 
 
 def _started(event: Mapping[str, Any]) -> Text:

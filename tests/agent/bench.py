@@ -76,6 +76,10 @@ class Done:
     def text(self, name: str) -> str:
         return (self.folder / name).read_text("utf-8")
 
+    def stream(self, name: str) -> bytes:
+        """All parts of a stream, one after the other."""
+        return b"".join(path.read_bytes() for path in sorted((self.folder / name).glob("[0-9]*.*")))
+
     def files(self) -> list[str]:
         return sorted(
             path.relative_to(self.folder).as_posix() for path in self.folder.rglob("*") if path.is_file()

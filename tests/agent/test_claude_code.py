@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from typing import Any
 
 import pytest
@@ -102,7 +101,7 @@ def test_a_server_that_does_not_start_ends_the_run(clis: Bench) -> None:
     }
     done = run(clis, {"bash": "touch worked"}, mcpServers={"broken": broken, "everything": EVERYTHING})
     assert done.ending == ("mcp_unavailable", "MCP server broken: failed (no token given)")
-    assert done.text("mcp/broken.log") == "no token given\n"
+    assert done.text("mcp/broken/000001.log") == "no token given\n"
     assert {"name": "everything", "status": "connected"} in done.result["mcpServers"]
 
 
@@ -119,10 +118,9 @@ def test_tools_that_are_not_allowed_are_noted(clis: Bench) -> None:
 
 
 def test_the_deadline_in_a_long_tool_call(clis: Bench) -> None:
-    began = time.monotonic()
     script = "echo begun > begun.txt; setsid sleep 7101 & sleep 7102"
     done = run(clis, {"bash": script}, {"say": "too late"}, timeout=7, artifacts=["*.txt"])
-    assert time.monotonic() - began < 7
+    assert done.result["durationSeconds"] < 7
     assert done.result["outcome"] == "timed_out"
     assert done.text("artifacts/begun.txt") == "begun\n"
     assert '"tool_use"' in done.text("events/000001.jsonl")

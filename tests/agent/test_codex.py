@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from typing import Any
 
 import pytest
@@ -118,10 +117,9 @@ def test_a_declared_server_may_be_called_shell(clis: Bench) -> None:
 
 
 def test_the_deadline_in_a_long_tool_call(clis: Bench) -> None:
-    began = time.monotonic()
     script = "echo begun > begun.txt; setsid sleep 7201 & sleep 7202"
     done = run(clis, {"bash": script}, {"say": "too late"}, timeout=6, artifacts=["*.txt"])
-    assert time.monotonic() - began < 6
+    assert done.result["durationSeconds"] < 6
     assert done.result["outcome"] == "timed_out"
     assert done.text("artifacts/begun.txt") == "begun\n"
     assert "item.started" in done.text("events/000001.jsonl")

@@ -6,7 +6,6 @@ import json
 import shutil
 import signal
 import sys
-import time
 
 import pytest
 
@@ -65,9 +64,8 @@ def test_the_deadline_ends_all_it_started(bench: Bench) -> None:
         " setsid sh -c 'trap \"\" TERM INT HUP; sleep 7001' &"
         " env -i /bin/sh -c 'setsid sleep 7002' & sleep 7003"
     )
-    began = time.monotonic()
     done = bench.command(SH, "-c", script, timeout=4, artifacts=["*.txt"])
-    assert time.monotonic() - began < 4
+    assert done.result["durationSeconds"] < 4
     assert done.ending == (
         "timed_out",
         "stopped, and what there was saved, ahead of the time limit of 60 s",
@@ -157,7 +155,7 @@ def test_no_spelling_of_a_value_leaves_wherever_a_chunk_ends(bench: Bench) -> No
         sys.executable, "-c", SPELLS, values={"T": value}, env={"T": "${secrets.T}"}, artifacts=["*.txt"]
     )
     assert done.ending == ("succeeded", "")
-    assert done.text("stdout/000001.log").count("***T***") == 20
+    assert done.stream("stdout").count(b"***T***") == 20
     artifacts = [name for name in done.files() if name.startswith("artifacts/")]
     assert [done.text(name).count("***T***") for name in artifacts] == [1] * 20
     for part in (value, "p@ss", "p%40ss", 'w\\"rd', "cEBzcy93"):
@@ -197,7 +195,7 @@ def test_a_run_finds_nothing_of_the_one_before(bench: Bench) -> None:
 
 def test_output_without_a_line_end_is_kept_whole(bench: Bench) -> None:
     done = bench.command(SH, "-c", "head -c 900000 /dev/zero | tr '\\0' x")
-    assert (done.folder / "stdout/000001.log").stat().st_size == 900_000
+    assert len(done.stream("stdout")) == 900_000
     assert len(done.lines[1]["text"]) < 9_000
 
 
@@ -205,8 +203,7 @@ def test_a_line_over_a_megabyte_is_kept_and_masked_and_not_looked_at(bench: Benc
     script = "head -c 3000000 /dev/zero | tr '\\0' x; echo $T; echo short"
     done = bench.command(SH, "-c", script, values={"T": "s3cr3t-value"}, env={"T": "${secrets.T}"})
     assert done.ending == ("succeeded", "")
-    stored = (done.folder / "stdout/000001.log").read_bytes()
-    assert stored == b"x" * 3_000_000 + b"***T***\nshort\n"
+    assert done.stream("stdout") == b"x" * 3_000_000 + b"***T***\nshort\n"
     assert [line["text"] for line in done.lines if line["type"] == "agent.text"] == ["short"]
     assert "lines of output over 1 MiB that were not looked at: 1" in done.result["notes"]
 
@@ -217,7 +214,7 @@ def test_a_full_disk_costs_output_but_not_the_result(bench: Bench) -> None:
     done = bench.run(job, prefix=(SH, "-c", 'ulimit -f 1000; exec "$@"', SH))
     assert done.result["outcome"] == "succeeded"
     # sh counts in blocks of 512 bytes, or of 1,024 where it is bash
-    assert (done.folder / "stdout/000001.log").stat().st_size in (512_000, 1_024_000)
+    assert len(done.stream("stdout")) in (512_000, 1_024_000)
     note = next(each for each in done.result["notes"] if "disk" in each)
     assert note.startswith("bytes of output that could not be kept")
     assert done.lines[-2]["text"] == "the end"

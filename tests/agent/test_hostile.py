@@ -19,7 +19,7 @@ DIG = f'import os\nfor _ in range({LEVELS}): os.mkdir("deep"); os.chdir("deep")'
 def test_a_flood_of_output_does_not_keep_the_supervisor_from_the_deadline(bench: Bench) -> None:
     done = bench.command(SH, "-c", "yes", timeout=6)
     assert done.result["outcome"] == "timed_out"
-    assert (done.folder / "stdout/000001.log").stat().st_size > 10_000
+    assert len(done.stream("stdout")) > 1_000_000
     assert len(done.lines) < 1_000
     assert "lines of progress are not shown" in done.lines[-2]["message"]
     assert done.lines[-1]["type"] == "run.ended"

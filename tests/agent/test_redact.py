@@ -70,6 +70,12 @@ def test_where_reads_cut_changes_nothing(values: list[str], parts: list[str], si
         chunks.append(text[:size])
         text = text[size:]
     assert b"".join(redactor.chunks([*chunks, text])) == whole
+    joined, rest = b"", b""
+    for chunk in [*chunks, text]:
+        rest += chunk
+        cut = redactor.settled(rest)
+        joined, rest = joined + redactor.content(rest[:cut]), rest[cut:]
+    assert joined + redactor.content(rest) == whole
 
 
 @given(

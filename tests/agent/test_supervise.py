@@ -51,7 +51,7 @@ def run(
     **changes: Any,
 ) -> tuple[Ending, float]:
     began = time.monotonic()
-    limits = Limits(until=began + seconds, patience=0.5, linger=0.3)
+    limits = Limits(until=lambda: began + seconds, hurry=0.5, patience=0.5, linger=0.3)
     return supervise(command(folder, script, **changes), limits, on_line), time.monotonic() - began
 
 
@@ -143,14 +143,17 @@ def test_a_line_over_the_bound_is_dropped_alone() -> None:
     assert (found, framed.dropped) == ([b"short", b"next"], 1)
 
 
-@given(st.floats(1, 900))
-def test_the_time_is_divided_so_that_the_upload_has_some(seconds: float) -> None:
+@given(st.floats(1, 900), st.floats(0, 1000))
+def test_the_time_is_divided_so_that_the_upload_has_some(seconds: float, reserve: float) -> None:
     deadline = Deadline.of(seconds, 1000)
-    assert 1000 <= deadline.stop_at <= deadline.stop_at + deadline.patience <= deadline.ends
+    stop_at = deadline.stop_at(reserve)
+    assert 1000 <= stop_at <= stop_at + deadline.patience <= deadline.ends
     assert deadline.left(1000) == pytest.approx(seconds)
-    assert deadline.stop_at - 1000 >= seconds * 0.5
-    if seconds >= 6:
-        assert deadline.ends - deadline.stop_at - deadline.patience >= 1.999
+    assert stop_at - 1000 >= seconds * 0.5
+    if seconds >= 3:
+        assert deadline.ends - stop_at - deadline.patience >= 0.999
+    # What is not needed for the upload is not kept from the agent.
+    assert deadline.ends - deadline.stop_at(0) <= 2.001
 
 
 GOOD, BAD = Ended(outcome="succeeded"), Ended(outcome="failed", reason="API Error: 500")

@@ -35,14 +35,15 @@ def world(enforced: Enforced) -> Enforced:
 
 
 def launched(world: Enforced, me: Aws, home: Path) -> Run:
-    """Started, waited for, and brought home."""
+    """Started, waited for, asked to end, and brought home."""
     run_id, runs = new_run_id(), Runs(me, SITE)
     launch(me, SITE.function("triage"), event(run_id))
     assert runs.one(TRIAGE, run_id).state == "queued"
     key = f"triage/{run_id}/request.json"
     world.client("s3").put_object(Bucket=SITE.bucket, Key=key, Body=b"{}")
     (run,) = runs.latest(TRIAGE, 5)
-    assert [path.name for path in runs.download(run, home / run_id)] == ["request.json"]
+    runs.cancel(TRIAGE, run_id)
+    assert [path.name for path in runs.download(run, home / run_id)] == ["cancel", "request.json"]
     return run
 
 
@@ -64,6 +65,8 @@ def test_launch_fails_with_any_one_action_taken_out(world: Enforced, tmp_path: P
 def test_whoever_launches_writes_nothing_and_reads_runs_alone(world: Enforced) -> None:
     world.gate.admit(ME, LAUNCH)
     s3, lambda_, ssm = (world.client_of(ME, service) for service in ("s3", "lambda", "ssm"))
+    for key in ("third/run/control/cancel", "triage/run/control/cancel/x", "triage/run/artifacts/cancel"):
+        assert_denied(s3.put_object, Bucket=SITE.bucket, Key=key, Body=b"")
     for key in (f"{SITE.definitions_prefix('triage')}0.json", "third/run/result.json"):
         assert_denied(s3.get_object, Bucket=SITE.bucket, Key=key)
     assert_denied(s3.put_object, Bucket=SITE.bucket, Key="triage/run/result.json", Body=b"")

@@ -1,0 +1,225 @@
+"""Takes what a run writes to the store while it goes on. A thread of its own: the agent never waits for it.
+
+It also looks whether somebody asked to cancel the run, and measures what is left to upload. It decides
+nothing, and no trouble of the store is an error before `finish`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+
+from agent.contract import StoredFile
+from agent.harvest import Item, Left
+from agent.redact import Redactor
+from agent.reserve import Lag, Pace, reserve
+from agent.store import Store, StoreError
+from agent.stream import Part, Source, Stream
+
+CANCEL = "control/cancel"  # in the run folder, made by `lambdactl cancel`
+LOOK = 1.0  # seconds between looks at the streams
+SEARCH = 3.0  # at which of them there are
+ASK = 4.0  # whether to cancel
+WEIGH = 10.0  # at the artifacts
+PAUSE = 10.0  # seconds at most before a part is tried again
+TRIES = 5  # of a part in a row, at the end: some 15 seconds of pauses, besides the store's own tries
+STREAMS = 500
+MAIN = 2  # of them are the agent's own outputs
+WORKERS = 4  # each holds a part in memory
+BYTES = 2 << 30  # of all streams; a job that writes more floods
+
+# The sources there are now.
+Sources = Callable[[], Iterable[Source]]
+# How many files and bytes the artifacts are now; of very many, of the first.
+Weigh = Callable[[], tuple[int, int]]
+
+
+@dataclass(slots=True)
+class _Lane:
+    """A stream, and what keeps its parts one after the other."""
+
+    stream: Stream
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    failures: int = 0
+    not_before: float = 0.0
+    error: str = ""
+
+
+class Mirror:
+    """`start` before the agent, `stop` after it, then `finish`: what is stored."""
+
+    def __init__(
+        self,
+        store: Store,
+        redactor: Redactor,
+        sources: Sources,
+        weigh: Weigh = lambda: (0, 0),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._store, self._redactor, self._clock = store, redactor, clock
+        self._sources, self._weigh = sources, weigh
+        self._lanes: dict[str, _Lane] = {}  # by what the names of its parts begin and end with
+        self._pool = ThreadPoolExecutor(WORKERS, "mirror")
+        self._aside = ThreadPoolExecutor(2, "mirror-aside")  # parts that hang keep these from nothing
+        self._stop = threading.Event()
+        self._cancelled = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="mirror", daemon=True)
+        self._under_way: set[Future[None]] = set()
+        self._pace, self._lag = Pace(), Lag()
+        self._weight = (0, 0)
+        self._stored = 0  # bytes
+        self._beyond: list[str] = []
+
+    # -- while the agent runs ----------------------------------------------------------------------
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def cancelled(self) -> bool:
+        """Whether somebody asked for the end of the run. Asks nobody: that the thread has done."""
+        return self._cancelled.is_set()
+
+    def reserve(self) -> float:
+        """Seconds that storing the rest takes, as it looks now. To be asked often: that is a measure too."""
+        self._lag.seen(self._clock())
+        streams = [lane.stream for lane in list(self._lanes.values())]
+        for stream in streams[:MAIN]:  # these come first, and may have grown since the last look
+            stream.look(self._clock())
+        left = sum(stream.backlog if self._store.keeps else stream.size for stream in streams)
+        files, size = self._weight
+        return reserve(self._pace, left + size, files, self._lag.late)
+
+    def stop(self) -> None:
+        """No more looks. What is on its way to a store that will be emptied is waited for."""
+        self._stop.set()
+        if self._thread.ident:
+            self._thread.join()
+        if not self._store.keeps:
+            wait(self._under_way)
+
+    def _run(self) -> None:
+        turns = {self._ask: ASK, self._measure: WEIGH}
+        due = dict.fromkeys([self._search, *turns], 0.0)
+        busy: dict[Callable[[], None], Future[None]] = {}
+        while not self._stop.wait(LOOK):
+            now = self._clock()
+            if now >= due[self._search]:
+                due[self._search] = now + SEARCH
+                self._search()
+            for turn, every in turns.items():
+                if now >= due[turn] and (turn not in busy or busy[turn].done()):
+                    due[turn], busy[turn] = now + every, self._aside.submit(turn)
+            for lane in list(self._lanes.values()):
+                lane.stream.look(now)
+                if lane.stream.due(now) and now >= lane.not_before and not lane.lock.locked():
+                    self._submit(lane)
+
+    def _submit(self, lane: _Lane) -> None:
+        self._under_way = {each for each in self._under_way if not each.done()}
+        self._under_way.add(self._pool.submit(self._advance, lane))
+
+    def _search(self) -> None:
+        beyond = []
+        for source in self._sources():
+            name = source.folder + source.suffix
+            if name not in self._lanes and len(self._lanes) < STREAMS:
+                self._lanes[name] = _Lane(Stream(source, self._redactor))
+            elif name not in self._lanes or self._lanes[name].stream.source != source:
+                beyond.append(source.folder)
+        self._beyond = beyond
+
+    def _ask(self) -> None:
+        if self._store.exists(CANCEL):
+            self._cancelled.set()
+
+    def _measure(self) -> None:
+        self._weight = self._weigh()
+
+    def _advance(self, lane: _Lane) -> None:
+        """Store what is due. A failure is tried again later, with longer and longer pauses."""
+        with lane.lock:
+            while not self._stop.is_set() and lane.stream.due(self._clock()) and self._next(lane, last=False):
+                pass
+
+    # -- at the end --------------------------------------------------------------------------------
+
+    def finish(self, left: Left, seconds: float) -> tuple[StoredFile, ...]:
+        """Store the rest within `seconds`; what could not be is left out, and what was is told."""
+        until = self._clock() + seconds
+        self._search()
+        if not self._store.keeps:  # a job could write there too: only what we write now counts
+            self._stored = 0
+            for lane in self._lanes.values():
+                lane.stream.again()
+        ends = {self._pool.submit(self._drain, lane, until): lane for lane in self._lanes.values()}
+        wait(ends, timeout=max(0.0, seconds))
+        for pool in (self._pool, self._aside):
+            pool.shutdown(wait=False, cancel_futures=True)
+        for end, lane in ends.items():
+            if not end.done() or end.cancelled() or end.exception() or not end.result():
+                self._leave(lane, left)
+        for folder in self._beyond:
+            left.out(folder, f"streams beyond {STREAMS:,}, or of a name that another has")
+        return tuple(file for lane in self._lanes.values() for file in tuple(lane.stream.stored))
+
+    @property
+    def notes(self) -> list[str]:
+        """What a reader of the parts must know."""
+        names = [lane.stream.source.folder for lane in self._lanes.values() if lane.stream.restarts]
+        more = "the agent cut short or replaced what was stored already, its parts hold both: "
+        return [f"{more}{', '.join(names[:5])}"] if names else []
+
+    def _drain(self, lane: _Lane, until: float) -> bool:
+        """Whether all of it is stored."""
+        lane.failures = 0
+        if not lane.lock.acquire(timeout=max(0.0, until - self._clock())):
+            return False
+        try:
+            while self._clock() < until:
+                if self._next(lane, last=True):
+                    continue
+                if not lane.failures or lane.failures >= TRIES:
+                    return not lane.error
+                time.sleep(min(max(0.0, lane.not_before - self._clock()), max(0.0, until - self._clock())))
+            return False
+        finally:
+            lane.lock.release()
+
+    def _leave(self, lane: _Lane, left: Left) -> None:
+        stream = lane.stream
+        why = f"they could not be stored ({lane.error})" if lane.error else "no time was left to store them"
+        left.out(f"{stream.source.folder} from part {len(stream.stored) + 1} on", why)
+
+    # -- one part ----------------------------------------------------------------------------------
+
+    def _next(self, lane: _Lane, *, last: bool) -> bool:
+        """Whether a part was stored: not when there is none, nor when the store does not take it."""
+        began, stream = self._clock(), lane.stream
+        part = stream.part(began, last=last)
+        if part is None:
+            return False
+        if self._stored + len(part.content) > BYTES:
+            lane.error = f"over {BYTES:,} bytes in all"
+            return False
+        item = Item(name=part.name, file=stream.source.path)
+        try:
+            self._store.put(part.name, part.content, item.content_type)
+        except StoreError as error:
+            lane.failures += 1
+            lane.not_before = self._clock() + min(PAUSE, 0.5 * 2**lane.failures)
+            lane.error = str(error)[:200]
+            return False
+        lane.failures, lane.error = 0, ""
+        self._pace.took(len(part.content), self._clock() - began)
+        self._stored += len(part.content)
+        stream.done(_stored(part, item.content_type))
+        return True
+
+
+def _stored(part: Part, content_type: str) -> StoredFile:
+    digest = hashlib.sha256(part.content).hexdigest()
+    return StoredFile(path=part.name, size=len(part.content), sha256=digest, content_type=content_type)

@@ -1,0 +1,114 @@
+"""`logs`, `cancel`: what a run writes while it goes on, and its end before its time."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lambdactl.cli import output
+from lambdactl.cli.options import HERE, Env, Exit, Root, Sandbox, open_project, say_where
+
+if TYPE_CHECKING:
+    from lambdactl.project import Project
+    from lambdactl.runs import Run
+
+
+class Stream(StrEnum):
+    events = "events"
+    stdout = "stdout"
+    stderr = "stderr"
+    transcript = "transcript"
+    mcp = "mcp"
+
+
+RunId = Annotated[str, typer.Argument(help="A run's id.")]
+
+
+def logs(
+    run: RunId,
+    follow: Annotated[
+        bool,
+        typer.Option("--follow", "-f", help="Until the run has ended, and before that until it begins."),
+    ] = False,
+    stream: Annotated[
+        Stream | None,
+        typer.Option(help="Which of them.", show_default="events, or a command's stdout"),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="The lines as the agent wrote them, for scripts.")
+    ] = False,
+    root: Root = HERE,
+    env: Env = "",
+    sandbox: Sandbox = None,
+) -> int:
+    """Show what a run wrote: of one that goes on what came until some seconds ago, of a lost one what was
+    saved."""
+    from lambdactl import logs as use_case
+    from lambdactl.report import runs as report
+
+    project = open_project(root, env, sandbox, talks=False)
+    if follow:
+        found = use_case.begun(project, run, lambda: output.note(f"waiting for {run} to begin"))
+    else:
+        found = project.run(run)
+    if found.folder.startswith("s3://"):
+        say_where(project)
+    if not _shown(project, found, stream or "", follow, as_json) and not stream:
+        _say_others(project, found)
+    now = use_case.again(project, found) if follow else found
+    if now.state not in ("queued", "running"):
+        output.note(report.one(now))
+    return Exit.OK
+
+
+def _shown(project: Project, run: Run, stream: str, follow: bool, as_json: bool) -> int:
+    """How many lines there were."""
+    from lambdactl.report import streams
+
+    count, before = 0, ""
+    for which, line in project.logs(run, stream, follow=follow):
+        count += 1
+        if which != before and "/" in which:  # one of several
+            output.line(f"--- {which}")
+        before = which
+        if as_json:
+            output.raw(streams.raw(line))
+        elif which == "events":
+            for text in streams.drawn(line):
+                output.result(text)
+        else:
+            output.result(streams.plain(line))
+    return count
+
+
+def _say_others(project: Project, run: Run) -> None:
+    others = {name.partition("/")[0] for name, size in project.files(run) if size}
+    if there := sorted(others & set(Stream)):
+        output.note(f"nothing yet there; but there is --stream {', '.join(there)}")
+
+
+def cancel(
+    run: RunId,
+    job: Annotated[
+        str, typer.Option(help="Its job: to cancel a run that was launched and has not begun yet.")
+    ] = "",
+    wait: Annotated[bool, typer.Option("--wait", help="Until the run ended.")] = False,
+    root: Root = HERE,
+    env: Env = "",
+    sandbox: Sandbox = None,
+) -> int:
+    """Ask a running run to end: within 15 seconds, as `cancelled`, with everything gathered."""
+    from lambdactl.report import runs as report
+
+    project = open_project(root, env, sandbox)
+    found = project.cancel(run, job)
+    if found.state == "queued":
+        output.note("it has not begun: it will end as soon as it does, without having done anything")
+    if wait:
+        found = project.wait(found)
+    else:
+        output.note(f"asked {found.id} to end")
+    output.result(report.one(found))
+    return Exit.OK
