@@ -64,6 +64,8 @@ def opened(run: Run, values: Mapping[str, str]) -> Iterator[Access]:
     prices = {model: Price.parse(each) for model, each in agent.prices.items()}
     limits = Limits(max_cost_usd=agent.max_cost_usd, max_tokens=agent.max_tokens)
     meter = Meter(prices, limits, agent.model)
+    # Limits hold over all legs of a run.
+    meter.usage, meter.cost = run.leg.sofar.usage, run.leg.sofar.cost_usd or 0.0
     upstream = Upstream(base=url or home, variables=run.settings.passed_on)
     with Proxy(dialect, upstream, key, meter, signer) as proxy:
         env = _spared(run.settings.passed_on)

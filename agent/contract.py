@@ -11,7 +11,7 @@ import json
 import re
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime, timezone
 from typing import Any, Literal
 
@@ -31,7 +31,12 @@ Outcome = Literal[
     "rejected",
 ]
 
+INVOCATION_MAX = 900  # seconds, the most that Lambda gives one
+# Lambda ends a chain of functions that invoke each other after about 16.
+LEGS_MAX = 12
+
 _RUN_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class ContractError(Exception):
@@ -90,6 +95,7 @@ class Definition:
     mcp_servers: tuple[McpServer, ...] = ()
     secrets: Mapping[str, str] = field(default_factory=dict)  # name -> SSM parameter
     artifacts: tuple[str, ...] = ()
+    legs: int = 1  # invocations that one run may take
     sha256: str = ""
 
     @classmethod
@@ -114,6 +120,7 @@ def _definition(document: Mapping[str, Any], sha256: str) -> Definition:
         mcp_servers=tuple(_server(name, each) for name, each in sorted(document["mcpServers"].items())),
         secrets=dict(document["secrets"]),
         artifacts=tuple(document["artifacts"]),
+        legs=document.get("legs", 1),
         sha256=sha256,
     )
 
@@ -166,13 +173,18 @@ def _server(name: str, document: Mapping[str, Any]) -> McpServer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One run asked for. `input` has a value only when `has_input`: null is an input too."""
+    """One run asked for. `input` has a value only when `has_input`: null is an input too.
+
+    A `leg` over 1 is not a new run: it goes on from the checkpoint whose record has that SHA-256.
+    """
 
     run_id: str
     request_id: str
     input: Any = None
     has_input: bool = False
     attempt: str = field(default_factory=lambda: uuid.uuid4().hex, compare=False)  # tells two from each other
+    leg: int = 1
+    checkpoint: str = ""
 
     @classmethod
     def of_event(cls, event: Any, request_id: str) -> Request:
@@ -181,6 +193,13 @@ class Request:
         A run id that is no UUID makes the event not ours: the id becomes part of a key.
         """
         run_id = _derived(request_id)
+        if _next_leg(event):
+            return cls(
+                run_id=event["runId"],
+                request_id=request_id,
+                leg=event["leg"],
+                checkpoint=event["checkpoint"],
+            )
         if not _ours(event):
             return cls(run_id=run_id, request_id=request_id, input=event, has_input=True)
         return cls(
@@ -230,6 +249,24 @@ def _of_schedule(scheduled: str) -> str:
     return str(uuid.UUID(int=value & ~(0xF << 76 | 3 << 62) | 7 << 76 | 2 << 62))
 
 
+def _next_leg(event: Any) -> bool:
+    """Whether it is what a supervisor sends to itself, to the letter."""
+    return (
+        isinstance(event, dict)
+        and event.keys() == {"version", "runId", "leg", "checkpoint"}
+        and [type(event[name]) for name in ("version", "leg")] == [int, int]
+        and event["version"] == VERSION
+        and 2 <= event["leg"] <= LEGS_MAX
+        and _RUN_ID.fullmatch(str(event["runId"])) is not None
+        and _SHA256.fullmatch(str(event["checkpoint"])) is not None
+    )
+
+
+def leg_event(run_id: str, leg: int, checkpoint: str) -> dict[str, Any]:
+    """What starts the next leg of a run."""
+    return {"version": VERSION, "runId": run_id, "leg": leg, "checkpoint": checkpoint}
+
+
 def _derived(request_id: str) -> str:
     """Lambda's request id is a UUID and the same on its retries; anything else is hashed to one."""
     if _RUN_ID.fullmatch(request_id.lower()):
@@ -249,6 +286,19 @@ class Usage:
     cache_read_tokens: int = 0
     cache_write_tokens: int = 0
 
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(**{name: value + getattr(other, name) for name, value in asdict(self).items()})
+
+    def __sub__(self, other: Usage) -> Usage:
+        return Usage(**{name: max(0, value - getattr(other, name)) for name, value in asdict(self).items()})
+
+    @classmethod
+    def parse(cls, document: Mapping[str, Any]) -> Usage:
+        return cls(**{each.name: int(document[_camel(each.name)]) for each in fields(cls)})
+
+    def dump(self) -> dict[str, Any]:
+        return {_camel(name): value for name, value in asdict(self).items()}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerStatus:
@@ -262,6 +312,34 @@ class StoredFile:
     size: int  # bytes
     sha256: str
     content_type: str
+
+    @classmethod
+    def parse(cls, document: Mapping[str, Any]) -> StoredFile:
+        return cls(**{each.name: document[_camel(each.name)] for each in fields(cls)})
+
+    def dump(self) -> dict[str, Any]:
+        return {_camel(name): value for name, value in asdict(self).items()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegRecord:
+    """One leg of a run that has several. `ended`: "continued", or the outcome of the run."""
+
+    started_at: str
+    ended_at: str
+    ended: str
+    usage: Usage = field(default_factory=Usage)
+    cost_usd: float | None = None
+    turns: int | None = None
+
+    @classmethod
+    def parse(cls, document: Mapping[str, Any]) -> LegRecord:
+        plain = {each.name: document[_camel(each.name)] for each in fields(cls)}
+        return cls(**{**plain, "usage": Usage.parse(document["usage"])})
+
+    def dump(self) -> dict[str, Any]:
+        plain = {_camel(each.name): getattr(self, each.name) for each in fields(self)}
+        return {**plain, "usage": self.usage.dump()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -294,6 +372,7 @@ class Result:
     versions: Mapping[str, str] = field(default_factory=dict)
     sandbox: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    legs: tuple[LegRecord, ...] = ()  # of a run that may have several
 
     def dump(self) -> dict[str, Any]:
         return {
@@ -311,7 +390,7 @@ class Result:
             "startedAt": timestamp(self.started_at),
             "endedAt": timestamp(self.ended_at),
             "durationSeconds": round(max(0.0, (self.ended_at - self.started_at).total_seconds()), 3),
-            "usage": {_camel(name): value for name, value in asdict(self.usage).items()},
+            "usage": self.usage.dump(),
             "costUsd": self.cost_usd,
             "turns": self.turns,
             "sessionId": self.session_id,
@@ -320,11 +399,12 @@ class Result:
             "output": self.output[:OUTPUT_MAX],
             "structuredOutput": self.structured_output,
             "mcpServers": [asdict(server) for server in self.mcp_servers],
-            "files": [{_camel(name): value for name, value in asdict(file).items()} for file in self.files],
+            "files": [file.dump() for file in self.files],
             "resumable": self.resumable,
             "versions": dict(self.versions),
             "sandbox": dict(self.sandbox),
             "notes": list(self.notes),
+            **({"legs": [leg.dump() for leg in self.legs]} if self.legs else {}),
         }
 
 
@@ -343,6 +423,11 @@ def response(result: Mapping[str, Any], address: str, unstored: Sequence[str] = 
         "result": address,
         **({"unstored": list(unstored)} if unstored else {}),
     }
+
+
+def rejected(request: Request, reason: str) -> dict[str, Any]:
+    """What is answered to an event that asks for nothing that can be done."""
+    return {"version": VERSION, "runId": request.run_id, "outcome": "rejected", "reason": reason}
 
 
 def timestamp(moment: datetime) -> str:

@@ -57,4 +57,12 @@ class Ended:
     notes: tuple[str, ...] = ()
 
 
-Event = Union[Began, Said, Called, Returned, Noticed, Ended]  # noqa: UP007 - Python 3.10 at run time
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """The model was asked once more; `turn`: by the agent itself, not by one of its subagents."""
+
+    usage: Usage
+    turn: bool = True
+
+
+Event = Union[Asked, Began, Said, Called, Returned, Noticed, Ended]  # noqa: UP007 - Python 3.10 at run time

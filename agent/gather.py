@@ -12,6 +12,7 @@ from agent import harvest, probe
 from agent.contract import Result, StoredFile
 from agent.deliver import Delivery
 from agent.events import Ended
+from agent.handover import sofar
 from agent.harvest import Item, Left
 from agent.patch import Patches
 from agent.redact import Redactor
@@ -26,23 +27,46 @@ REASON = 2_000  # characters
 
 
 def deliver(run: Run, account: Account, delivery: Delivery, outside: Outside) -> tuple[StoredFile, ...]:
-    """What is left of the streams, then the artifacts: what matters most is stored first."""
-    left, unstored = Left(), Left()
-    keep = min(RESULT_TIME, run.deadline.seconds / 20)
-    files: tuple[StoredFile, ...] = ()
+    """What is left of the streams; of a leg, in the leg's own folder."""
+    unstored = Left()
     try:
-        if account.mirror:
-            seconds = run.deadline.left(outside.clock()) - keep
-            files += account.mirror.finish(unstored, seconds * STREAMS)
-            account.notes += account.mirror.notes
-        found = _artifacts(run, account, delivery.redactor, outside, left)
-        items = harvest.bounded(found, harvest.Bounds(), left)
-        files += delivery.all(items, unstored, run.deadline.left(outside.clock()) - keep)
+        if not account.mirror:
+            return ()
+        seconds = run.deadline.left(outside.clock()) - _kept(run)
+        stored = account.mirror.finish(unstored, seconds * STREAMS)
+        account.notes += account.mirror.notes
+        return tuple(stored)
     except Exception as error:  # a tree we cannot walk must not cost the result
         account.notes.append(f"gathering failed: {type(error).__name__}: {error}")
+        return ()
+    finally:
+        _tell(account, Left(), unstored)
+
+
+def deliver_artifacts(
+    run: Run, account: Account, delivery: Delivery, outside: Outside
+) -> tuple[StoredFile, ...]:
+    """At the end of a run: until then they change."""
+    left, unstored = Left(), Left()
+    try:
+        found = _artifacts(run, account, delivery.redactor, outside, left)
+        items = harvest.bounded(found, harvest.Bounds(), left)
+        return delivery.all(items, unstored, run.deadline.left(outside.clock()) - _kept(run))
+    except Exception as error:  # a tree we cannot walk must not cost the result
+        account.notes.append(f"gathering failed: {type(error).__name__}: {error}")
+        return ()
+    finally:
+        _tell(account, left, unstored)
+
+
+def _kept(run: Run) -> float:
+    """Seconds for the result itself."""
+    return min(RESULT_TIME, run.deadline.seconds / 20)
+
+
+def _tell(account: Account, left: Left, unstored: Left) -> None:
     account.unstored += unstored.notes()
-    account.notes += (*left.notes(), *account.unstored)
-    return files
+    account.notes += (*left.notes(), *unstored.notes())
 
 
 def _artifacts(
@@ -71,9 +95,10 @@ def result(
 ) -> Result:
     definition, listener, ending = run.definition, account.listener, account.ending
     ended = (listener.ended if listener else None) or Ended(outcome="failed", output=_spoken(account))
-    session = listener.session_id if listener else None
+    whole = sofar(run, account, account.verdict.outcome, times)
+    files = (*whole.files, *files)
+    session = (listener.session_id if listener else None) or run.leg.sofar.session_id or None
     meter = account.meter
-    usage, cost = (meter.usage, meter.cost_usd) if meter else (ended.usage, ended.cost_usd)
     return Result(
         run_id=run.request.run_id,
         job=definition.job,
@@ -87,11 +112,11 @@ def result(
         reason=redactor.text(account.verdict.reason)[:REASON],  # masked before it is cut
         exit_code=ending.exit_code if ending else None,
         signal=ending.signal if ending else None,
-        started_at=times[0],
+        started_at=run.leg.started_at(times[0]),
         ended_at=times[1],
-        usage=usage,
-        cost_usd=cost,
-        turns=ended.turns,
+        usage=whole.usage,
+        cost_usd=whole.cost_usd,
+        turns=whole.turns,
         session_id=session,
         memory_peak_mb=-(-ending.memory_peak >> 20) if ending else None,
         hardening=account.hardening,
@@ -99,14 +124,16 @@ def result(
         structured_output=account.structured,
         mcp_servers=listener.servers if listener else (),
         files=files,
-        resumable=session is not None and any(file.path.startswith("transcript/") for file in files),
+        resumable=session is not None
+        and any(file.path.startswith(f"{run.folder}transcript/") for file in files),
         versions={
             "supervisor": agent.__version__,
             "python": platform.python_version(),
             "cli": definition.agent.version,
         },
         sandbox=probe.sandbox(),
-        notes=(*account.notes, *(meter.notes() if meter else ())),
+        notes=(*whole.notes, *account.notes, *(meter.notes() if meter else ())),
+        legs=whole.legs if run.definition.legs > 1 else (),
     )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from agent.clis import Cli
 from agent.contract import ServerStatus, Usage
-from agent.events import Began, Called, Ended, Event, Noticed, Returned, Said
+from agent.events import Asked, Began, Called, Ended, Event, Noticed, Returned, Said
 from agent.outcome import Verdict
 from agent.progress import Progress
 from agent.supervise import Reaction
@@ -38,6 +38,9 @@ class Listener:
         self.meter: Meter | None = None  # what it says of usage and cost goes over what the CLI says
         self.not_understood = 0
         self.notes: tuple[str, ...] = ()
+        self.answers = 0  # of tools, without an error
+        self.asked: Usage | None = None  # what is known of the usage before the last word
+        self.turns = 0
 
     def on_line(self, line: bytes) -> Reaction:
         """A line we cannot read is counted, and stays in the events: it must not end a run."""
@@ -63,7 +66,11 @@ class Listener:
             case Called():
                 self._progress.tool(event.tool, event.arguments)
             case Returned():
+                self.answers += not event.is_error
                 self._progress.tool_result(event.text, event.is_error)
+            case Asked():
+                self.asked = (self.asked or Usage()) + event.usage
+                self.turns += event.turn
             case Noticed():
                 self._progress.log(event.level, event.message)
             case Ended():

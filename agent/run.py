@@ -7,6 +7,8 @@ store that fails for good raise.
 from __future__ import annotations
 
 import contextlib
+import functools
+import json
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,11 +17,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from agent import attempt, metrics, processes, scratch, secrets, settings
-from agent.contract import Request, response
+from agent import attempt, checkpoint, legs, metrics, processes, scratch, secrets, settings
+from agent.contract import Request, rejected, response
 from agent.deadline import Deadline
 from agent.deliver import Delivery
-from agent.gather import deliver, result
+from agent.gather import deliver, deliver_artifacts, result
+from agent.handover import Handover
 from agent.load import load
 from agent.mirror import CANCEL, Mirror
 from agent.outcome import Verdict
@@ -43,7 +46,19 @@ def start(
     request = Request.of_event(event, request_id)
     store.open(definition.prefix, request.run_id)
     run, began = Run(request=request, definition=definition, settings=found, deadline=deadline), outside.now()
-    return attempt.begin(run, store, began) or main(run, store, outside, began)
+    if request.leg == 1:
+        return attempt.begin(run, store, began) or main(run, store, outside, began)
+    return _further_leg(run, store, outside, began)
+
+
+def _further_leg(run: Run, store: Store, outside: Outside, began: datetime) -> dict[str, Any]:
+    if earlier := store.get("result.json"):
+        return response(json.loads(earlier), store.address("result.json"))
+    try:
+        leg, definition = legs.begin(run.request, run.definition, run.settings, store, began)
+    except legs.NoLeg as reason:
+        return rejected(run.request, str(reason))
+    return main(replace(run, leg=leg, definition=definition), store, outside, began)
 
 
 def main(run: Run, store: Store, outside: Outside, began: datetime) -> dict[str, Any]:
@@ -55,13 +70,14 @@ def main(run: Run, store: Store, outside: Outside, began: datetime) -> dict[str,
     stack = contextlib.ExitStack()
     try:
         values, problem = _secrets(run, outside)
+        problem = run.leg.problem or problem
         redactor = Redactor({**values, **run.settings.credentials, **(run.settings.secrets or {})})
         progress = Progress(write=outside.write, now=outside.now, redactor=redactor)
         delivery = Delivery(store=store, redactor=redactor)
         progress.started(run.request, run.definition.job, run.definition.agent.type)
         _store_request(run, delivery, began)
         account = _account(run, redactor, problem)
-        account.began = began
+        account.began = run.leg.started_at(began)
         account.hardening |= outside.hardening
         account.notes += [f"could not be removed from {outside.scratch}: {name}" for name in left]
         if store.exists(CANCEL):
@@ -73,7 +89,14 @@ def main(run: Run, store: Store, outside: Outside, began: datetime) -> dict[str,
             run.layout.reclaim()
             store.reclaim()
             _store_request(run, delivery, began)
+        handover = Handover(run=run, account=account, store=store, redactor=redactor, outside=outside)
+        goes_on = handover.save()
         files = deliver(run, account, delivery, outside)
+        if goes_on and (answer := handover.start(files, (began, outside.now()))):
+            progress.log("info", f"{answer['reason']}")
+            return answer
+        files += deliver_artifacts(run, account, delivery, outside)
+        handover.end()
         document = redactor.value(result(run, account, redactor, files, (began, outside.now())).dump())
         delivery.document("result.json", document)
         progress.metrics(metrics.line(document, outside.now()))
@@ -135,12 +158,17 @@ def _mirror(run: Run, account: Account, store: Store, redactor: Redactor, outsid
     def now() -> Iterable[Source]:
         return sources(run, account, redactor)
 
-    artifacts = weigh(run.layout.workspace, run.definition.artifacts)
-    return Mirror(store, redactor, now, artifacts, outside.clock)
+    # What is to be stored at the end: the checkpoint if another leg may follow, else the artifacts.
+    rest = weigh(run.layout.workspace, run.definition.artifacts)
+    if legs.may_follow(run):
+        rest = functools.partial(checkpoint.weigh, run.layout)
+    return Mirror(store, redactor, now, rest, outside.clock)
 
 
 def _store_request(run: Run, delivery: Delivery, began: datetime) -> None:
     """The first signs of a run, masked: with the record and without a result it is running, or lost."""
+    if run.leg.number > 1:
+        return
     record = run.request.record(run.definition, began)
     if run.request.has_input:
         delivery.document("input.json", run.request.input)

@@ -9,11 +9,12 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agent import secrets
+from agent import invoke, secrets
 from agent.clis import Cli
 from agent.contract import Definition, Request
 from agent.deadline import Deadline
 from agent.layout import Layout
+from agent.leg import Leg
 from agent.listener import Listener
 from agent.mirror import Mirror
 from agent.outcome import Verdict
@@ -45,6 +46,7 @@ class Outside:
     clock: Callable[[], float] = time.monotonic
     write: Callable[[str], None] = _print
     get_parameters: secrets.GetParameters = secrets.from_ssm
+    invoke: invoke.Invoke = invoke.itself
     cancelled: Callable[[], bool] = lambda: False
     alone: bool = False
     sole: bool = False
@@ -58,10 +60,16 @@ class Run:
     definition: Definition
     settings: Settings
     deadline: Deadline
+    leg: Leg = field(default_factory=Leg)
 
     @property
     def layout(self) -> Layout:
         return Layout(self.settings.work)
+
+    @property
+    def folder(self) -> str:
+        """Where in the run's folder this leg's own files lie: "" for a run that is one invocation."""
+        return f"legs/{self.leg.number}/" if self.definition.legs > 1 else ""
 
     @property
     def mark(self) -> str:
@@ -90,6 +98,7 @@ class Account:
     listener: Listener | None = None
     ending: Ending | None = None
     meter: Meter | None = None  # what the model cost, where our proxy counted
+    worked: float = 0.0  # seconds, of the agent
     stdout: Path | None = None  # what the agent wrote, from where it began
     stderr: Path | None = None
     mirror: Mirror | None = None

@@ -24,6 +24,8 @@ class Settings:
     home: Path = HOME
     work: Path = WORK
     model_url: str = ""
+    function: str = ""  # our own name, to invoke it again
+    asks: bool = False  # for the next leg of a run in the response, instead of invoking it
     secrets: Mapping[str, str] | None = field(default=None, repr=False)
     credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
     passed_on: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -64,6 +66,8 @@ def read(environment: Mapping[str, str]) -> Settings:
         home=Path(environment.get("LAMBDACTL_HOME") or HOME),
         work=Path(environment.get("LAMBDACTL_WORK") or WORK),
         model_url=environment.get("LAMBDACTL_MODEL_URL", ""),
+        function=environment.get("AWS_LAMBDA_FUNCTION_NAME", ""),
+        asks=not bucket or environment.get("LAMBDACTL_NEXT_LEG") == "response",
         secrets=_secrets(environment.get("LAMBDACTL_SECRETS")),
         credentials=_named(environment, CREDENTIALS),
         passed_on=_named(environment, PASSED_ON),

@@ -21,10 +21,10 @@ def sources(run: Run, account: Account, redactor: Redactor) -> Iterator[Source]:
     main = ("events", ".jsonl") if speaks else ("stdout", ".log")
     for (folder, suffix), file in ((main, account.stdout), (("stderr", ".log"), account.stderr)):
         if file:
-            yield Source(folder=folder, suffix=suffix, path=file)
+            yield Source(folder=run.folder + folder, suffix=suffix, path=file)
     for folder_, pattern in account.cli.session_files() if account.cli else ():
-        yield from _below(folder_, pattern, "transcript", redactor)
-    yield from _below(run.layout.logs, "**/*", "mcp", redactor)
+        yield from _below(folder_, pattern, f"{run.folder}transcript", redactor)
+    yield from _below(run.layout.logs, "**/*", f"{run.folder}mcp", redactor)
 
 
 def _below(folder: Path, pattern: str, name: str, redactor: Redactor) -> Iterator[Source]:

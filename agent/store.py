@@ -67,6 +67,12 @@ class Store(Protocol):
     def get(self, name: str) -> bytes | None:
         """What the run's folder has under `name`."""
 
+    def keep(self, name: str, content: bytes) -> str:
+        """As `put`; what `forget` wants to take it away wholly, also from a bucket with versions."""
+
+    def forget(self, stored: Mapping[str, str]) -> None:
+        """Take away what `keep` stored: names, and what it answered."""
+
     def exists(self, name: str) -> bool:
         """Whether the run's folder has anything under `name`; asks once, and False when it cannot tell."""
 
@@ -93,6 +99,7 @@ class Folder:
 
     def claim(self, name: str, body: bytes) -> bool:
         try:
+            (self._out / name).parent.mkdir(parents=True, exist_ok=True)
             with (self._out / name).open("xb") as file:
                 file.write(body)
         except FileExistsError:
@@ -146,6 +153,17 @@ class Folder:
             return None
         except OSError as error:
             raise StoreError(f"cannot read {name}: {error}") from None
+
+    def keep(self, name: str, content: bytes) -> str:
+        self.put(name, content, "application/octet-stream")
+        return ""
+
+    def forget(self, stored: Mapping[str, str]) -> None:
+        for name in stored:
+            try:
+                (self._out / name).unlink(missing_ok=True)
+            except OSError as error:
+                raise StoreError(f"cannot remove {name}: {error}") from None
 
     def exists(self, name: str) -> bool:
         return os.path.lexists(self._out / name)
@@ -256,6 +274,34 @@ class Bucket:
     def get(self, name: str) -> bytes | None:
         # Without leave to list the whole bucket, S3 answers "denied" for what is not there.
         return self._read(self.address(name), absent=("NoSuchKey", "AccessDenied"))
+
+    def keep(self, name: str, content: bytes) -> str:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            answer = self._client.put_object(Bucket=self._bucket, Key=self.address(name), Body=content)
+        except (BotoCoreError, ClientError) as error:
+            raise StoreError(f"cannot write s3://{self._bucket}/{self.address(name)}: {error}") from None
+        return str(answer.get("VersionId") or "")
+
+    def forget(self, stored: Mapping[str, str]) -> None:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        objects = [
+            {"Key": self.address(name)} | ({"VersionId": kept} if kept else {})
+            for name, kept in stored.items()
+        ]
+        refused = []
+        try:
+            for some in (objects[at : at + 1000] for at in range(0, len(objects), 1000)):
+                answer = self._client.delete_objects(
+                    Bucket=self._bucket, Delete={"Objects": some, "Quiet": True}
+                )
+                refused += answer.get("Errors", ())
+        except (BotoCoreError, ClientError) as error:
+            raise StoreError(f"s3://{self._bucket}/{self._prefix}: nothing can be removed: {error}") from None
+        if refused:
+            raise StoreError(f"cannot delete {refused[0]['Key']}: {refused[0].get('Code')}")
 
     def exists(self, name: str) -> bool:
         from botocore.exceptions import BotoCoreError, ClientError

@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from agent import access, clis, environment, hardening, outcome, secrets, structured
+from agent import access, clis, environment, hardening, legs, outcome, secrets, structured
 from agent.access import Access
+from agent.checkpoint import CheckpointError
 from agent.child import Command
 from agent.clis import Assignment, Launch, mcp
-from agent.contract import McpServer, encode
+from agent.contract import INVOCATION_MAX, McpServer, encode
 from agent.events import Ended
 from agent.listener import Listener
 from agent.mirror import CANCEL
@@ -31,11 +32,13 @@ DIAGNOSED = 64 << 10  # bytes of standard error, from its beginning and from its
 def work(run: Run, values: Mapping[str, str], account: Account, progress: Progress, outside: Outside) -> None:
     """Run the agent; however that goes, the account says how."""
     try:
-        _fill_workspace(run)
+        if run.leg.number == 1:
+            _fill_workspace(run)
         with access.opened(run, values) as model:
             account.meter = model.meter
             assignment = _assignment(run, values, model)
             account.cli = clis.find(run.definition.agent.type)(assignment)
+            run.leg.restore(run.layout, account.cli)
             launch = account.cli.launch()
             account.listener = Listener(
                 account.cli,
@@ -47,7 +50,7 @@ def work(run: Run, values: Mapping[str, str], account: Account, progress: Progre
             account.listener.meter = model.meter
             _supervise(run, account, launch, outside, model)
         account.verdict = _verdict(run, account, model)
-    except secrets.SecretError as error:
+    except (secrets.SecretError, CheckpointError) as error:
         account.verdict = Verdict(outcome="failed", reason=str(error))
     except Exception as error:  # ours to answer for; what the agent did so far is still stored
         progress.log("error", traceback.format_exc())
@@ -85,7 +88,8 @@ def _assignment(run: Run, values: Mapping[str, str], model: Access) -> Assignmen
         model_key=model.key,
         base_url=model.base_url,
         provider=model.provider,
-        seconds=definition.timeout,
+        seconds=min(definition.timeout, INVOCATION_MAX),
+        resume=run.leg.resume,
         root=os.geteuid() == 0,
     )
 
@@ -124,8 +128,9 @@ def _supervise(run: Run, account: Account, launch: Launch, outside: Outside, mod
         mark=run.mark,
         piped=launch.piped,
     )
+    began = outside.clock()
     limits = Limits(
-        until=lambda: run.deadline.stop_at(mirror.reserve()),
+        until=lambda: legs.stop_at(run, mirror.reserve(), began),
         hurry=run.deadline.patience,
         cancelled=lambda: outside.cancelled() or mirror.cancelled(),
         overspent=lambda: model.overspent,
@@ -141,6 +146,7 @@ def _supervise(run: Run, account: Account, launch: Launch, outside: Outside, mod
         reason = f"cannot start {launch.argv[0]}: {error.strerror or error}"
         account.listener.abort = Verdict(outcome="failed", reason=reason)
     finally:
+        account.worked = outside.clock() - began
         mirror.stop()
 
 

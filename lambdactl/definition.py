@@ -28,6 +28,7 @@ def definition(job: Job, site: Site, image: str) -> dict[str, Any]:
         "image": image,
         "prefix": job.prefix,
         "timeout": job.timeout,
+        **({"legs": job.legs} if job.legs > 1 else {}),
         "agent": _agent(job.agent),
         "mcpServers": {server.name: _server(server) for server in job.mcp_servers},
         "secrets": dict(job.secrets),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 STREAMS = ("events", "stdout", "stderr", "transcript", "mcp")
 MAIN = ("events", "stdout")  # a run has one of them
 POLL = 2.0  # seconds
+_LEG = re.compile(r"legs/([0-9]{1,2})/([a-z]+)/")
 LONGEST = 64 << 20  # bytes of a line; a longer one is cut into several
 
 
@@ -34,12 +36,21 @@ def lines(
         # Asked before the parts are listed: once it has ended, no more come.
         running = follow and again(project, run).state in ("queued", "running")
         for kind in (stream,) if stream else MAIN:
-            for name, _ in sorted(project.files(run, f"{kind}/")):
+            for name in _names(project, run, kind):
                 yield from parts.take(name, project.chunks(run, name))
         if not running:
             yield from parts.rest()
             return
         sleep(POLL)
+
+
+def _names(project: Project, run: Run, kind: str) -> list[str]:
+    """The parts of a stream in their order: those of a run in several legs lie with each leg."""
+    if names := [name for name, _ in project.files(run, f"{kind}/")]:
+        return sorted(names)
+    legs = ((_LEG.match(name), name) for name, _ in project.files(run, "legs/"))
+    found = sorted((int(leg[1]), name) for leg, name in legs if leg and leg[2] == kind)
+    return [name for _, name in found]
 
 
 def again(project: Project, run: Run) -> Run:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,8 @@ from lambdactl.runners.folders import sweep_folders, throwaway
 from lambdactl.runners.owner import Owner
 from lambdactl.runners.protocol import RUN_VOLUME
 
+CHECKPOINT = "checkpoint"  # unmasked: it goes to the next leg and nowhere else
+
 
 class Outlet(Protocol):
     """One of the two.
@@ -26,6 +29,9 @@ class Outlet(Protocol):
 
     def prepare(self, document: Mapping[str, Any]) -> dict[str, str]:
         """Store the definition; the environment that points to it."""
+
+    def between(self, document: Mapping[str, Any], folder: Path) -> None:
+        """One leg is over, the next is to begin: bring what is there to `folder`, but for the checkpoint."""
 
     def fetch(self, folder: Path) -> None:
         """Bring the run folder to `folder`."""
@@ -41,9 +47,22 @@ def volume(folder: Path, note: Line) -> Iterator[Volume]:
         try:
             yield outlet
         finally:
-            if any(outlet.out.iterdir() if outlet.out.is_dir() else ()):
+            left = outlet.out.iterdir() if outlet.out.is_dir() else ()
+            if any(each.name != CHECKPOINT for each in left):
                 outlet.fetch(folder)
                 note(f"what it left: {folder}")
+
+
+def merge(source: Path, target: Path, but: str) -> None:
+    """Move what lies in one folder into another, links as they are; what is there stays."""
+    for entry in sorted(source.iterdir()):
+        there = target / entry.name
+        if entry.name == but:
+            continue
+        if not os.path.lexists(there):
+            entry.rename(there)
+        elif all(each.is_dir() and not each.is_symlink() for each in (entry, there)):
+            merge(entry, there, "")
 
 
 class Volume:
@@ -55,17 +74,21 @@ class Volume:
 
     def prepare(self, document: Mapping[str, Any]) -> dict[str, str]:
         assert self.volume is not None
-        self.out.mkdir()
+        self.out.mkdir(exist_ok=True)
         name = f"{digest(document)}.json"
         (self.volume / name).write_bytes(canonical(document))
         return {"LAMBDACTL_RUN_DIR": RUN_VOLUME, "LAMBDACTL_DEFINITION": f"{RUN_VOLUME}/{name}"}
 
+    def between(self, document: Mapping[str, Any], folder: Path) -> None:
+        """The supervisor left nothing in the volume but the checkpoint and this leg's files."""
+        self.fetch(folder)
+        self.prepare(document)
+
     def fetch(self, folder: Path) -> None:
         """The job may have removed it, or put something else in its place."""
+        folder.mkdir(exist_ok=True)
         if self.out.is_dir() and not self.out.is_symlink():
-            self.out.rename(folder)
-        else:
-            folder.mkdir()
+            merge(self.out, folder, but=CHECKPOINT)
 
 
 class Bucket:
@@ -87,6 +110,9 @@ class Bucket:
         except NotFound:
             raise Refused(f"there is no bucket {site.bucket}", hint="`lambdactl apply` makes it") from None
         return {"LAMBDACTL_BUCKET": site.bucket, "LAMBDACTL_DEFINITION": key}
+
+    def between(self, document: Mapping[str, Any], folder: Path) -> None:
+        """The bucket keeps it all."""
 
     def fetch(self, folder: Path) -> None:
         folder.mkdir(parents=True)

@@ -433,7 +433,8 @@ class Project:
         """Until the run ended or was lost; after `patience` seconds (default: the job's time limit
         and five minutes) the state it is in then."""
         place = self._place(self.job(run.job))
-        return self._runs.wait(place, run.id, patience=place.timeout + 300 if patience is None else patience)
+        enough = place.timeout + 300 * place.legs if patience is None else patience
+        return self._runs.wait(place, run.id, patience=enough)
 
     def runs(self, job: str = "", *, count: int = 20) -> list[Run]:
         """The latest runs, newest first; of one job, or of all."""
@@ -502,7 +503,14 @@ class Project:
     def _place(job: Job) -> Place:
         from lambdactl.runs import Place
 
-        return Place(job=job.name, prefix=job.prefix, timeout=job.timeout)
+        return Place(
+            job=job.name,
+            prefix=job.prefix,
+            timeout=job.timeout,
+            legs=job.legs,
+            invocation=job.invocation,
+            max_event_age=job.max_event_age,
+        )
 
 
 def _no_build(fingerprint: str) -> str:

@@ -16,12 +16,14 @@ from typing import Any
 
 from lambdactl import credentials, definitions, runs, secret_values
 from lambdactl.credentials import Creds
-from lambdactl.errors import RunError
+from lambdactl.errors import RunError, UsageError
 from lambdactl.kinds.answers import OWNER
-from lambdactl.manifest.job import Job
+from lambdactl.manifest.durations import seconds
+from lambdactl.manifest.job import INVOCATION_MAX, Job
 from lambdactl.outlets import Bucket, Outlet, volume
 from lambdactl.ports import address_of
 from lambdactl.project import Line, Project
+from lambdactl.runners import legs
 from lambdactl.runners.protocol import Invocation, Relay, Response
 from lambdactl.runs import Run
 from lambdactl.site import Site
@@ -40,6 +42,7 @@ class Options:
     engine: str = ""
     scripted_model: bool = False
     unsandboxed: bool = False
+    leg: int = 0  # seconds of an invocation, to try out further legs; 0 is the job's own
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
@@ -67,10 +70,16 @@ def run_local(
         else:
             outlet = Bucket(project, job, run_id, note)
         definition = project.definition(job, site)
-        environment = {
-            **_environment(project, job, site, options, note),
-            **outlet.prepare(definition),
-        }
+        fixed = {**outlet.prepare(definition), **legs.ENVIRONMENT}
+
+        def environment() -> dict[str, str]:
+            return {**_environment(project, job, site, options, note), **fixed}
+
+        def next_environment() -> dict[str, str]:
+            """Credentials last an hour at most: each leg gets its own."""
+            outlet.between(definition, folder)
+            return environment()
+
         definitions.keep(project.root, definition)
         invoke, image = _runner(project, job, options, note)
         relays = stack.enter_context(_relays(project, options, outlet))
@@ -79,21 +88,41 @@ def run_local(
             function_name=site.function(job.name),
             function_arn=site.function_arn(job.name),
             memory=job.memory,
-            timeout=job.timeout,
+            timeout=options.leg or job.invocation,
             ephemeral_storage=job.ephemeral_storage,
             architecture=job.architecture,
-            environment=environment,
+            environment=environment(),
             event=runs.event(run_id, options.input),
             request_id=run_id,
             run_volume=outlet.volume,
             relays=relays,
         )
         response = invoke(invocation, on_line, stop)
+        for number in range(2, job.legs + 1):
+            if not (event := legs.following(response, run_id, number)):
+                break
+            note(f"leg {number} of at most {job.legs}")
+            invocation = replace(
+                invocation, event=event, request_id=runs.new_run_id(), environment=next_environment()
+            )
+            response = invoke(invocation, on_line, stop)
         outlet.fetch(folder)
     run = _outcome(folder, run_id, job, response, outlet)
     if run.state == "lost" and stop.is_set() and not (folder / "request.json").exists():
         run = replace(run, state="cancelled", reason="stopped before it began")
     return Ended(run=run, folder=folder, response=response)
+
+
+def leg(job: Job, text: str) -> int:
+    """The seconds of a leg; 0 where none is given."""
+    if not text:
+        return 0
+    duration = seconds(text)
+    if job.legs == 1:
+        raise UsageError(f"{job.name} has no legs", hint="declare `legs` and a timeout over 15m")
+    if duration is None or not 10 <= duration <= INVOCATION_MAX:
+        raise UsageError(f"{text} is no time for a leg", hint="give 10s to 15m, as in 60s")
+    return duration
 
 
 def _outcome(folder: Path, run_id: str, job: Job, response: Response, outlet: Outlet) -> Run:

@@ -37,6 +37,7 @@ _SHOWN: Mapping[str, Any] = {
     "output": str | None,
     "memoryPeakMb": int | None,
     "hardening": dict | None,
+    "legs": list | None,
 }
 _RUN_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -73,11 +74,14 @@ class Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where a job's runs lie. `timeout` is the job's, in seconds."""
+    """Where a job's runs lie. `timeout` is the job's, `invocation` that of one of its `legs`; in seconds."""
 
     job: str
     prefix: str
     timeout: int
+    legs: int = 1
+    invocation: int = 900
+    max_event_age: int = 21600
 
 
 def new_run_id(now: Callable[[], float] = time.time) -> str:
@@ -140,8 +144,30 @@ class Runs:
             return Run(id=run_id, job=place.job, folder=where, state="queued")
         began = request.modified
         run = Run(id=run_id, job=place.job, folder=where, state="running", started=began)
-        limit = began + timedelta(seconds=place.timeout) + LOST_AFTER
+        if place.legs > 1:
+            run, limit = self._in_legs(place, run, key)
+        else:
+            limit = began + timedelta(seconds=place.timeout) + LOST_AFTER
         return run if self._now() <= limit else _lost(run, limit, self._saved(run))
+
+    def _in_legs(self, place: Place, run: Run, key: str) -> tuple[Run, datetime]:
+        """A run in its latest leg, or waiting for the next; and when that is over."""
+        assert run.started
+        leg, since, waits = 1, run.started, False
+        where = {"Bucket": self._bucket, "Prefix": f"{key}legs/", "Delimiter": "/"}
+        names = (each["Prefix"] for each in self._aws.pages("s3", "ListObjectsV2", "CommonPrefixes", **where))
+        numbers = [name.removeprefix(f"{key}legs/").rstrip("/") for name in names]
+        known = range(1, place.legs + 1)
+        for number in sorted((int(each) for each in numbers if each.isdecimal()), reverse=True):
+            record = self._aws.stored(self._bucket, f"{key}legs/{number}/leg.json", LARGEST)
+            if record is not None and number in known:
+                leg, since, waits = number, record.modified, b'"ended"' in record.content
+                break
+        if waits:
+            limit = since + timedelta(seconds=place.max_event_age) + LOST_AFTER
+            return replace(run, reason=f"leg {leg} is over, leg {leg + 1} waits to start"), limit
+        limit = since + timedelta(seconds=place.invocation) + LOST_AFTER
+        return replace(run, reason=f"leg {leg} of at most {place.legs}"), limit
 
     def wait(
         self,
@@ -265,11 +291,12 @@ def local(home: Path, run_id: str) -> Run | None:
 
 
 def local_files(run: Run, below: str = "") -> list[tuple[str, int]]:
-    """(path in the run folder, size in bytes) of what lies on this machine."""
+    """(path in the run folder, size in bytes) of what lies on this machine; never a checkpoint."""
     folder = Path(run.folder)
     files = (path for path in sorted(folder.rglob("*")) if path.is_file() and not path.is_symlink())
     named = ((path.relative_to(folder).as_posix(), path.stat().st_size) for path in files)
-    return [(name, size) for name, size in named if name.startswith(below)]
+    shown = ((name, size) for name, size in named if not name.startswith("checkpoint/"))
+    return [(name, size) for name, size in shown if name.startswith(below)]
 
 
 def _saved_here(run: Run) -> Saved:
@@ -307,7 +334,8 @@ def ended(result: Mapping[str, Any], folder: str) -> Run:
 
 
 def _lost(run: Run, limit: datetime, saved: Saved) -> Run:
-    reason = f"{_told(saved)}; wrote no result by {limit:%Y-%m-%d %H:%M:%S} UTC: see the function's log"
+    told = f"{run.reason}; {_told(saved)}" if run.reason else _told(saved)
+    reason = f"{told}; wrote no result by {limit:%Y-%m-%d %H:%M:%S} UTC: see the function's log"
     return replace(run, state="lost", reason=reason, saved=saved)
 
 

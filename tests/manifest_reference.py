@@ -45,7 +45,7 @@ Where the jobs of this folder live in AWS, and what holds for all of them. The s
 LATER = """\
 ## Not there yet
 
-These fields are designed but not built. They are refused, not ignored. So is a `timeout` over 15m.
+These fields are designed but not built. They are refused, not ignored.
 
 | field | what it is for |
 |---|---|

@@ -19,6 +19,18 @@ from agent.watchdog import Silence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Resume:
+    """The session of an earlier leg, whose files are in their places, and what to tell the agent.
+
+    `turns` are those that it took so far.
+    """
+
+    session_id: str
+    prompt: str
+    turns: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Assignment:
     """What an adapter has to work with: everything resolved, every secret filled in where it was named.
 
@@ -37,7 +49,12 @@ class Assignment:
     base_url: str = ""
     provider: str = ""  # as the CLI is to speak with it
     seconds: int = 600
+    resume: Resume | None = None
     root: bool = False  # we are user 0, as in a container somebody starts by hand
+
+    @property
+    def prompt(self) -> str:
+        return self.resume.prompt if self.resume else self.definition.agent.prompt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +85,10 @@ class Cli(Protocol):
     @property
     def silence(self) -> Silence | None:
         """How long it may be silent, when it speaks."""
+
+    @property
+    def adds_up(self) -> bool:
+        """Whether the usage it tells is of the whole session, a resumed one's earlier part included."""
 
     def launch(self) -> Launch:
         """What to start."""

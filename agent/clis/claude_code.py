@@ -16,7 +16,7 @@ from agent import structured
 from agent.child import Stop
 from agent.clis import Assignment, Launch, mcp
 from agent.contract import McpServer, ServerStatus, Usage
-from agent.events import Began, Called, Ended, Event, Noticed, Returned, Said
+from agent.events import Asked, Began, Called, Ended, Event, Noticed, Returned, Said
 from agent.watchdog import ANSWER, MCP_START, Silence, tool_limit
 
 RETRIES = 3  # the default retries a 500 or a 401 for minutes; 3 is some seconds
@@ -43,12 +43,14 @@ MODELS = (
 
 class ClaudeCode:
     speaks = True
+    adds_up = False  # cost, tokens and turns are its process's
     # SIGTERM ends the turn and writes the transcript; SIGINT would make it exit 0.
     stops = (Stop(signal=signal.SIGTERM, seconds=5),)
 
     def __init__(self, assignment: Assignment) -> None:
         self._assignment = assignment
         self._config = assignment.layout.config
+        self._answers: set[str] = set()  # of the model, by their ids: one comes in several events
 
     @property
     def silence(self) -> Silence:
@@ -62,7 +64,7 @@ class ClaudeCode:
         prompt, system = self._config / "prompt.txt", self._config / "system-prompt.txt"
         servers = {server.name: self._server(server) for server in assignment.servers}
         files = {
-            prompt: agent.prompt,  # by standard input: an argument may not exceed 128 KiB
+            prompt: assignment.prompt,  # by standard input: an argument may not exceed 128 KiB
             self._config / "mcp.json": json.dumps({"mcpServers": servers}),
             self._config / "settings.json": json.dumps({"permissions": {"allow": list(agent.allowed_tools)}}),
         }
@@ -90,7 +92,7 @@ class ClaudeCode:
             case "system", "api_retry":
                 return (Noticed(message=f"the model's API failed and is asked again: {_shown(event)}"),)
             case "assistant", _:
-                return tuple(_said(_content(event)))
+                return (*self._asked(event), *_said(_content(event)))
             case "user", _:
                 return tuple(_returned(_content(event)))
             case "result", _:
@@ -104,21 +106,22 @@ class ClaudeCode:
         return ((self._config / "projects", "**/*.jsonl"),)
 
     def _argv(self, system: Path | None) -> tuple[str, ...]:
-        agent = self._assignment.definition.agent
+        agent, resume = self._assignment.definition.agent, self._assignment.resume
         own_limit = agent.max_cost_usd is not None and agent.model_access == "env"
+        taken = resume.turns if resume else 0
         return (
             "claude",
             "--print",
             "--output-format=stream-json",
             "--verbose",
-            f"--session-id={self._assignment.run_id}",
+            f"--resume={resume.session_id}" if resume else f"--session-id={self._assignment.run_id}",
             f"--mcp-config={self._config / 'mcp.json'}",
             "--strict-mcp-config",
             "--setting-sources=",
             f"--settings={self._config / 'settings.json'}",
             f"--permission-mode={agent.permission_mode}",
             *([f"--model={agent.model}"] if agent.model else []),
-            *([f"--max-turns={agent.max_turns}"] if agent.max_turns else []),
+            *([f"--max-turns={max(1, agent.max_turns - taken)}"] if agent.max_turns else []),
             # By its own prices. Where our proxy counts, two judges of one limit would disagree.
             *([f"--max-budget-usd={agent.max_cost_usd}"] if own_limit else []),
             *([f"--append-system-prompt-file={system}"] if system else []),
@@ -163,6 +166,14 @@ class ClaudeCode:
             return {"type": server.type, "url": server.url, "headers": dict(server.headers)}
         start = mcp.start(server, self._assignment)
         return {"type": "stdio", "command": start.command, "args": list(start.args), "env": start.env}
+
+    def _asked(self, event: Mapping[str, Any]) -> Iterable[Event]:
+        """What a request cost, as far as it is known when its answer begins."""
+        message = event.get("message") or {}
+        if (id_ := str(message.get("id"))) in self._answers:
+            return ()
+        self._answers.add(id_)
+        return (Asked(usage=_usage(message.get("usage") or {}), turn=not event.get("parent_tool_use_id")),)
 
     def _began(self, event: Mapping[str, Any]) -> Began:
         seen = {each.get("name"): str(each.get("status")) for each in event.get("mcp_servers") or ()}

@@ -37,6 +37,7 @@ _MCP_DOWN = re.compile(r"required MCP servers failed to initialize: (.+)")
 
 class Codex:
     speaks = True
+    adds_up = True
     # SIGINT lets it write what was aborted; it has no handler for SIGTERM.
     stops = (Stop(signal=signal.SIGINT, seconds=3), Stop(signal=signal.SIGTERM, seconds=2))
 
@@ -63,7 +64,7 @@ class Codex:
             argv=self._argv(),
             env=self._env(),
             files={
-                prompt: self._assignment.definition.agent.prompt,
+                prompt: self._assignment.prompt,
                 self._home / "config.toml": self._config(),
                 **asked,
             },
@@ -116,6 +117,7 @@ class Codex:
     # -- what to start ---------------------------------------------------------------------------
 
     def _argv(self) -> tuple[str, ...]:
+        resume = self._assignment.resume
         return (
             "codex",
             "exec",
@@ -131,6 +133,7 @@ class Codex:
             "--disable=shell_tool",
             "--disable=shell_snapshot",  # a file with all of its environment, the model's key among it
             *([f"--output-schema={self._schema_file}"] if self._wants_schema else []),
+            *(("resume", resume.session_id) if resume else ()),  # which takes none of the options above
             "-",
         )
 

@@ -14,6 +14,7 @@ from agent.events import Event, Said
 class ShellCommand:
     speaks = False
     silence = None  # a program may work for long without a word
+    adds_up = False
     # To its whole group: a shell script's children are to hear of it too.
     stops = (Stop(signal=signal.SIGTERM, seconds=5, group=True),)
 

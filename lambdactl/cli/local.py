@@ -45,6 +45,9 @@ def run_local(
         bool,
         typer.Option("--unsandboxed", help="With --engine process: let a real model act on this machine."),
     ] = False,
+    leg: Annotated[
+        str, typer.Option(help="How long one leg takes, as in 60s: to try out a run of several.")
+    ] = "",
     root: Root = HERE,
     environment: Environment = "",
     sandbox: Sandbox = None,
@@ -65,6 +68,7 @@ def run_local(
         scripted_model=scripted_model,
         unsandboxed=unsandboxed,
         secrets=values,
+        leg=use_case.leg(found, leg),
     )
     with stopping(STOPPING) as stop:
         ended = use_case.run_local(project, found, options, on_line=_progress, note=output.line, stop=stop)

@@ -83,7 +83,7 @@ class Function(Resource):
             image=each.image,
             role=job.role or site.role_arn(job.name),
             role_name=site.role(job.name),
-            timeout=job.timeout,
+            timeout=job.invocation,
             memory=job.memory,
             ephemeral_storage=job.ephemeral_storage,
             architecture=job.architecture,

@@ -26,6 +26,7 @@ FUNCTIONS_PAGE = 50  # ListFunctions answers no more at once, whatever it is ask
 ROLES_PAGE = 1000  # botocore: GetAccountAuthorizationDetails and ListRoles, MaxItems
 ROLES_MOST = 10_000  # IAM quotas: roles per account, at most
 ROLE_CALLS = 4  # one role whole: GetRole, ListRolePolicies, GetRolePolicy, ListAttachedRolePolicies
+LEGS_TAG = "lambdactl:legs"  # on a role that may invoke its own function: the job; the boundary reads it
 STAMP_TAG = "lambdactl:stamp"  # on a role; written by the kind `stamp`, last of all
 DEFINITION = re.compile(r"[0-9a-f]{64}\.json")  # what else lies in their folders is not ours
 PROTECT_TAG = "lambdactl:protect"  # on a role: its job is not to be removed

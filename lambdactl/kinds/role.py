@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Self
 from lambdactl.deployment import Deployments
 from lambdactl.engine import Address, Call, Effect, Resource, computed
 from lambdactl.grants import ROLES, Permissions, Reach, role_arns
-from lambdactl.kinds.look import NAMED_ROLES, STAMP_TAG, Look, mark_of_tags, tags_of
+from lambdactl.kinds.look import LEGS_TAG, NAMED_ROLES, STAMP_TAG, Look, mark_of_tags, tags_of
 from lambdactl.manifest.job import Job
 from lambdactl.policies import normal
 from lambdactl.site import Site
@@ -63,7 +63,7 @@ class Role(Resource):
                 trust=TRUST,
                 policies={POLICY_NAME: normal(policy(each.job, site))},
                 permissions_boundary=site.permissions_boundary,
-                tags=tags_of(each.job, site),
+                tags=tags_of(each.job, site) | ({LEGS_TAG: each.job.name} if each.job.legs > 1 else {}),
             )
 
     @classmethod
@@ -175,7 +175,13 @@ def policy(job: Job, site: Site) -> dict[str, Any]:
     """What the job may do; nothing else can (docs/design.md, Contracts)."""
     return {
         "Version": "2012-10-17",
-        "Statement": [*_parameters(job, site), *_bucket(job, site), *_model(job, site), _logs(job, site)],
+        "Statement": [
+            *_parameters(job, site),
+            *_bucket(job, site),
+            *_model(job, site),
+            _logs(job, site),
+            *_legs(job, site),
+        ],
     }
 
 
@@ -266,6 +272,27 @@ def _logs(job: Job, site: Site) -> dict[str, Any]:
         "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
         "Resource": f"{site.log_group_arn(job.name)}:*",
     }
+
+
+def _legs(job: Job, site: Site) -> list[dict[str, Any]]:
+    """To start the next leg, and to remove a checkpoint. In a bucket with versions it would stay, were it
+    not deleted by its version."""
+    if job.legs == 1:
+        return []
+    return [
+        {
+            "Sid": "NextLeg",
+            "Effect": "Allow",
+            "Action": "lambda:InvokeFunction",
+            "Resource": site.function_arn(job.name),
+        },
+        {
+            "Sid": "Checkpoints",
+            "Effect": "Allow",
+            "Action": ["s3:DeleteObject", "s3:DeleteObjectVersion"],
+            "Resource": f"{site.bucket_arn}/{job.prefix}*/checkpoint/*",
+        },
+    ]
 
 
 def _bounded(site: Site) -> Mapping[str, Any]:

@@ -106,7 +106,7 @@ def _fitting(own: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, A
         unfit |= _OF_ONE_TYPE
     if own_agent.keys() & _PROMPTS:
         unfit |= _PROMPTS
-    left_out = {"mcpServers"} if kind == "command" else set()
+    left_out = {"mcpServers", "legs"} if kind == "command" else set()
     fitting = {key: value for key, value in defaults.items() if key not in left_out}
     if agent:
         fitting["agent"] = {key: value for key, value in agent.items() if key not in unfit}

@@ -15,6 +15,8 @@ AgentType = Literal["claude-code", "codex", "command"]
 Architecture = Literal["x86_64", "arm64"]
 PackageRegistry = Literal["npm", "pypi"]
 
+INVOCATION_MAX = 900  # seconds (Lambda's CreateFunction, Timeout)
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Package:
@@ -116,7 +118,8 @@ class Job:
     description: str = ""
     mcp_servers: tuple[McpServer, ...] = ()
     secrets: Mapping[str, str] = field(default_factory=dict)  # name -> SSM parameter
-    timeout: int = 600
+    timeout: int = 600  # of a run, however many legs it takes
+    legs: int = 1  # invocations that one run may take
     memory: int = 3072
     ephemeral_storage: int = 2048
     architecture: Architecture = "x86_64"
@@ -132,6 +135,11 @@ class Job:
     protect: bool = False  # not removed, even when the manifest is gone
     role: str = ""  # ARN of an execution role made elsewhere; "" is the job's own
     source: Path = field(default=Path(), compare=False)  # the manifest's file
+
+    @property
+    def invocation(self) -> int:
+        """The time limit of one invocation, in seconds."""
+        return min(self.timeout, INVOCATION_MAX)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

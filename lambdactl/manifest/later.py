@@ -11,7 +11,6 @@ from types import MappingProxyType
 # "*" stands for any name.
 _LATER: Mapping[tuple[str, ...], str] = MappingProxyType(
     {
-        ("legs",): "runs over 15 minutes, in several legs",
         ("permissionsBoundary",): "a permissions boundary for one job (the project's works: lambdactl.yaml)",
         ("localDev",): "the job's role on developers' machines",
     }

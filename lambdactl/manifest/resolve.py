@@ -9,7 +9,7 @@ from typing import Any
 from lambdactl.manifest.bundling import bundle, npm, pypi
 from lambdactl.manifest.draft import Draft
 from lambdactl.manifest.durations import seconds
-from lambdactl.manifest.job import Agent, Job, McpServer, Packages, Schedule, Settings
+from lambdactl.manifest.job import INVOCATION_MAX, Agent, Job, McpServer, Packages, Schedule, Settings
 from lambdactl.manifest.pins import TESTED
 from lambdactl.manifest.rules.agents import PROVIDERS
 from lambdactl.manifest.rules.files import read_output_schema, read_prompt
@@ -29,6 +29,9 @@ def job(draft: Draft, source: Path) -> Job:
         rest["ephemeral_storage"] = value["ephemeralStorage"]
     if "retentionDays" in value.get("logs", {}):
         rest["log_retention_days"] = value["logs"]["retentionDays"]
+    timeout = _seconds(value.get("timeout", "10m"))
+    if "legs" in value and timeout > INVOCATION_MAX:
+        rest["legs"] = value["legs"]["max"]
     if "schedule" in value:
         rest["schedule"] = _schedule(value["schedule"])
     return Job(
@@ -37,7 +40,7 @@ def job(draft: Draft, source: Path) -> Job:
         prefix=normal(value["prefix"]),
         mcp_servers=tuple(_server(name, draft.servers[name]) for name in sorted(draft.servers)),
         secrets={name: draft.secrets[name] for name in sorted(draft.secrets) if name in taken},
-        timeout=_seconds(value.get("timeout", "10m")),
+        timeout=timeout,
         max_event_age=_seconds(value.get("maxEventAge", "6h")),
         include=tuple(value.get("include", ())),
         packages=_packages(value.get("packages", {})),

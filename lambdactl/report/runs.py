@@ -51,6 +51,8 @@ def whole(run: Run, files: Sequence[tuple[str, int]]) -> Text:
     ):
         if value not in (None, "", "-"):
             text.append(f"\n{name:8} {terminal(str(value))}")
+    for number, leg in enumerate(result.get("legs") or (), 1):
+        text.append(f"\nleg {number:<4} {line(_leg(leg), 300)}")
     for each in result.get("notes", ()):
         text.append(f"\nnote     {line(str(each), 300)}")
     if result.get("structuredOutput") is not None:  # then the final text is the same, if there is one
@@ -191,6 +193,25 @@ def _memory(peak: int | None) -> str:
 def _exposed(hardening: Mapping[str, Any]) -> str:
     """What did not hold; nothing to say where all did."""
     return "; ".join(_EXPOSED.get(name, name) for name, holds in hardening.items() if not holds)
+
+
+def _leg(leg: Any) -> str:
+    """One leg of a run; a job may have written whatever it likes."""
+    if not isinstance(leg, dict):
+        return "-"
+    cost, usage = leg.get("costUsd"), leg.get("usage")
+    parts = [
+        str(leg.get("ended")),
+        f"{leg.get('startedAt')} to {leg.get('endedAt')}",
+        f"{leg['turns']} turns" if leg.get("turns") is not None else "-",
+        _cost(cost) if isinstance(cost, int | float) else "-",
+        _tokens(usage) if isinstance(usage, dict) and _numbers(usage) else "-",
+    ]
+    return ", ".join(part for part in parts if part != "-")
+
+
+def _numbers(usage: Mapping[str, Any]) -> bool:
+    return all(isinstance(count, int | float) for count in usage.values())
 
 
 def _agent(agent: Mapping[str, Any]) -> str:

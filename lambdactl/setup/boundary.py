@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from lambdactl.kinds.look import LEGS_TAG
 from lambdactl.site import Site
 
 
 def boundary(site: Site, allowed_parameters: Sequence[str]) -> dict[str, Any]:
     """The policy document. `allowed_parameters`: globs of lambdactl.yaml's `allow`; none is all."""
     statements = [*_parameters(site, allowed_parameters or ("/*",)), *_bucket(site), *_logs(site)]
-    return {"Version": "2012-10-17", "Statement": [*statements, _models(site), _schedules(site)]}
+    more = [_models(site), _schedules(site), *_legs(site)]
+    return {"Version": "2012-10-17", "Statement": [*statements, *more]}
 
 
 def _parameters(site: Site, globs: Sequence[str]) -> list[dict[str, Any]]:
@@ -48,7 +50,12 @@ def _bucket(site: Site) -> list[dict[str, Any]]:
         {
             "Sid": "DefinitionsAreNotTheirs",
             "Effect": "Deny",
-            "Action": ["s3:AbortMultipartUpload", "s3:PutObject"],
+            "Action": [
+                "s3:AbortMultipartUpload",
+                "s3:DeleteObject",
+                "s3:DeleteObjectVersion",
+                "s3:PutObject",
+            ],
             "Resource": f"{site.bucket_arn}/.lambdactl/*",
         },
     ]
@@ -90,7 +97,7 @@ def _models(site: Site) -> dict[str, Any]:
 
 
 def _schedules(site: Site) -> dict[str, Any]:
-    """For the roles that Scheduler assumes, not for a job's own: no job starts another, or itself."""
+    """For the roles that Scheduler assumes, not for a job's own: no job starts another."""
     roles = f"arn:{site.partition}:iam::{site.account}:role{site.schedule_role_path}*"
     return {
         "Sid": "Schedules",
@@ -99,3 +106,21 @@ def _schedules(site: Site) -> dict[str, Any]:
         "Resource": site.function_arn("*"),
         "Condition": {"ArnLike": {"aws:PrincipalArn": roles}},
     }
+
+
+def _legs(site: Site) -> list[dict[str, Any]]:
+    """A job may go on in a further leg of its own function, which its role's tag names, and of no other."""
+    return [
+        {
+            "Sid": "NextLeg",
+            "Effect": "Allow",
+            "Action": ["lambda:InvokeFunction"],
+            "Resource": site.function_arn(f"${{aws:PrincipalTag/{LEGS_TAG}}}"),
+        },
+        {
+            "Sid": "Checkpoints",
+            "Effect": "Allow",
+            "Action": ["s3:DeleteObject", "s3:DeleteObjectVersion"],
+            "Resource": f"{site.bucket_arn}/*/checkpoint/*",
+        },
+    ]

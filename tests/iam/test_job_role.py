@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from agent.store import PART, Bucket, StoreError
-from lambdactl.kinds.role import POLICY_NAME
+from lambdactl.kinds.look import LEGS_TAG
+from lambdactl.kinds.role import POLICY_NAME, Role
 from lambdactl.kinds.role import policy as role_policy
 from lambdactl.manifest.job import Agent, Schedule
 from lambdactl.policies import normal
@@ -169,6 +170,54 @@ def may(simulator: Simulator, what: tuple[str, str, Mapping[str, str]], **bound:
     me = Caller(arn=SITE.role_arn("triage"), policies=(role_policy(job(), SITE),), boundary=bound)
     action, resource, context = what
     return simulator.allows(me, Ask(action=action, resource=resource, context=tuple(context.items())))
+
+
+# A job that may go on in further legs: what is added, and what is not.
+LONG = job(timeout=7200, legs=9, agent=Agent(type="codex"))
+TAGGED = {"aws:PrincipalTag/lambdactl:legs": "triage"}
+ADDED: tuple[tuple[str, str], ...] = (
+    ("lambda:InvokeFunction", SITE.function_arn("triage")),
+    ("s3:DeleteObject", f"{BUCKET}/triage/run/checkpoint/2/000001.tar"),
+    ("s3:DeleteObjectVersion", f"{BUCKET}/triage/run/checkpoint/2/000001.tar"),
+)
+NOT_ADDED: tuple[tuple[str, str], ...] = (
+    ("lambda:InvokeFunction", SITE.function_arn("other")),
+    ("lambda:InvokeFunction", f"{SITE.function_arn('triage')}2"),
+    ("lambda:UpdateFunctionCode", SITE.function_arn("triage")),
+    ("s3:DeleteObject", f"{BUCKET}/triage/run/result.json"),
+    ("s3:DeleteObject", f"{BUCKET}/other/run/checkpoint/2/000001.tar"),
+    ("s3:DeleteObjectVersion", f"{BUCKET}/triage/run/legs/1/leg.json"),
+    ("s3:DeleteObject", f"{BUCKET}/{SITE.definitions_prefix('triage')}0.json"),
+)
+
+
+@pytest.mark.parametrize(("action", "resource"), [*ADDED, *NOT_ADDED])
+def test_a_job_with_legs_invokes_itself_and_removes_checkpoints(
+    simulator: Simulator, action: str, resource: str
+) -> None:
+    ask = Ask(action=action, resource=resource, context=tuple(TAGGED.items()))
+    for limits in ({}, BOUNDARY):
+        me = Caller(arn=SITE.role_arn("triage"), policies=(role_policy(LONG, SITE),), boundary=limits)
+        assert simulator.allows(me, ask) is ((action, resource) in ADDED)
+        plain = Caller(arn=SITE.role_arn("triage"), policies=(role_policy(job(), SITE),), boundary=limits)
+        assert not simulator.allows(plain, ask)
+
+
+def test_the_boundary_lets_a_role_invoke_what_its_tag_names_and_nothing_else(simulator: Simulator) -> None:
+    """Whatever its policy says: without the tag no function, with it the job's own."""
+    own, other = (("lambda:InvokeFunction", SITE.function_arn(name)) for name in ("triage", "other"))
+    assert widened(simulator, SITE.role_arn("triage"), *own, TAGGED)
+    assert not widened(simulator, SITE.role_arn("triage"), *own)
+    assert not widened(simulator, SITE.role_arn("triage"), *other, TAGGED)
+    lock = f"{BUCKET}/.lambdactl/demo/checkpoint/x"
+    for action in ("s3:DeleteObject", "s3:DeleteObjectVersion"):
+        assert not widened(simulator, SITE.role_arn("triage"), action, lock)
+        assert not widened(simulator, SITE.role_arn("triage"), action, f"{BUCKET}/triage/run/result.json")
+
+
+def test_only_a_role_of_a_job_with_legs_carries_the_tag() -> None:
+    long, plain = Role.wanted(deployments(LONG, job("other"), site=SITE))
+    assert (long.tags[LEGS_TAG], LEGS_TAG in plain.tags) == ("triage", False)
 
 
 @pytest.mark.parametrize("what", ALLOWED, ids=lambda what: what[0])

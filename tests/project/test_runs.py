@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -63,6 +64,27 @@ def test_a_run_that_began_and_wrote_no_result_in_time_is_lost(cloud: Cloud, buck
     run = runs(cloud, timedelta(seconds=730)).one(PLACE, run_id)
     assert run.state == "lost"
     assert "wrote no result" in run.reason
+
+
+def test_a_run_of_several_legs_is_lost_only_after_its_latest_legs_limit(cloud: Cloud, bucket) -> None:  # type: ignore[no-untyped-def]
+    run_id, place = new_run_id(), replace(PLACE, timeout=7200, legs=9, invocation=900, max_event_age=3600)
+    folder = f"triage/{run_id}"
+
+    def seen(after: float) -> tuple[str, str]:
+        run = runs(cloud, timedelta(seconds=after)).one(place, run_id)
+        return run.state, run.reason.partition(";")[0]
+
+    bucket(f"{folder}/request.json", {})
+    assert seen(900) == ("running", "leg 1 of at most 9")
+    assert seen(1030) == ("lost", "leg 1 of at most 9")
+    bucket(f"{folder}/legs/1/leg.json", {"leg": 1, "ended": "continued"})
+    assert seen(3600) == ("running", "leg 1 is over, leg 2 waits to start")
+    assert seen(3730)[0] == "lost"
+    bucket(f"{folder}/legs/2/leg.json", {"leg": 2})
+    bucket(f"{folder}/legs/10/leg.json", {})  # none of ours
+    bucket(f"{folder}/legs/x/leg.json", {})
+    assert seen(900) == ("running", "leg 2 of at most 9")
+    assert seen(1030) == ("lost", "leg 2 of at most 9")
 
 
 def test_the_latest_runs_come_first_and_foreign_folders_are_not_runs(cloud: Cloud, bucket) -> None:  # type: ignore[no-untyped-def]

@@ -197,14 +197,16 @@ def test_the_boundary_stops_what_no_job_may_do() -> None:
     assert not permitted(limits, "s3:DeleteObject", f"{SITE.bucket_arn}/triage/x")
 
 
-def test_only_scheduler_invokes_and_only_this_projects_functions() -> None:
+def test_only_scheduler_and_a_job_itself_invoke_and_only_this_projects_functions() -> None:
     limits = resources()["Boundary"]["PolicyDocument"]["Statement"]
-    (invoking,) = (each for each in limits if any(a.startswith("lambda:") for a in each["Action"]))
+    invoking, itself = (each for each in limits if any(a.startswith("lambda:") for a in each["Action"]))
     assert invoking["Action"] == ["lambda:InvokeFunction"]
     assert invoking["Resource"] == f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:demo-main-*"
     pattern = invoking["Condition"]["ArnLike"]["aws:PrincipalArn"]
     assert fnmatchcase(SITE.schedule_role_arn("triage"), pattern)
     assert not fnmatchcase(SITE.role_arn("triage"), pattern)
+    own = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:demo-main-${{aws:PrincipalTag/lambdactl:legs}}"
+    assert itself["Resource"] == own
 
 
 def test_without_allowed_parameters_it_says_that_the_boundary_is_wide() -> None:

@@ -52,6 +52,7 @@ RULES: tuple[Rule, ...] = (
     secrets.credentials,
     prefixes.prefix,
     limits.timeout,
+    limits.legs,
     limits.event_age,
     tags.tags,
     roles.role,

@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from lambdactl.manifest.draft import Draft
 from lambdactl.manifest.durations import seconds, written
 from lambdactl.manifest.finding import Finding, Path
+from lambdactl.manifest.job import INVOCATION_MAX
 
-_TIMEOUT_MAX = 900  # CreateFunction, Timeout (on-demand functions)
+_LEG = 840  # seconds of work; the rest of a leg's 15 minutes is for its start and its checkpoint
+_LEGS_MAX = 12
 _EVENT_AGE = (60, 21600)  # PutFunctionEventInvokeConfig, MaximumEventAgeInSeconds
 # Linux allows 128 KiB for one argument or environment variable (MAX_ARG_STRLEN); CLIs take
 # prompts as arguments.
@@ -21,11 +23,41 @@ def timeout(draft: Draft) -> Iterator[Finding]:
     duration = seconds(draft.value.get("timeout", "10m"))
     if duration is None:
         return
-    if duration > _TIMEOUT_MAX:
+    if duration > _LEGS_MAX * _LEG:
+        what = (
+            f"timeout {written(duration)} is over what {_LEGS_MAX} legs can do, {written(_LEGS_MAX * _LEG)}"
+        )
+        yield Finding(("timeout",), what, "split the work")
+    elif duration > INVOCATION_MAX and "legs" not in draft.value:
         what = f"timeout {written(duration)} is over Lambda's limit of 15m"
-        yield Finding(("timeout",), what, "runs in several legs are not there yet; split the work for now")
+        hint = "split the work"
+        if draft.agent_type != "command":
+            hint = f"let the run take several: `legs: {{max: {_needed(duration)}}}`"
+        yield Finding(("timeout",), what, hint)
     elif duration < 1:
         yield Finding(("timeout",), "timeout is zero", "give the run some time, as in 10m")
+
+
+def legs(draft: Draft) -> Iterator[Finding]:
+    duration, most = seconds(draft.value.get("timeout", "10m")), draft.value.get("legs", {}).get("max")
+    if most is None or duration is None:
+        return
+    if draft.agent_type == "command":
+        what = "legs do not fit type command: there is no conversation that a further leg could go on with"
+        yield Finding(("legs",), what, "remove it", key=True)
+    elif INVOCATION_MAX < duration <= _LEGS_MAX * _LEG and most * _LEG < duration:
+        what = f"legs.max {most} is good for {written(most * _LEG)}, and timeout is {written(duration)}"
+        hint = f"use {_needed(duration)}: of a leg's 15m, a minute is for its start and its checkpoint"
+        yield Finding(("legs", "max"), what, hint)
+    elif (
+        duration > INVOCATION_MAX and draft.agent.get("modelAccess") == "env" and "maxCostUsd" in draft.agent
+    ):
+        what = "maxCostUsd with modelAccess env holds for each leg alone: a CLI that is stopped tells no cost"
+        yield Finding(("agent", "modelAccess"), what, "leave the model to the proxy: remove modelAccess")
+
+
+def _needed(duration: int) -> int:
+    return -(-duration // _LEG)
 
 
 def event_age(draft: Draft) -> Iterator[Finding]:

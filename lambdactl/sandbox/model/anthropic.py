@@ -36,6 +36,7 @@ KINDS |= {413: "request_too_large", 429: "rate_limit_error", 529: "overloaded_er
 REMINDER = re.compile(
     r"\s*<system-reminder>.*?</system-reminder>", re.DOTALL
 )  # Claude Code's, not the tool's
+RESUMED = "No response requested."  # what Claude Code answers itself in a session that was interrupted
 CWD = re.compile(r"[Ww]orking directory: (\S+)")
 
 
@@ -53,6 +54,8 @@ def _entries(body: Mapping[str, Any]) -> Iterator[Entry]:
     for message in body.get("messages", ()):
         blocks = _blocks(message["content"])
         if message["role"] == "assistant":
+            if [block.get("text") for block in blocks] == [RESUMED]:
+                continue
             calls = {block["id"]: block["name"] for block in blocks if block["type"] == "tool_use"}
             names |= calls
             yield Reply(calls=tuple(calls.values()))

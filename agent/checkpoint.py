@@ -1,0 +1,152 @@
+"""Keeps a stopped run's session, workspace and home in the store, and brings them back.
+
+The one thing that is stored unmasked: a masked transcript would resume as another conversation. It lies
+under checkpoint/, in parts of one archive, with a record of their hashes beside them; nothing shows it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import itertools
+import json
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from agent import archive
+from agent.archive import ArchiveError, Packer
+from agent.clis import Cli
+from agent.contract import ContractError
+from agent.layout import Layout
+from agent.leg import Part, Record
+from agent.store import Store, StoreError
+
+PART = 8 << 20  # bytes
+AT_ONCE = 4
+WEIGHED = 50_000  # files
+CACHE = ".cache"  # of the home folder: large, and made again
+RECORD_MAX = 64 << 20  # bytes
+
+
+class CheckpointError(Exception):
+    """A checkpoint could not be written, or not be brought back."""
+
+
+def save(
+    layout: Layout, cli: Cli, store: Store, leg: int, left: Callable[[], float]
+) -> tuple[tuple[Part, ...], tuple[str, ...]]:
+    """Store all that leg `leg` needs; the parts, and notes of what is not in them.
+
+    `left` are the seconds that it may still take: what is on its way then is abandoned, not waited for.
+    """
+    packer = Packer(layout.root, _folders(layout, cli))
+    upload = _Upload(store=store, leg=leg, left=left)
+    try:
+        packer.pack(_paths(layout, cli), upload)
+        return upload.end(), packer.notes()
+    except (ArchiveError, StoreError) as error:
+        raise CheckpointError(str(error)) from None
+    finally:
+        upload.pool.shutdown(wait=False, cancel_futures=True)
+
+
+def read(store: Store, leg: int, sha256: str) -> Record | None:
+    """The record that leg `leg` of the opened run goes on from, if it is the one with that hash."""
+    content = store.get(record_name(leg))
+    if content is None or hashlib.sha256(content).hexdigest() != sha256:
+        return None
+    try:
+        return Record.parse(json.loads(content))
+    except (ValueError, ContractError) as error:
+        raise CheckpointError(f"the checkpoint cannot be read: {error}") from None
+
+
+def restore(record: Record, store: Store, layout: Layout, cli: Cli) -> None:
+    try:
+        archive.unpack(_content(record, store), layout.root, _folders(layout, cli))
+    except (ArchiveError, StoreError) as error:
+        raise CheckpointError(str(error)) from None
+
+
+def names(leg: int, parts: tuple[Part, ...]) -> Mapping[str, str]:
+    """All objects of a checkpoint, and what the store wants to forget each."""
+    return {**{part.name: part.kept for part in parts}, record_name(leg): ""}
+
+
+def record_name(leg: int) -> str:
+    return f"checkpoint/{leg}/record.json"
+
+
+def weigh(layout: Layout) -> tuple[int, int]:
+    """How many parts and bytes a checkpoint would have now, about: of very many files the first count."""
+    paths = itertools.chain(archive.below(layout.workspace), archive.below(layout.home, without=(CACHE,)))
+    size = 0
+    for path in itertools.islice(paths, WEIGHED):
+        with contextlib.suppress(OSError):  # of a tree that changes under our eyes
+            size += path.lstat().st_size
+    return -(-size // PART), size
+
+
+def _folders(layout: Layout, cli: Cli) -> tuple[Path, ...]:
+    return (layout.workspace, layout.home, *(folder for folder, _ in cli.session_files()))
+
+
+def _paths(layout: Layout, cli: Cli) -> Iterator[Path]:
+    """The session first: small, and without it the rest is of no use."""
+    for folder, pattern in cli.session_files():
+        yield from (path for path in sorted(folder.glob(pattern)) if path.is_file() and not path.is_symlink())
+    yield from archive.below(layout.workspace)
+    yield from archive.below(layout.home, without=(CACHE,))
+
+
+def _content(record: Record, store: Store) -> Iterator[bytes]:
+    for part in record.parts:
+        content = store.get(part.name)
+        if content is None:
+            raise ArchiveError(f"the checkpoint lacks {part.name}")
+        if hashlib.sha256(content).hexdigest() != part.sha256:
+            raise ArchiveError(f"the checkpoint's {part.name} is not what was stored")
+        yield content
+
+
+@dataclass(slots=True, kw_only=True)
+class _Upload:
+    """What is written, as parts on their way to the store: a few at a time, and as long as there is time."""
+
+    store: Store
+    leg: int
+    left: Callable[[], float]
+    pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(AT_ONCE))
+    _buffer: bytearray = field(default_factory=bytearray)
+    _parts: list[Future[Part]] = field(default_factory=list)
+
+    def write(self, content: bytes) -> None:
+        self._buffer += content
+        while len(self._buffer) >= PART:
+            self._send(PART)
+
+    def end(self) -> tuple[Part, ...]:
+        if self._buffer:
+            self._send(len(self._buffer))
+        self._wait(0)
+        return tuple(part.result() for part in self._parts)
+
+    def _send(self, size: int) -> None:
+        content = bytes(self._buffer[:size])
+        del self._buffer[:size]
+        self._wait(AT_ONCE - 1)
+        name = f"checkpoint/{self.leg}/{len(self._parts) + 1:06}.tar"
+        self._parts.append(self.pool.submit(self._put, name, content))
+
+    def _wait(self, most: int) -> None:
+        """Until at most so many parts are under way: more would only fill the memory."""
+        while len(under_way := [part for part in self._parts if not part.done()]) > most:
+            wait(under_way, timeout=max(0.0, self.left()), return_when=FIRST_COMPLETED)
+            if self.left() <= 0:
+                raise ArchiveError("there was no time to store the checkpoint")
+
+    def _put(self, name: str, content: bytes) -> Part:
+        sha256 = hashlib.sha256(content).hexdigest()
+        return Part(name=name, size=len(content), sha256=sha256, kept=self.store.keep(name, content))
