@@ -14,11 +14,10 @@ if TYPE_CHECKING:
 OFFLINE_ACCOUNT = "000000000000"
 
 
-def open_aws(settings: Settings, *, sandbox: bool, time_limit: float | None) -> Aws:
+def connect(settings: Settings, *, sandbox: bool, time_limit: float | None) -> Aws:
     """AWS as the settings and the standard configuration say; or the sandbox, and then nothing else.
 
-    Where lambdactl.yaml names the account, AWS is asked first whose credentials these are, and nothing
-    else while it is another's.
+    Asks nothing yet, and whoever is to ask checks the account first (`check`).
     """
     from lambdactl.aws import Aws, Endpoint
 
@@ -35,13 +34,17 @@ def open_aws(settings: Settings, *, sandbox: bool, time_limit: float | None) -> 
                 secret_key=where.secret_key,
             ),
         )
-    aws = Aws(region=settings.region, time_limit=time_limit)
-    if settings.account and settings.account != aws.account:
+    return Aws(region=settings.region, time_limit=time_limit)
+
+
+def check(settings: Settings, aws: Aws, *, sandbox: bool) -> None:
+    """Where lambdactl.yaml names the account, AWS is asked first whose credentials these are, and nothing
+    else while it is another's: Refused."""
+    if not sandbox and settings.account and settings.account != aws.account:
         raise Refused(
             f"the credentials belong to account {aws.account}, lambdactl.yaml says {settings.account}",
             hint="log in to the right account; nothing was read or changed",
         )
-    return aws
 
 
 def site(settings: Settings, aws: Aws, *, sandbox: bool) -> Site:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from lambdactl.aws import Aws, Reader
 
 
+FIRST_SERVICES = ("sts", "lambda", "logs", "iam")
+
+
 class Ahead:
     """What `start` began. Where nothing was begun, AWS is opened when it is asked for.
 
@@ -34,39 +37,50 @@ class Ahead:
     def start(self, settings: Settings, jobs: int) -> None:
         """Begin, for about so many jobs."""
         begun = self._begun = Future()
-        _aside(lambda: self._run(begun, settings, jobs))
+        import lambdactl.kinds  # noqa: F401 - here, since the thread would wait for each of its files
+
+        try:
+            aws = self._connect(settings)
+            aws.prepare(*FIRST_SERVICES)
+        except LambdactlError as error:
+            begun.set_exception(error)
+        else:
+            _aside(lambda: self._run(begun, settings, aws, jobs))
 
     def aws(self, settings: Settings) -> Aws:
-        """Opened; or the error of opening it."""
-        return self._begun.result()[0] if self._begun else self._open(settings)
+        """Of the right account; or the error of opening it."""
+        if self._begun:
+            return self._begun.result()[0]
+        aws = self._connect(settings)
+        account.check(settings, aws, sandbox=self._is_sandbox(settings))
+        return aws
 
     def reader(self) -> Reader | None:
         """What was read, for the first plan that asks; the next one reads anew."""
         fresh, self._fresh = self._fresh, False
         return self._begun.result()[1] if self._begun and fresh else None
 
-    def _open(self, settings: Settings) -> Aws:
+    def _connect(self, settings: Settings) -> Aws:
         sandbox = self._is_sandbox(settings)
-        return account.open_aws(settings, sandbox=sandbox, time_limit=self._time_limit)
+        return account.connect(settings, sandbox=sandbox, time_limit=self._time_limit)
 
     def _is_sandbox(self, settings: Settings) -> bool:
         return settings.sandbox if self._sandbox is None else self._sandbox
 
-    def _run(self, begun: Future[tuple[Aws, Reader]], settings: Settings, jobs: int) -> None:
+    def _run(self, begun: Future[tuple[Aws, Reader]], settings: Settings, aws: Aws, jobs: int) -> None:
         from lambdactl.aws import Reader
-        from lambdactl.kinds import first_reads
+        from lambdactl.kinds import first_reads  # which `start` has imported
 
+        sandbox = self._is_sandbox(settings)
         try:
-            aws = self._open(settings)
+            account.check(settings, aws, sandbox=sandbox)
         except BaseException as error:
             begun.set_exception(error)
             return
         reader = Reader(aws)
         begun.set_result((aws, reader))
-        with contextlib.suppress(LambdactlError):  # without credentials, say: the plan will meet it again
-            site = account.site(settings, aws, sandbox=self._is_sandbox(settings))
-            for read in first_reads(reader, site, jobs):
-                _aside(read)
+        for read in first_reads(reader, account.offline_site(settings), jobs):
+            _aside(read)
 
 
 def _aside(work: Callable[[], object]) -> None:

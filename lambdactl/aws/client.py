@@ -93,6 +93,12 @@ class Aws:
     def client(self, service: str) -> Any:
         return self._clients(service)
 
+    def prepare(self, *services: str) -> None:
+        """Read all that is read from files for these services now: beside work that computes, each file
+        would wait for its turn."""
+        for service in services:
+            self._clients.prepare(service)
+
     # -- calls ----------------------------------------------------------------------------------
 
     def call(self, service: str, operation: str, parameters: Mapping[str, Any]) -> Any:
@@ -166,8 +172,20 @@ class Aws:
         some = list(items)
         if len(some) < 2:
             return [function(item) for item in some]
-        with ThreadPoolExecutor(max_workers=min(READERS, len(some)), thread_name_prefix="read") as pool:
-            return list(pool.map(function, some))
+        made: list[R] = [None] * len(some)  # type: ignore[list-item]
+        left = iter(
+            range(len(some))
+        )  # which all threads share: handing out each item costs more than some take
+
+        def work() -> None:
+            for index in left:
+                made[index] = function(some[index])
+
+        threads = min(READERS, len(some))
+        with ThreadPoolExecutor(max_workers=threads, thread_name_prefix="read") as pool:
+            for done in [pool.submit(work) for _ in range(threads)]:
+                done.result()
+        return made
 
     def _call(
         self,

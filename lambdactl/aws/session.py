@@ -48,10 +48,13 @@ class Clients:
 
     @cached_property
     def _session(self) -> Any:
+        from botocore.handlers import json_decode_policies
         from botocore.session import Session
 
         session = Session(session_vars=_nowhere() if self._endpoint else None)
         session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_time)
+        # `policies.normal` decodes them, in a fifth of the time.
+        session.unregister("after-call.iam", json_decode_policies)
         if self._endpoint:
             session.set_credentials(self._endpoint.access_key, self._endpoint.secret_key)
         if self._region:
@@ -87,6 +90,11 @@ class Clients:
             if service not in self._made:
                 self._made[service] = self._make(service)
             return self._made[service]
+
+    def prepare(self, service: str) -> None:
+        """Make the client, and what its paginators are made of."""
+        self(service)
+        self._session.get_component("data_loader").load_service_model(service, "paginators-1")
 
     def paginator(self, service: str, operation: str, method: Any) -> Any:
         """botocore's paginator of an operation, with `method` to make each of its calls."""

@@ -28,7 +28,10 @@ __all__ = ["KINDS", "SHARED", "Look", "first_reads"]
 
 
 def first_reads(aws: Reader, site: Site, jobs: int) -> tuple[Callable[[], object], ...]:
-    """What a plan of so many jobs reads in any case and waits for longest, page after page."""
+    """What a plan of so many jobs reads in any case and waits for longest, page after page.
+
+    Of `site` only names are asked: its account need not be known yet.
+    """
     return (
         lambda: begin_functions(aws, jobs),
         lambda: groups(aws, site),

@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
+from functools import cache
 from typing import Any, ClassVar, Self
 
 from lambdactl.deployment import Deployment, Deployments
@@ -36,6 +37,7 @@ from lambdactl.tags import pairs, unpaired
 _UNLISTED = ("tags", "retries", "max_event_age", "concurrency", "last_update", "broken")
 _UNDER_WAY = frozenset({"Pending", "InProgress"})
 _GONE = frozenset({"ResourceNotFoundException"})  # to a deletion: it is so already
+_dumps = json.JSONEncoder(sort_keys=True).encode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,8 +151,7 @@ class Function(Resource):
     @property
     def stamp(self) -> str:
         """A hash of the whole: a function that is wanted otherwise now is read in full."""
-        content = {each.name: getattr(self, each.name) for each in fields(self) if each.compare}
-        text = json.dumps(content, sort_keys=True)
+        text = _dumps({name: getattr(self, name) for name in _compared()})
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
     @property
@@ -302,6 +303,11 @@ def _needs(job: Job, image: str) -> tuple[Address, ...]:
 def _needs_found(job: str, image: str) -> tuple[Address, ...]:
     kinds = ("role", "log_group", "definition")
     return (*(Address(kind, job) for kind in kinds), Address("image", image))
+
+
+@cache
+def _compared() -> tuple[str, ...]:
+    return tuple(each.name for each in fields(Function) if each.compare)
 
 
 def _unlisted(look: Look, job: str, answer: Mapping[str, Any], wanted: Function | None) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 from lambdactl.deployment import Deployments
@@ -68,16 +68,24 @@ class Role(Resource):
 
     @classmethod
     def read(cls, look: Look) -> Iterable[Resource]:
+        # All of them before the functions are asked for, whose pages take longest.
+        for role in list(cls._listed(look)):
+            if role.role_name in look.functions_by_name:
+                # Otherwise it stays a difference: a stamp must not outlive the function it vouches for.
+                tags = {key: value for key, value in role.tags.items() if key != STAMP_TAG}
+                yield replace(role, tags=tags)
+            else:
+                yield role
+
+    @classmethod
+    def _listed(cls, look: Look) -> Iterator[Self]:
         for detail in look.roles:
-            job, tags = look.site.job_of(detail["RoleName"]), dict(look.role_tags[detail["RoleName"]])
+            job, tags = look.site.job_of(detail["RoleName"]), look.role_tags[detail["RoleName"]]
             if job is None or not look.concerns(job):
                 continue
             strange = mark_of_tags(look.site, tags) != "ours"
             if strange and Address("role", job) not in look.wanted and not look.only:
                 continue
-            if detail["RoleName"] in look.functions_by_name:
-                # Otherwise it stays a difference: a stamp must not outlive the function it vouches for.
-                tags.pop(STAMP_TAG, None)
             yield cls.found(look, job, detail, tags, path=look.site.role_path)
 
     @classmethod

@@ -79,4 +79,5 @@ def _read(files: Iterable[Path]) -> tuple[Source, ...]:
 
 def _in_folder(folder: Path) -> list[Path]:
     found = folder.iterdir() if folder.is_dir() else ()
-    return sorted(file for file in found if file.suffix in (".yaml", ".yml") and file.name[0] != ".")
+    files = (file for file in found if file.suffix in (".yaml", ".yml") and file.name[0] != ".")
+    return sorted(files, key=lambda file: file.name)

@@ -19,6 +19,15 @@ LITERAL_SECRET = re.compile(
 )
 
 
+def texts(value: Any) -> list[str]:
+    """Every text and every key in `value`."""
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, dict):
+        return [*map(str, value), *(text for item in value.values() for text in texts(item))]
+    return [text for item in value for text in texts(item)] if isinstance(value, list) else []
+
+
 def keys(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
     """The path of every key of a map below `value`, in document order."""
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()

@@ -26,7 +26,7 @@ STEPS: list[dict[str, Any]] = [
     {"tool": "mcp__everything__get-sum", "input": {"a": 717710, "b": 291940}},
     {"bash": "cat no-such-file.csv"},
     {"bash": "printf 'Oslo,717710\\nBergen,291940\\nTogether,1009650\\n' > cities.csv; echo '# Cities' > "
-     "README.md; git add -N .; git diff > workspace.patch"},
+     "README.md"},
     {"say": "Two cities with 1,009,650 people together: I added the sum to cities.csv."},
 ]  # fmt: skip
 AGENTS: Mapping[str, dict[str, Any]] = {
@@ -48,7 +48,7 @@ def run(type_: str, bench: Bench, steps: list[dict[str, Any]], key: str = KEY) -
         agent,
         secrets={name: "/demo/key"} if name else {},
         mcpServers={"everything": EVERYTHING} if name else {},
-        artifacts=["workspace.patch" if name else "done.txt"],
+        artifacts=["README.md" if name else "done.txt"],
     )
     return bench.run(document, secrets={name: key} if name else {}), document
 

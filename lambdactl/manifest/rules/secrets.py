@@ -9,7 +9,7 @@ from typing import Any
 
 from lambdactl.manifest.draft import Draft
 from lambdactl.manifest.finding import Finding, Path, dotted, shown
-from lambdactl.manifest.references import LITERAL_SECRET, REFERENCE, keys, strings
+from lambdactl.manifest.references import LITERAL_SECRET, REFERENCE, keys, strings, texts
 
 # The agent's CLI gets these by itself, from the supervisor; no reference is needed.
 MODEL_KEYS = {
@@ -121,6 +121,8 @@ def unused(draft: Draft) -> Iterator[Finding]:
 
 def literals(value: Mapping[str, Any]) -> Iterator[Finding]:
     """Secrets pasted into a document, whatever else is wrong with it: a job's or lambdactl.yaml."""
+    if not LITERAL_SECRET.search("\n".join(texts(value))):
+        return  # where each text stands is asked for only when one of them is a find
     hint = "store it with `lambdactl secrets set`, and revoke it if it was ever committed"
     for path in keys(value):
         if LITERAL_SECRET.search(str(path[-1])):
