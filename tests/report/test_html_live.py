@@ -38,6 +38,6 @@ def test_a_run_of_the_real_cli_is_understood_whole(
     assert (report.story.unknown, report.story.broken) == (0, 0)
     assert report.story.points[-1].usage.output == done.result["usage"]["outputTokens"]
     text = Page(html.page(read)).text
-    assert "# Files changed 2 +2 −0" in text
+    assert "# Files changed 2 +4 −0" in text
     assert "Count the people in the cities." in text
     assert KEY not in text
