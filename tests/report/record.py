@@ -29,9 +29,20 @@ STEPS: list[dict[str, Any]] = [
      "README.md"},
     {"say": "Two cities with 1,009,650 people together: I added the sum to cities.csv."},
 ]  # fmt: skip
+PRICE = {"input": 3, "output": 15, "cacheRead": 0.3, "cacheWrite": 3.75}
 AGENTS: Mapping[str, dict[str, Any]] = {
-    "claude-code": {"version": "2.1.240", "model": "claude-sonnet-4-5", "provider": "anthropic"},
-    "codex": {"version": "0.169.0", "model": "gpt-5.5", "provider": "openai"},
+    "claude-code": {
+        "version": "2.1.240",
+        "model": "claude-sonnet-4-5",
+        "provider": "anthropic",
+        "prices": {"claude-sonnet-4-5": PRICE},
+    },
+    "codex": {
+        "version": "0.169.0",
+        "model": "gpt-5.5",
+        "provider": "openai",
+        "prices": {"gpt-5.5": PRICE},
+    },
     "command": {
         "command": ["sh", "-c", "echo 3 cities; echo 'no coast: Madrid' >&2; echo done > done.txt; exit 3"]
     },

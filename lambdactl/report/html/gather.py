@@ -24,7 +24,6 @@ from lambdactl.report.html.values import (
     Tally,
     excerpt,
     mapping,
-    number,
     objects,
     short,
     string,
@@ -63,7 +62,7 @@ class _Reading:
         seconds = (run.ended - run.started).total_seconds() if run.started and run.ended else None
         story = self._story(agent["type"])
         stdout = self._ends("stdout", STDOUT, STDOUT)
-        cost = number(run.cost_usd) if run.cost_usd is not None else story.ended_cost
+        cost = run.cost_usd if result else story.ended_cost  # the supervisor's, where it came to one
         return Report(
             folder=self.folder,
             agent=agent,
