@@ -47,8 +47,7 @@ def volume(folder: Path, note: Line) -> Iterator[Volume]:
         try:
             yield outlet
         finally:
-            left = outlet.out.iterdir() if outlet.out.is_dir() else ()
-            if any(each.name != CHECKPOINT for each in left):
+            if outlet.left():
                 outlet.fetch(folder)
                 note(f"what it left: {folder}")
 
@@ -65,6 +64,10 @@ def merge(source: Path, target: Path, but: str) -> None:
             merge(entry, there, "")
 
 
+def _file(path: Path) -> bool:
+    return path.is_symlink() or not path.is_dir()
+
+
 class Volume:
     """Without AWS: a folder that becomes the volume at /mnt/run and comes back from it."""
 
@@ -78,6 +81,11 @@ class Volume:
         name = f"{digest(document)}.json"
         (self.volume / name).write_bytes(canonical(document))
         return {"LAMBDACTL_RUN_DIR": RUN_VOLUME, "LAMBDACTL_DEFINITION": f"{RUN_VOLUME}/{name}"}
+
+    def left(self) -> bool:
+        """Whether a file is there that nobody fetched; folders stay, and checkpoints."""
+        tops = [each for each in self.out.iterdir() if each.name != CHECKPOINT] if self.out.is_dir() else []
+        return any(_file(each) or any(map(_file, each.rglob("*"))) for each in tops)
 
     def between(self, document: Mapping[str, Any], folder: Path) -> None:
         """The supervisor left nothing in the volume but the checkpoint and this leg's files."""
