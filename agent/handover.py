@@ -111,7 +111,7 @@ class Handover:
             "version": VERSION,
             "runId": self.run.request.run_id,
             "outcome": "continued",
-            "reason": f"leg {self._next} goes on",
+            "reason": f"it goes on in leg {self._next}",
             **({"next": event} if self.run.settings.asks else {}),
         }
 

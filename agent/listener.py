@@ -30,7 +30,8 @@ class Listener:
         on_up: Callable[[], None] = lambda: None,
     ) -> None:
         self._cli, self._progress, self._server_log = cli, progress, server_log
-        self._optional, self._on_up = optional, on_up
+        self._optional, self._on_up = frozenset(optional), on_up
+        self._told: set[str] = set()  # optional servers of which the reader knows
         self.session_id: str | None = None
         self.servers: tuple[ServerStatus, ...] = ()
         self.ended: Ended | None = None
@@ -87,6 +88,10 @@ class Listener:
             if each.status != "connected"
         }
         self.notes = tuple(f"optional {said}" for name, said in down.items() if name in self._optional)
+        for each in event.servers:  # Codex tells by and by, and says pending until then
+            if each.name in self._optional - self._told and each.status not in ("connected", "pending"):
+                self._told.add(each.name)
+                self._progress.log("warning", f"optional {down[each.name]}")
         if reasons := [said for name, said in down.items() if name not in self._optional]:
             self.abort = Verdict(outcome="mcp_unavailable", reason="; ".join(reasons))
             return "abort"
@@ -100,7 +105,6 @@ class Listener:
         if self.meter:
             event = replace(event, usage=self.meter.usage, cost_usd=self.meter.cost_usd)
         self.ended = event
-        usage = event.usage
-        if usage != Usage():
-            self._progress.usage(event.turns, (usage.input_tokens, usage.output_tokens), event.cost_usd)
+        if event.usage != Usage():
+            self._progress.usage(event.turns, event.usage, event.cost_usd)
         return "finished"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from agent.contract import Request, timestamp
+from agent.contract import Request, Usage, timestamp
 from agent.pace import Pace
 from agent.redact import Redactor
 
@@ -42,10 +42,8 @@ class Progress:
         if self._passes():
             self._line("agent.toolResult", isError=is_error, text=self._cut(text, SHORT))
 
-    def usage(self, turns: int | None, tokens: tuple[int, int], cost_usd: float | None) -> None:
-        self._line(
-            "agent.usage", turns=turns, inputTokens=tokens[0], outputTokens=tokens[1], costUsd=cost_usd
-        )
+    def usage(self, turns: int | None, usage: Usage, cost_usd: float | None) -> None:
+        self._line("agent.usage", turns=turns, costUsd=cost_usd, **usage.dump())
 
     def log(self, level: Level, message: str) -> None:
         self._line("run.log", level=level, message=self._cut(message, TEXT))

@@ -38,7 +38,7 @@ def fetch(declared: Mapping[str, str], get: GetParameters) -> dict[str, str]:
         missing.extend(invalid)
     if absent := sorted({*missing, *(set(parameters) - values.keys())}):
         names = ", ".join(f"{name} ({each})" for each in absent for name in _named(declared, each))
-        raise SecretError(f"SSM has no such parameter for: {names}")
+        raise SecretError(f"SSM has no such parameter for: {names}; `lambdactl secrets set NAME` sets it")
     return {name: values[parameter] for name, parameter in declared.items()}
 
 

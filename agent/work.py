@@ -25,7 +25,7 @@ from agent.running import Account, Outside, Run
 from agent.supervise import Ending, Limits, supervise
 from agent.tail import ends, last_line
 
-ASKED = f"somebody asked for it: {CANCEL} is in the run folder"
+ASKED = f"somebody asked for it ({CANCEL})"
 DIAGNOSED = 64 << 10  # bytes of standard error, from its beginning and from its end
 
 

@@ -88,10 +88,10 @@ class Codex:
             case "turn.completed":
                 return (self._ended(event),)
             case "turn.failed":
-                reason = str((event.get("error") or {}).get("message") or "the turn failed")
+                reason = _words((event.get("error") or {}).get("message") or "the turn failed")
                 return (Ended(outcome="failed", reason=reason, output=self._said),)
             case "error":
-                return (Noticed(message=str(event.get("message"))),)  # most are retries
+                return (Noticed(message=_words(event.get("message"))),)  # most are retries
         return ()
 
     def diagnose(self, stderr: str) -> Iterable[Event]:
@@ -282,6 +282,13 @@ def _json(text: str) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError):
         return None
+
+
+def _words(message: Any) -> str:
+    """What an error says; a refusal of the provider is told as the JSON that it was."""
+    error = found.get("error") if isinstance(found := _json(str(message)), dict) else None
+    said = error.get("message") if isinstance(error, dict) else None
+    return str(said or message)
 
 
 def _returned(item: Mapping[str, Any], failed: bool) -> Returned:

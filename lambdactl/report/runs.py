@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from rich.text import Text
@@ -29,7 +30,9 @@ def one(run: Run) -> Text:
     """A run in a line or two."""
     text = Text(f"{line(run.id)}  ")
     text.append(line(run.state), style=f"bold {_STYLES.get(run.state, 'red')}")
-    if run.reason:
+    if run.reason.startswith(f"{run.state} at "):  # "lost at …": not said twice
+        text.append(f" {line(run.reason.removeprefix(run.state), 300)}")
+    elif run.reason:
         text.append(f": {line(run.reason, 300)}")
     text.append(f"\n{terminal(run.folder)}")
     return text
@@ -108,7 +111,10 @@ def progress(text: str) -> Text | None:
 def told(event: Mapping[str, Any]) -> Text | None:
     """An event of the progress protocol, drawn; None for any other."""
     draw = _PROGRESS.get(str(event.get("type")))
-    return draw(event) if draw else None
+    try:
+        return draw(event) if draw else None
+    except (TypeError, ValueError):  # a job may print whatever it likes
+        return None
 
 
 def _started(event: Mapping[str, Any]) -> Text:
@@ -133,7 +139,7 @@ def _tool_result(event: Mapping[str, Any]) -> Text:
 def _usage(event: Mapping[str, Any]) -> Text:
     parts = [_tokens(event), _cost(event.get("costUsd"))]
     if event.get("turns") is not None:
-        parts.insert(0, f"{event['turns']} turns")
+        parts.insert(0, _turns(event["turns"]))
     return Text("  " + ", ".join(part for part in parts if part != "-"), style="dim")
 
 
@@ -172,7 +178,10 @@ def _when(run: Run) -> str:
 def _duration(run: Run) -> str:
     if not (run.started and run.ended):
         return "-"
-    seconds = (run.ended - run.started).total_seconds()
+    return _span((run.ended - run.started).total_seconds())
+
+
+def _span(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds < 60 else f"{int(seconds // 60)}m{int(seconds % 60):02}s"
 
 
@@ -180,10 +189,17 @@ def _cost(value: float | None) -> str:
     return "-" if value is None else f"${value:.4f}"
 
 
+def _turns(count: Any) -> str:
+    return "1 turn" if count == 1 else f"{count} turns"
+
+
 def _tokens(usage: Mapping[str, Any]) -> str:
-    if not usage.get("inputTokens") and not usage.get("outputTokens"):
+    """All that were sent, those of the provider's cache included: what `maxTokens` counts, too."""
+    cached, out = usage.get("cacheReadTokens") or 0, usage.get("outputTokens") or 0
+    sent = (usage.get("inputTokens") or 0) + cached + (usage.get("cacheWriteTokens") or 0)
+    if not sent and not out:
         return "-"
-    return f"{usage.get('inputTokens', 0):,} in, {usage.get('outputTokens', 0):,} out"
+    return f"{sent:,} in{f' ({cached:,} from the cache)' if cached else ''}, {out:,} out"
 
 
 def _memory(peak: int | None) -> str:
@@ -201,13 +217,20 @@ def _leg(leg: Any) -> str:
         return "-"
     cost, usage = leg.get("costUsd"), leg.get("usage")
     parts = [
-        str(leg.get("ended")),
-        f"{leg.get('startedAt')} to {leg.get('endedAt')}",
-        f"{leg['turns']} turns" if leg.get("turns") is not None else "-",
+        f"{leg.get('ended')}{_after(leg)}",
+        _turns(leg["turns"]) if leg.get("turns") is not None else "-",
         _cost(cost) if isinstance(cost, int | float) else "-",
         _tokens(usage) if isinstance(usage, dict) and _numbers(usage) else "-",
     ]
     return ", ".join(part for part in parts if part != "-")
+
+
+def _after(leg: Mapping[str, Any]) -> str:
+    try:
+        begun, ended = (datetime.fromisoformat(str(leg.get(name))) for name in ("startedAt", "endedAt"))
+        return f" after {_span((ended - begun).total_seconds())}"
+    except (ValueError, TypeError):  # no time, or only one of them with a zone
+        return ""
 
 
 def _numbers(usage: Mapping[str, Any]) -> bool:

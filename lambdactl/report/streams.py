@@ -16,6 +16,15 @@ from lambdactl.report.runs import told
 
 Event = Mapping[str, Any]
 
+_COUNTS = (  # in our words; in Anthropic's and OpenAI's
+    ("inputTokens", "input_tokens"),
+    ("outputTokens", "output_tokens"),
+    ("cacheReadTokens", "cache_read_input_tokens"),
+    ("cacheReadTokens", "cached_input_tokens"),
+    ("cacheWriteTokens", "cache_creation_input_tokens"),
+    ("cacheWriteTokens", "cache_write_input_tokens"),
+)
+
 
 def raw(line: bytes) -> str:
     """One line; of JSON it is the same document."""
@@ -57,9 +66,9 @@ def _read(event: Event) -> Iterator[Event]:
     elif kind == "turn.completed":
         yield _usage(event.get("usage") or {})
     elif kind == "turn.failed":
-        yield _log("error", (event.get("error") or {}).get("message"))
+        yield _log("error", _reason((event.get("error") or {}).get("message")))
     elif kind == "error":
-        yield _log("warning", event.get("message"))
+        yield _log("warning", _reason(event.get("message")))
     elif kind == "thread.started":
         yield _log("info", f"thread {event.get('thread_id')}")
 
@@ -95,7 +104,7 @@ def _item(kind: str, item: Event) -> Iterator[Event]:
             yield {"type": "agent.text", "text": item.get("text", "")}
         case "mcp_tool_call" if begun:
             shown = json.dumps(item.get("arguments"), ensure_ascii=False)
-            yield {"type": "agent.tool", "name": f"{item.get('server')}.{item.get('tool')}", "input": shown}
+            yield {"type": "agent.tool", "name": _tool(item), "input": shown}
         case "mcp_tool_call" if kind == "item.completed":
             result, error = item.get("result") or {}, item.get("error") or {}
             text = _text(result.get("content")) or error.get("message") or ""
@@ -111,6 +120,20 @@ def _item(kind: str, item: Event) -> Iterator[Event]:
             yield _log("warning", item.get("message"))
 
 
+def _tool(item: Event) -> str:
+    """As the supervisor calls it: Codex's shell is a server of ours with one tool."""
+    server, tool = item.get("server"), item.get("tool")
+    return "shell" if server == tool == "shell" else f"mcp__{server}__{tool}"
+
+
+def _reason(message: Any) -> Any:
+    """What an error says; a refusal of the provider is told as the JSON that it was."""
+    try:
+        return json.loads(message)["error"]["message"]
+    except (ValueError, TypeError, LookupError):
+        return message
+
+
 def _text(content: Any) -> str:
     if isinstance(content, list):
         return "\n".join(str(each.get("text", f"[{each.get('type')}]")) for each in content)
@@ -122,9 +145,8 @@ def _log(level: str, message: Any) -> Event:
 
 
 def _usage(usage: Event, **more: Any) -> Event:
-    counted = {
-        name: value
-        for name, key in (("inputTokens", "input_tokens"), ("outputTokens", "output_tokens"))
-        if isinstance(value := usage.get(key), int)
-    }
+    counted = {name: value for name, key in _COUNTS if isinstance(value := usage.get(key), int)}
+    if "cached_input_tokens" in usage:  # OpenAI counts what has to do with the cache among the input
+        cached = counted.get("cacheReadTokens", 0) + counted.get("cacheWriteTokens", 0)
+        counted["inputTokens"] = max(0, counted.get("inputTokens", 0) - cached)
     return {"type": "agent.usage", **counted, **more}

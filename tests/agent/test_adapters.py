@@ -105,6 +105,24 @@ def test_codex_items() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ('{"error": {"message": "the limit is reached", "code": null}}', "the limit is reached"),
+        ("Reconnecting 1/5", "Reconnecting 1/5"),
+        ('{"error": "no"}', '{"error": "no"}'),
+        ("[1]", "[1]"),
+    ],
+)
+def test_codex_errors_are_words(told: str, said: str) -> None:
+    def parse(event: dict[str, Any]) -> list[Any]:
+        return list(Codex(assignment("codex")).parse(json.dumps(event).encode()))
+
+    assert parse({"type": "error", "message": told}) == [Noticed(message=said)]
+    (ended,) = parse({"type": "turn.failed", "error": {"message": told}})
+    assert ended.reason == said
+
+
 def fake(bench: Bench, script: str) -> dict[str, Any]:
     """A program in place of the CLI, for what the real one does only on a bad day."""
     program = bench.home / "bin" / "claude"

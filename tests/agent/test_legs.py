@@ -164,7 +164,7 @@ def test_three_legs_are_one_conversation(world: World, scripted_model: ScriptedM
     job = document(type_, *STEPS)
     first = world.first(job)
     assert first.response == {
-        "version": 1, "runId": RUN_ID, "outcome": "continued", "reason": "leg 2 goes on",
+        "version": 1, "runId": RUN_ID, "outcome": "continued", "reason": "it goes on in leg 2",
     }  # fmt: skip
     (event,) = world.lambda_.events
     assert (event["runId"], event["leg"]) == (RUN_ID, 2)
@@ -173,7 +173,7 @@ def test_three_legs_are_one_conversation(world: World, scripted_model: ScriptedM
     assert "artifacts/made.txt" not in world.names()
 
     second = world.next(job, "second")
-    assert second.response["reason"] == "leg 3 goes on"
+    assert second.response["reason"] == "it goes on in leg 3"
     assert world.versions() == ["3/000001.tar"]  # that of the second leg is gone
     third = world.next(job)
     assert third.response["outcome"] == "succeeded"

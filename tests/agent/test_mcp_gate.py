@@ -57,6 +57,8 @@ def test_optional_servers_are_told_of_and_the_run_goes_on(clis: Bench, kind: str
     assert states["dies"] == states["refuses"] == "failed"
     assert set(states.values()) <= {"failed", "pending"}  # Claude Code says pending of what still hangs
     assert len(done.result["notes"]) == len(BROKEN)
+    told = [line["message"].split()[3] for line in done.lines if "optional MCP" in line.get("message", "")]
+    assert sorted(told) == sorted(f"{name}:" for name in states if states[name] != "pending")  # once each
     for note, name in zip(done.result["notes"], sorted(BROKEN), strict=True):
         assert note.startswith(f"optional MCP server {name}: {states[name]}")
         assert WORDS[name] in note

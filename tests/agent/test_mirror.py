@@ -231,7 +231,7 @@ def test_cancel_ends_a_run_with_everything_gathered(cloud: Cloud) -> None:
     cloud.until(lambda: (cloud.bench.work / "workspace" / "kept.txt").exists())
     cloud.put(CANCEL)
     assert answer(child)["outcome"] == "cancelled"
-    assert cloud.result()["reason"] == "somebody asked for it: control/cancel is in the run folder"
+    assert cloud.result()["reason"] == "somebody asked for it (control/cancel)"
     assert cloud.read("artifacts/kept.txt") == b"kept\n"
     assert cloud.stream("stdout") == b"begun\n"
     assert not alive("sleep 7211")

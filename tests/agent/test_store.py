@@ -200,7 +200,8 @@ def test_a_parameter_that_does_not_exist_is_a_stored_failure(bench: Bench, aws: 
     done = bench.finish(child)
     result = json.loads(s3.get_object(Bucket=bucket, Key=done.response["result"])["Body"].read())
     assert (result["outcome"], result["reason"]) == (
-        "failed", "SSM has no such parameter for: TOKEN (/not/there)",
+        "failed",
+        "SSM has no such parameter for: TOKEN (/not/there); `lambdactl secrets set NAME` sets it",
     )  # fmt: skip
 
 

@@ -31,6 +31,7 @@ CLAUDE = [
     {"type": "assistant", "message": {"content": [{"type": "tool_use", "name": "Bash", "input": {"c": 1}}]}},
     {"type": "user", "message": {"content": [{"type": "tool_result", "content": "42", "is_error": True}]}},
     {"type": "result", "num_turns": 2, "total_cost_usd": 0.5, "usage": {"input_tokens": 10}},
+    {"type": "result", "num_turns": 1, "usage": {"input_tokens": 1, "cache_read_input_tokens": 2000}},
 ]
 CODEX = [
     {"type": "thread.started", "thread_id": "t"},
@@ -41,6 +42,10 @@ CODEX = [
     {"type": "item.completed", "item": {"type": "mcp_tool_call", "result": {"content": [{"text": "42"}]}}},
     {"type": "item.completed", "item": {"type": "agent_message", "text": "It is 42."}},
     {"type": "turn.completed", "usage": {"input_tokens": 10, "output_tokens": 2}},
+    {"type": "turn.completed", "usage": {"input_tokens": 10, "cached_input_tokens": 4, "output_tokens": 2}},
+    {"type": "item.started", "item": {"type": "mcp_tool_call", "server": "shell", "tool": "shell"}},
+    {"type": "error", "message": '{"error": {"message": "the limit is reached"}}'},
+    {"type": "turn.failed", "error": {"message": "[1]"}},
 ]
 Put = Callable[[str, bytes], None]
 
@@ -92,11 +97,16 @@ def test_events_are_drawn_and_their_parts_are_one_text(program: Program, put: Pu
         '→ Bash {"c": 1}',
         "✗ 42",
         "  2 turns, 10 in, 0 out, $0.5000",
+        "  1 turn, 2,001 in (2,000 from the cache), 0 out",
         "  thread t",
-        "→ s.sum {}",
+        "→ mcp__s__sum {}",
         "← 42",
         "It is 42.",
         "  10 in, 2 out",
+        "  10 in (4 from the cache), 2 out",
+        "→ shell null",
+        "  the limit is reached",
+        "  [1]",
         "no \\x1b[2J event",
         "{broken",
     ]
@@ -166,6 +176,7 @@ def test_a_lost_run_is_shown_with_what_was_saved(program: Program, put: Put, run
         said = done.stdout + done.stderr
         assert "lost" in said
         assert "lost at 20" in said
+        assert "lost: lost" not in said
         assert "saved: 2 files, 17 bytes" in said or command == "runs"
         assert expected in done.stdout
 

@@ -1,7 +1,8 @@
-"""What a run's page says of what did not hold."""
+"""What `show` says of a run, and `run-local` while it goes on."""
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -36,7 +37,26 @@ def test_results_of_older_images_lack_them(name: str) -> None:
 
 @pytest.mark.parametrize("wrong", [{"hardening": ["x"]}, {"memoryPeakMb": "much"}])
 def test_a_job_may_have_written_anything(wrong: dict[str, Any]) -> None:
-    import json
-
     run = Run(id=EXAMPLE["runId"], job="triage", folder="s3://b/t/", state="unreadable")
     assert read_result(json.dumps({**EXAMPLE, **wrong}).encode(), run).state == "unreadable"
+
+
+def test_tokens_are_all_that_were_sent() -> None:
+    usage = {"inputTokens": 10, "outputTokens": 3, "cacheReadTokens": 1000, "cacheWriteTokens": 200}
+    assert "\ntokens   1,210 in (1,000 from the cache), 3 out\n" in page(usage=usage)
+
+
+def test_a_leg_is_a_line_a_person_reads() -> None:
+    leg = {
+        "leg": 1, "ended": "continued", "turns": 1, "costUsd": 0.5,
+        "startedAt": "2026-11-26T06:02:01.051Z", "endedAt": "2026-11-26T06:02:14.282Z",
+    }  # fmt: skip
+    assert "\nleg 1    continued after 13.2 s, 1 turn, $0.5000\n" in page(legs=[leg])
+    for wrong in (None, "soon", "2026-11-26T06:02:01.051"):
+        assert "\nleg 1    continued, 1 turn, $0.5000\n" in page(legs=[{**leg, "startedAt": wrong}])
+
+
+@pytest.mark.parametrize("name", ["inputTokens", "cacheReadTokens", "costUsd"])
+def test_a_job_may_print_anything_in_the_words_of_progress(name: str) -> None:
+    text = json.dumps({"type": "agent.usage", name: "much"})
+    assert str(report.progress(text)) == text
