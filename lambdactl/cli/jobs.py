@@ -64,7 +64,7 @@ def runs(
     sandbox: Sandbox = None,
     format: AsJson = RunFormat.text,
 ) -> int:
-    """List the latest runs, newest first."""
+    """List the latest runs in AWS, newest first; `show` also finds those of run-local."""
     from lambdactl.report import runs as report
 
     found = open_project(root, env, sandbox).runs(job, count=count)

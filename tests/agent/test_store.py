@@ -215,7 +215,7 @@ def test_parameters_are_asked_for_ten_at_a_time() -> None:
         ]
 
     declared = {f"S{number}": f"/p{number:02}" for number in range(23)} | {"AGAIN": "/p00"}
-    with pytest.raises(SecretError, match=r"for: S7 \(/p07\)$"):
+    with pytest.raises(SecretError, match=r"for: S7 \(/p07\); "):
         fetch(declared, get)
     assert [len(names) for names in asked] == [10, 10, 3]
     del declared["S7"]

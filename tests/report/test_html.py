@@ -86,6 +86,15 @@ def test_legs_are_told_one_after_another() -> None:
     assert [server.name for server in report.servers] == ["everything", "shell"]
 
 
+def test_a_page_says_how_many_legs_a_run_took() -> None:
+    files, definition = sample("codex")
+    leg = {"leg": 1, "startedAt": NOW.isoformat(), "endedAt": NOW.isoformat(), "ended": "continued"}
+    result = {**json.loads(files["result.json"]), "legs": [leg, leg]}
+    text = Page(html.page(folder({**files, "result.json": json.dumps(result).encode()}, definition))).text
+    assert "Legs 2" in " ".join(text.split())
+    assert "Legs" not in Page(html.page(folder(files, definition))).text
+
+
 @pytest.mark.parametrize(("name", "known"), [("claude-code", True), ("codex", False)])
 def test_without_transcripts_nothing_is_invented(name: str, known: bool) -> None:
     """Claude Code's events have times, Codex's have not."""

@@ -21,7 +21,7 @@ from markupsafe import Markup
 from lambdactl.report.escape import terminal
 from lambdactl.report.html.picture import length, time_of
 from lambdactl.report.html.report import Report
-from lambdactl.report.html.values import Row, mapping, number, short
+from lambdactl.report.html.values import Row, mapping, number, objects, short
 
 # The beginning of a page of ours: what has it may be written over.
 MARK = '<!doctype html>\n<html lang="en" data-made-by="lambdactl show --html">'
@@ -109,6 +109,8 @@ def _facts(report: Report) -> Iterator[Fact]:
         yield Fact("Took", length(max(0.0, report.seconds)))
     if (turns := result.get("turns")) is not None:
         yield Fact("Turns", f"{number(turns):,.0f}")
+    if legs := objects(result.get("legs")):
+        yield Fact("Legs", f"{len(legs)}")
     if report.cost is not None:
         yield Fact("Cost", _amount(report.cost, "USD"))
     if any(usage.values()):
