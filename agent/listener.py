@@ -37,6 +37,7 @@ class Listener:
         self.ended: Ended | None = None
         self.abort: Verdict | None = None
         self.meter: Meter | None = None  # what it says of usage and cost goes over what the CLI says
+        self.before = 0  # turns of the legs before this one
         self.not_understood = 0
         self.notes: tuple[str, ...] = ()
         self.answers = 0  # of tools, without an error
@@ -106,5 +107,7 @@ class Listener:
             event = replace(event, usage=self.meter.usage, cost_usd=self.meter.cost_usd)
         self.ended = event
         if event.usage != Usage():
-            self._progress.usage(event.turns, event.usage, event.cost_usd)
+            # The meter counts all legs of a run, a CLI the turns of its own.
+            turns = event.turns + self.before if event.turns and self.meter else event.turns
+            self._progress.usage(turns, event.usage, event.cost_usd)
         return "finished"

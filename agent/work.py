@@ -47,7 +47,7 @@ def work(run: Run, values: Mapping[str, str], account: Account, progress: Progre
                 optional={server.name for server in assignment.servers if server.optional},
                 on_up=lambda: _forget(launch),
             )
-            account.listener.meter = model.meter
+            account.listener.meter, account.listener.before = model.meter, run.leg.sofar.turns or 0
             _supervise(run, account, launch, outside, model)
         account.verdict = _verdict(run, account, model)
     except (secrets.SecretError, CheckpointError) as error:

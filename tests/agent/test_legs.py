@@ -179,6 +179,9 @@ def test_three_legs_are_one_conversation(world: World, scripted_model: ScriptedM
     assert third.response["outcome"] == "succeeded"
 
     result = world.result
+    (told,) = [line for line in third.lines if line["type"] == "agent.usage"]
+    assert {name: told[name] for name in result["usage"]} == result["usage"]
+    assert told["turns"] == result["turns"]
     assert result["output"].count("of the first leg") == 2
     assert [leg["ended"] for leg in result["legs"]] == ["continued", "continued", "succeeded"]
     assert result["startedAt"] == result["legs"][0]["startedAt"]
