@@ -20,7 +20,7 @@ demo: setup
 # What is missing on this machine is said first; then no test may be skipped for it.
 test: setup
 	@$(BIN)/python -m tests.support.preflight
-	LAMBDACTL_REQUIRE_TOOLS=1 $(BIN)/python -m pytest -n auto --dist loadfile
+	LAMBDACTL_REQUIRE_TOOLS=1 $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 check: lint test
 

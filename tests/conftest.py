@@ -1,5 +1,11 @@
 """Fixtures shared by all tests: emulated AWS, the real CLIs, a scripted model, the container engine."""
 
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+
+import pytest
 from hypothesis import settings
 
 # Seconds are never asserted: the machines that run this are noisy.
@@ -15,3 +21,12 @@ pytest_plugins = [
     "tests.support.model",
     "tests.support.program",
 ]
+
+
+@pytest.fixture(autouse=True)
+def handlers() -> Iterator[None]:
+    """What a test makes of signals in this process is not the next one's."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)

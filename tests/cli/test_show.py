@@ -88,7 +88,7 @@ def test_a_run_in_the_bucket(there: Program) -> None:
     assert f"page: pages/{RUN_ID}.html" in there("show", RUN_ID, "--html", "pages").stderr
     found = page(folder / f"{RUN_ID}.html")
     assert PROMPT in found.text
-    assert "# Files changed 2 +2 −0" in found.text
+    assert "# Files changed 2 +4 −0" in found.text
     console = f"https://{REGION}.console.aws.amazon.com/s3/object/{BUCKET}?region={REGION}&prefix=triage%2F{RUN_ID}%2F"
     assert {f"{console}{name}" for name in ("result.json", "artifacts%2Fworkspace.patch")} <= set(found.links)
 
