@@ -126,7 +126,8 @@ class Runs:
                 return run
         raise RunError(
             f"there is no run {run_id} of this project's jobs",
-            hint=f"`lambdactl runs` lists them; folders of jobs that left git stay in s3://{self._bucket}",
+            hint="`lambdactl runs` lists those that have begun; `cancel --job NAME` also ends one that has not; "
+            f"folders of jobs that left git stay in s3://{self._bucket}",
         )
 
     def one(self, place: Place, run_id: str) -> Run:

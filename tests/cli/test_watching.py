@@ -199,6 +199,7 @@ def test_cancel_asks_a_running_run_and_refuses_any_other(
     program("cancel", "nonsense", code=1)
     unknown = program("cancel", run_id, code=1)
     assert "there is no run" in unknown.stderr
+    assert "--job" in unknown.stderr
     put("request.json", b"{}")
     assert "asked" in program("cancel", run_id).stderr
     key = f"triage/{run_id}/control/cancel"
