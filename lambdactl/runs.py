@@ -126,7 +126,7 @@ class Runs:
                 return run
         raise RunError(
             f"there is no run {run_id} of this project's jobs",
-            hint="`lambdactl runs` lists those that have begun; `cancel --job NAME` also ends one that has not; "
+            hint="`lambdactl runs` lists those that have begun; `cancel --job NAME` ends one that has not; "
             f"folders of jobs that left git stay in s3://{self._bucket}",
         )
 

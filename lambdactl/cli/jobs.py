@@ -127,6 +127,7 @@ def read_input(name: str) -> Any:
         text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
         return json.loads(text)
     except OSError as error:
-        raise UsageError(f"cannot read the input {name}", why=error.strerror or "") from None
+        hint = "--input names a file; - is standard input, as in `echo '{}' | … --input -`"
+        raise UsageError(f"cannot read the input {name}", why=error.strerror or "", hint=hint) from None
     except (ValueError, RecursionError) as error:
         raise UsageError(f"the input {name} is not JSON", why=str(error)) from None
