@@ -81,6 +81,7 @@ def run_local(
             return environment()
 
         definitions.keep(project.root, definition)
+        first = environment()  # a secret without a value is said before an image is built
         invoke, image = _runner(project, job, options, note)
         relays = stack.enter_context(_relays(project, options, outlet))
         invocation = Invocation(
@@ -91,7 +92,7 @@ def run_local(
             timeout=options.leg or job.invocation,
             ephemeral_storage=job.ephemeral_storage,
             architecture=job.architecture,
-            environment=environment(),
+            environment=first,
             event=runs.event(run_id, options.input),
             request_id=run_id,
             run_volume=outlet.volume,
