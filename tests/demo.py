@@ -119,8 +119,10 @@ def _inside(demo: Demo, engine: str, real: bool) -> None:
     assert launched is not None
     demo.say("Its result, transcript and logs lie in S3 under the job's prefix.")
     demo.run("runs")
+    demo.run("logs", launched.group())
+    demo.say("The whole of it, also as a page: open .lambdactl/run.html in a browser.")
     with tempfile.TemporaryDirectory() as folder:
-        demo.run("show", launched.group(), "--download", folder)
+        demo.run("show", launched.group(), "--download", folder, "--html", ".lambdactl/run.html")
         print(f"\n{Path(folder, 'artifacts', 'answer.md').read_text()}")
 
 

@@ -25,5 +25,7 @@ def test_the_demo_runs_to_its_end(engine: Engine) -> None:
         assert said in local
     assert "s3://demo-main-000000000000-us-east-1/everything/" in launched
     assert "artifacts/answer.md" in launched
+    assert "page: .lambdactl/run.html" in launched + done.stderr
+    assert (ROOT / ".lambdactl" / "run.html").is_file()
     assert "The sum of 19 and 23 is 42." in launched.partition("# Report of the scripted model")[2]
     assert "Nothing to do" in local.split("$ lambdactl apply --yes")[2]
