@@ -121,7 +121,7 @@ def result(
         memory_peak_mb=-(-ending.memory_peak >> 20) if ending else None,
         hardening=account.hardening,
         output=redactor.text(ended.output),
-        structured_output=account.structured,
+        structured_output=redactor.value(account.structured, numbers=True),
         mcp_servers=listener.servers if listener else (),
         files=files,
         resumable=session is not None

@@ -50,13 +50,19 @@ class Redactor:
             return text
         return self.content(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
 
-    def value(self, value: Any) -> Any:
-        """A JSON value with every string in it masked, keys too; its shape stays."""
+    def value(self, value: Any, *, numbers: bool = False) -> Any:
+        """A JSON value with every string in it masked, keys too; its shape stays. `numbers`: one that spells
+        a secret becomes its mark, which only what an agent made can bear."""
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, Mapping):
-            return {self.text(key): self.value(each) for key, each in value.items()}
-        return [self.value(each) for each in value] if isinstance(value, (list, tuple)) else value
+            return {self.text(key): self.value(each, numbers=numbers) for key, each in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [self.value(each, numbers=numbers) for each in value]
+        if numbers and isinstance(value, (int, float)):
+            spelled = json.dumps(value)
+            return value if (masked := self.text(spelled)) == spelled else masked
+        return value
 
     def holds(self, content: bytes) -> bool:
         return any(self._search.found(content))

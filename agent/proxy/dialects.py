@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agent.contract import Usage
+from agent.numbers import count
 
 # Authentication of the client's own, and what holds for one connection only: never passed on.
 AUTHENTICATION = frozenset({"authorization", "x-api-key", "api-key", "cookie", "x-amz-security-token"})
@@ -116,11 +117,6 @@ def _read_openai(event: Mapping[str, Any], before: Told) -> Told:
 def _openai_error(status: int, message: str) -> Mapping[str, Any]:
     kind = "server_error" if status >= 500 else "invalid_request_error"
     return {"error": {"message": message, "type": kind, "param": None, "code": None}}
-
-
-def count(value: Any) -> int:
-    """A number of tokens; 0 for what is none."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
 
 
 DIALECTS: Mapping[str, Dialect] = {
