@@ -102,7 +102,11 @@ class Handover:
 
     def start(self, files: tuple[StoredFile, ...], times: tuple[datetime, datetime]) -> dict[str, Any] | None:
         """Start the next leg; the response, or None when it does not start: then the account says why."""
-        event = self._record(files, times)
+        try:
+            event = self._record(files, times)
+        except StoreError as error:  # nobody goes on from half of it
+            self._ends_here(str(error))
+            return None
         if reason := self._invoke(event):
             self._ends_here(reason)
             return None
