@@ -89,7 +89,7 @@ class Meter:
     def leave(self, ticket: Ticket, told: Told, *, billed: bool, guessed: int = 0) -> None:
         """It is over. `billed`: the model worked for it; then what was not told is estimated by size."""
         with self._changed:
-            if billed and not told.final:
+            if billed and not (told.final and told.usage.output_tokens):  # no answer is made of nothing
                 told = _estimated(ticket, told, guessed)
                 self.estimated += 1
             self.count(ticket, told)
@@ -123,7 +123,7 @@ class Meter:
             how = f"counted as {as_[0]}, the dearest" if as_ else "so the cost is not known"
             notes.append(f"no price is known for {', '.join(sorted(self.unpriced))}: {how}")
         if self.estimated:
-            notes.append(f"answers that broke off before their usage was told, estimated: {self.estimated}")
+            notes.append(f"answers that did not tell their usage, estimated: {self.estimated}")
         return notes
 
     def _cost(self, told: Told) -> float:
