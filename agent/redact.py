@@ -29,7 +29,7 @@ class Redactor:
     """Replaces values by `***NAME***`. `too_short` names the secrets it cannot mask."""
 
     def __init__(self, values: Mapping[str, str]) -> None:
-        self.too_short = sorted(name for name, value in values.items() if 0 < len(value) < SHORTEST)
+        self.too_short = sorted(name for name, value in values.items() if value and len(value.strip()) < SHORTEST)
         marks: dict[bytes, bytes] = {}
         for name, value in sorted(values.items()):
             if len(value) >= SHORTEST:
@@ -135,7 +135,7 @@ class Masked:
 
 def forms(value: str) -> set[bytes]:
     """Every spelling of `value` that is masked, itself included."""
-    found = set(_spelled(value))
+    found = set(_spelled(value)) | set(_spelled(value.strip()))
     for line in value.splitlines():
         if len(line.strip()) >= SHORTEST_LINE:
             found |= set(_spelled(line.strip()))
