@@ -29,7 +29,8 @@ class Redactor:
     """Replaces values by `***NAME***`. `too_short` names the secrets it cannot mask."""
 
     def __init__(self, values: Mapping[str, str]) -> None:
-        self.too_short = sorted(name for name, value in values.items() if value and len(value.strip()) < SHORTEST)
+        short = (name for name, value in values.items() if value and len(value.strip()) < SHORTEST)
+        self.too_short = sorted(short)
         marks: dict[bytes, bytes] = {}
         for name, value in sorted(values.items()):
             if len(value) >= SHORTEST:

@@ -82,7 +82,7 @@ def fill_all(texts: Mapping[str, str], values: Mapping[str, str]) -> dict[str, s
 
 
 def model_key(provider: str, values: Mapping[str, str]) -> str:
-    """The model's own key, "" when the job declares none. Without the end of a line that was stored with it."""
+    """The model's own key, "" when the job declares none; without an end of line that was stored with it."""
     name = next((name for name in MODEL_KEYS.get(provider, ()) if name in values), "")
     key = values[name].strip() if name else ""
     if not (key.isascii() and key.isprintable()):
