@@ -51,7 +51,7 @@ def deliver_artifacts(
     try:
         found = _artifacts(run, account, delivery.redactor, outside, left)
         items = harvest.bounded(found, harvest.Bounds(), left)
-        return delivery.all(items, unstored, run.deadline.left(outside.clock()) - _kept(run))
+        return delivery.all(items, unstored, lambda: run.deadline.left(outside.clock()) - _kept(run))
     except Exception as error:  # a tree we cannot walk must not cost the result
         account.notes.append(f"gathering failed: {type(error).__name__}: {error}")
         return ()
