@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor, TimeoutError  # in Python 3.10 not the built-in one
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -196,8 +197,15 @@ class Handover:
         return ""
 
     def _forget(self, stored: Mapping[str, str]) -> None:
+        """Not for longer than there is time: the result is still to come."""
+        if not stored:
+            return
+        pool = ThreadPoolExecutor(1)
         try:
-            if stored:
-                self.store.forget(stored)
+            pool.submit(self.store.forget, stored).result(max(0.0, self._left()))
+        except TimeoutError:
+            self.account.notes.append("a checkpoint could not be removed: no time was left")
         except StoreError as error:
             self.account.notes.append(f"a checkpoint could not be removed: {error}")
+        finally:
+            pool.shutdown(wait=False)

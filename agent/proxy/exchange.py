@@ -44,6 +44,7 @@ HOPS = frozenset(
 )
 # What tells of the way, or leads elsewhere.
 UNTOLD = HOPS | frozenset(["location", "alt-svc", "set-cookie", "server", "x-powered-by", "date"])
+_NAME = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
 _TARGET = re.compile(r"(/[\w./:@%~+-]*)(\?[\w.:@%~+&=/,-]*)?", re.ASCII)
 
 
@@ -170,7 +171,8 @@ class Exchange:
         named = {each.strip().lower() for each in client.get("connection", "").split(",")}
         yield "host", upstream.host
         for name, value in client.items():
-            if name.lower() not in HOPS | AUTHENTICATION | named and value.isprintable():
+            passes = name.lower() not in HOPS | AUTHENTICATION | named
+            if passes and _NAME.fullmatch(name) and value.isprintable():
                 yield name, value
         yield "accept-encoding", "identity"  # usage is read from the answer
         yield from upstream.headers().items()
