@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from agent.contract import Usage
@@ -17,12 +17,14 @@ AUTHENTICATION = frozenset({"authorization", "x-api-key", "api-key", "cookie", "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """What an answer says of itself so far; `final` when no more is to come."""
+    """What an answer says of itself so far; `final` when no more is to come. `background`: it is made
+    whether anybody listens or not."""
 
     model: str = ""
     usage: Usage = field(default_factory=Usage)
     hour_writes: int = 0  # of the cache writes
     final: bool = False
+    background: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +100,10 @@ def bedrock(model: str) -> Dialect:
 def _read_openai(event: Mapping[str, Any], before: Told) -> Told:
     """Input counts what was read from and written to the cache; output counts the reasoning."""
     response = event.get("response") if str(event.get("type")).startswith("response.") else event
-    if not isinstance(response, Mapping) or not isinstance(usage := response.get("usage"), Mapping):
+    if not isinstance(response, Mapping):
+        return before
+    before = replace(before, background=before.background or response.get("background") is True)
+    if not (usage := response.get("usage")) or not isinstance(usage, Mapping):
         return before
     details = usage.get("input_tokens_details") or {}
     read, written = count(details.get("cached_tokens")), count(details.get("cache_write_tokens"))

@@ -199,7 +199,8 @@ class Exchange:
         chunked = answer.length is None
         length = [("transfer-encoding", "chunked")] if chunked else [("content-length", str(answer.length))]
         there = self._try(lambda: self._head(answer.status, [*self._told(answer), *length]))
-        while there or not tap.streams:  # what is not streamed is made already: it is counted to its end
+        # What is not streamed is made already: it is counted to its end. Of a stream its beginning is.
+        while there or not (tap.streams and tap.guessed):
             piece = answer.read1(CHUNK)
             if not piece:
                 break

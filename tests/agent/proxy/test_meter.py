@@ -195,6 +195,31 @@ def test_a_model_without_a_price() -> None:
     assert capped.notes() == ["no price is known for new: counted as dear, the dearest"]
 
 
+QUEUED = {"object": "response", "status": "queued", "background": True, "usage": None}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        reply(body=json.dumps(QUEUED).encode()),
+        stream(sse({"type": "response.created", "response": QUEUED}), whole=False),
+        stream(sse({"type": "response.created", "response": {**QUEUED, "usage": {}}}), whole=False),
+    ],
+)
+def test_an_answer_in_the_background_is_the_last(answer: Callable[[Any], None]) -> None:
+    """OpenAI goes on with it when nobody listens any more, and tells us nothing of what it costs."""
+    ways = {"max_tokens": 1_000_000}, {"max_cost_usd": 100.0}, {}
+    for limits, second in zip(ways, (400, 400, 200), strict=True):
+        with provider(answer) as upstream, proxied(upstream.url, "openai", **limits) as proxy:
+            with contextlib.suppress(IncompleteRead):
+                ask(proxy, path="/v1/responses")
+            with contextlib.suppress(IncompleteRead):
+                assert ask(proxy, path="/v1/responses").status == second
+        assert (proxy.meter.refused_at is not None) == (second == 400)
+        assert proxy.meter.cost_usd is None
+        assert "in the background" in proxy.meter.notes()[0]
+
+
 def test_who_waits_is_let_go_at_the_end() -> None:
     meter = Meter(PRICES, Limits(max_tokens=100), "cheap")
     meter.enter(400)
