@@ -138,6 +138,8 @@ def _tool_result(event: Mapping[str, Any]) -> Text:
 
 
 def _usage(event: Mapping[str, Any]) -> Text:
+    if not _numbers(event, *_TOKENS, "costUsd"):
+        raise TypeError("not one of ours")
     parts = [_tokens(event), _cost(event.get("costUsd"))]
     if event.get("turns") is not None:
         parts.insert(0, _turns(event["turns"]))
@@ -191,15 +193,21 @@ def _cost(value: Any) -> str:
     return f"${value:.4f}" if isinstance(value, int | float) and abs(value) < MOST else "-"
 
 
+_TOKENS = ("inputTokens", "cacheReadTokens", "cacheWriteTokens", "outputTokens")
+
+
+def _numbers(document: Mapping[str, Any], *names: str) -> bool:
+    return all(isinstance(document.get(name) or 0, int | float) for name in names)
+
+
 def _turns(count: Any) -> str:
     return "1 turn" if count == 1 else f"{count} turns"
 
 
 def _tokens(usage: Mapping[str, Any]) -> str:
     """All that were sent, those of the provider's cache included: what `maxTokens` counts, too."""
-    names = ("inputTokens", "cacheReadTokens", "cacheWriteTokens", "outputTokens")
-    counts = [usage.get(name) or 0 for name in names]
-    if not any(counts) or not all(isinstance(count, int | float) for count in counts):
+    counts = [usage.get(name) or 0 for name in _TOKENS]
+    if not any(counts) or not _numbers(usage, *_TOKENS):
         return "-"
     sent, cached, out = sum(counts[:3]), counts[1], counts[3]
     return f"{sent:,} in{f' ({cached:,} from the cache)' if cached else ''}, {out:,} out"
