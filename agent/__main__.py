@@ -27,8 +27,8 @@ def main(arguments: list[str]) -> int:
     cancelled = signals.listen()
     try:
         event = json.load(sys.stdin)
-    except ValueError as error:
-        print(f"the event is not JSON: {error}", file=sys.stderr)
+    except (ValueError, RecursionError) as error:
+        print(f"the event is not JSON, or too deep: {error}", file=sys.stderr)
         return 1
     outside = Outside(cancelled=cancelled, alone=processes.adopt_orphans())
     try:

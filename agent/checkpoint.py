@@ -124,6 +124,8 @@ class _Upload:
 
     def write(self, content: bytes) -> None:
         self._buffer += content
+        if self.left() <= 0:
+            raise ArchiveError("there was no time to make the checkpoint")
         while len(self._buffer) >= PART:
             self._send(PART)
 

@@ -16,6 +16,7 @@ from datetime import datetime, timezone
 from typing import Any, Literal
 
 VERSION = 1
+DEEPEST = 200  # lists and objects within each other, of what others made
 OUTPUT_MAX = 100_000  # characters of the final text that result.json carries
 
 Outcome = Literal[
@@ -192,6 +193,8 @@ class Request:
 
         A run id that is no UUID makes the event not ours: the id becomes part of a key.
         """
+        if not is_shallow(event):
+            raise ContractError(f"the event is too deep: over {DEEPEST} lists and objects within each other")
         run_id = _derived(request_id)
         if _next_leg(event):
             return cls(
@@ -406,6 +409,15 @@ class Result:
             "notes": list(self.notes),
             **({"legs": [leg.dump() for leg in self.legs]} if self.legs else {}),
         }
+
+
+def is_shallow(value: Any) -> bool:
+    """Whether what masks and encodes it, level by level, gets to its ground."""
+    level = [value]
+    for _ in range(DEEPEST):
+        inner = [each for each in level if isinstance(each, (dict, list))]
+        level = [one for each in inner for one in (each.values() if isinstance(each, dict) else each)]
+    return not level
 
 
 def encode(document: Any, indent: int | None = None) -> bytes:

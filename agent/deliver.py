@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any
@@ -30,14 +30,15 @@ class Delivery:
         content = encode(self.redactor.value(value), indent=2) + b"\n"
         self.store.put(name, content, "application/json")
 
-    def all(self, items: Iterable[Item], left: Left, seconds: float) -> tuple[StoredFile, ...]:
-        """What could be stored within `seconds`, in order; the rest is noted, so that the result still comes.
+    def all(self, items: Iterable[Item], left: Left, seconds: Callable[[], float]) -> tuple[StoredFile, ...]:
+        """What could be stored in time, in order; the rest is noted, so that the result still comes.
 
-        What is still on its way then is abandoned, not waited for.
+        `seconds` are those that are left, asked for when all are on their way: making them takes time, too.
+        What is still on its way when they are over is abandoned, not waited for.
         """
         pool = ThreadPoolExecutor(AT_ONCE)
         uploads = [(item, pool.submit(self._one, item)) for item in items]
-        wait([upload for _, upload in uploads], timeout=max(0.0, seconds))
+        wait([upload for _, upload in uploads], timeout=max(0.0, seconds()))
         pool.shutdown(wait=False, cancel_futures=True)
         if not all(upload.done() for _, upload in uploads):
             self.store.abandon()

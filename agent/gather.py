@@ -21,6 +21,7 @@ from agent.tail import tail
 
 COMMAND_OUTPUT = 10_000  # bytes of a command's standard output that the result repeats
 STREAMS = 0.7  # of the time left is for what is left of them; the artifacts are to have some
+LOOKING = 0.5  # of the time left is for finding the artifacts: they are to be stored in it, too
 PATCH_TIME = 20.0  # seconds for git at most, and a quarter of what is left
 RESULT_TIME = 0.5  # seconds kept for result.json itself
 REASON = 2_000  # characters
@@ -51,7 +52,7 @@ def deliver_artifacts(
     try:
         found = _artifacts(run, account, delivery.redactor, outside, left)
         items = harvest.bounded(found, harvest.Bounds(), left)
-        return delivery.all(items, unstored, run.deadline.left(outside.clock()) - _kept(run))
+        return delivery.all(items, unstored, lambda: run.deadline.left(outside.clock()) - _kept(run))
     except Exception as error:  # a tree we cannot walk must not cost the result
         account.notes.append(f"gathering failed: {type(error).__name__}: {error}")
         return ()
@@ -83,7 +84,11 @@ def _artifacts(
             clock=outside.clock,
             redactor=redactor,
         ).items(left)
-    yield from harvest.below(workspace, "artifacts/", run.definition.artifacts, left=left)
+    found = outside.clock()
+    late = found + (run.deadline.left(found) - _kept(run)) * LOOKING
+    yield from harvest.below(
+        workspace, "artifacts/", run.definition.artifacts, left=left, late=lambda: outside.clock() > late
+    )
 
 
 def result(
@@ -121,7 +126,7 @@ def result(
         memory_peak_mb=-(-ending.memory_peak >> 20) if ending else None,
         hardening=account.hardening,
         output=redactor.text(ended.output),
-        structured_output=account.structured,
+        structured_output=redactor.value(account.structured, numbers=True),
         mcp_servers=listener.servers if listener else (),
         files=files,
         resumable=session is not None

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor, TimeoutError  # in Python 3.10 not the built-in one
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -102,7 +103,11 @@ class Handover:
 
     def start(self, files: tuple[StoredFile, ...], times: tuple[datetime, datetime]) -> dict[str, Any] | None:
         """Start the next leg; the response, or None when it does not start: then the account says why."""
-        event = self._record(files, times)
+        try:
+            event = self._record(files, times)
+        except StoreError as error:  # nobody goes on from half of it
+            self._ends_here(str(error))
+            return None
         if reason := self._invoke(event):
             self._ends_here(reason)
             return None
@@ -192,8 +197,15 @@ class Handover:
         return ""
 
     def _forget(self, stored: Mapping[str, str]) -> None:
+        """Not for longer than there is time: the result is still to come."""
+        if not stored:
+            return
+        pool = ThreadPoolExecutor(1)
         try:
-            if stored:
-                self.store.forget(stored)
+            pool.submit(self.store.forget, stored).result(max(0.0, self._left()))
+        except TimeoutError:
+            self.account.notes.append("a checkpoint could not be removed: no time was left")
         except StoreError as error:
             self.account.notes.append(f"a checkpoint could not be removed: {error}")
+        finally:
+            pool.shutdown(wait=False)

@@ -11,7 +11,7 @@ import itertools
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
@@ -21,6 +21,7 @@ from agent import media, tree
 FILE_MAX = 256 << 20  # bytes of one file
 TOTAL_MAX = 2 << 30  # bytes of a run
 COUNT_MAX = 2_000  # files of a run
+TOO_LATE = "files that no time was left to look for"
 NAMED = 5  # files of a kind that a note names
 
 
@@ -75,10 +76,18 @@ class Left:
         return tuple(_note(reason, names) for reason, names in self.by_reason.items())
 
 
-def below(folder: Path, prefix: str, patterns: Iterable[str] = ("**/*",), *, left: Left) -> Iterator[Item]:
+def below(
+    folder: Path,
+    prefix: str,
+    patterns: Iterable[str] = ("**/*",),
+    *,
+    left: Left,
+    late: Callable[[], bool] = lambda: False,
+) -> Iterator[Item]:
     """The files below `folder` that match, named `prefix` and their path; of a folder that matches, all.
 
-    They come by pattern: the first ones count first against the bounds.
+    They come by pattern: the first ones count first against the bounds. Looking ends once it is `late`: a
+    hundred thousand files take seconds, which may be more than there are.
     """
     globs = {}
     for pattern in patterns:
@@ -94,6 +103,10 @@ def below(folder: Path, prefix: str, patterns: Iterable[str] = ("**/*",), *, lef
     found: dict[str, list[str]] = {pattern: [] for pattern in globs}
     idle = set(globs) - {"**/*"}
     for path in tree.walk(folder, left.out):
+        if late():
+            left.out(f"{prefix} from {path} on", TOO_LATE)
+            idle.clear()  # who knows
+            break
         if matching := [pattern for pattern, glob in globs.items() if tree.matches(glob, path)]:
             found[matching[0]].append(path)
             idle.difference_update(matching)
@@ -101,6 +114,9 @@ def below(folder: Path, prefix: str, patterns: Iterable[str] = ("**/*",), *, lef
         left.out(pattern, "patterns that matched no file")
     real = folder.resolve()
     for path in itertools.chain(*found.values()):
+        if late():
+            left.out(f"{prefix} from {path} on", TOO_LATE)
+            return
         if reason := _refused(folder / path, real):
             left.out(path, reason)
         else:

@@ -47,11 +47,10 @@ class Listener:
     def on_line(self, line: bytes) -> Reaction:
         """A line we cannot read is counted, and stays in the events: it must not end a run."""
         try:
-            events = tuple(self._cli.parse(line))
-        except Exception:  # an adapter's bug, or an event of a shape it does not know
+            return self.hear(self._cli.parse(line))
+        except Exception:  # a bug of ours, or an event of a shape we do not know
             self.not_understood += 1
             return ""
-        return self.hear(events)
 
     def hear(self, events: Iterable[Event]) -> Reaction:
         reaction: Reaction = ""

@@ -29,7 +29,8 @@ class Redactor:
     """Replaces values by `***NAME***`. `too_short` names the secrets it cannot mask."""
 
     def __init__(self, values: Mapping[str, str]) -> None:
-        self.too_short = sorted(name for name, value in values.items() if 0 < len(value) < SHORTEST)
+        short = (name for name, value in values.items() if value and len(value.strip()) < SHORTEST)
+        self.too_short = sorted(short)
         marks: dict[bytes, bytes] = {}
         for name, value in sorted(values.items()):
             if len(value) >= SHORTEST:
@@ -50,13 +51,19 @@ class Redactor:
             return text
         return self.content(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
 
-    def value(self, value: Any) -> Any:
-        """A JSON value with every string in it masked, keys too; its shape stays."""
+    def value(self, value: Any, *, numbers: bool = False) -> Any:
+        """A JSON value with every string in it masked, keys too; its shape stays. `numbers`: one that spells
+        a secret becomes its mark, which only what an agent made can bear."""
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, Mapping):
-            return {self.text(key): self.value(each) for key, each in value.items()}
-        return [self.value(each) for each in value] if isinstance(value, (list, tuple)) else value
+            return {self.text(key): self.value(each, numbers=numbers) for key, each in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [self.value(each, numbers=numbers) for each in value]
+        if numbers and isinstance(value, (int, float)):
+            spelled = json.dumps(value)
+            return value if (masked := self.text(spelled)) == spelled else masked
+        return value
 
     def holds(self, content: bytes) -> bool:
         return any(self._search.found(content))
@@ -129,7 +136,7 @@ class Masked:
 
 def forms(value: str) -> set[bytes]:
     """Every spelling of `value` that is masked, itself included."""
-    found = set(_spelled(value))
+    found = set(_spelled(value)) | set(_spelled(value.strip()))
     for line in value.splitlines():
         if len(line.strip()) >= SHORTEST_LINE:
             found |= set(_spelled(line.strip()))

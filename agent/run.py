@@ -30,7 +30,7 @@ from agent.progress import Progress
 from agent.redact import Redactor
 from agent.running import Account, Outside, Run
 from agent.sources import sources, weigh
-from agent.store import Bucket, Folder, Store
+from agent.store import Bucket, Folder, Store, StoreError
 from agent.stream import Source
 from agent.work import work
 
@@ -75,8 +75,8 @@ def main(run: Run, store: Store, outside: Outside, began: datetime) -> dict[str,
         progress = Progress(write=outside.write, now=outside.now, redactor=redactor)
         delivery = Delivery(store=store, redactor=redactor)
         progress.started(run.request, run.definition.job, run.definition.agent.type)
-        _store_request(run, delivery, began)
         account = _account(run, redactor, problem)
+        _store_input(run, account, delivery)
         account.began = run.leg.started_at(began)
         account.hardening |= outside.hardening
         account.notes += [f"could not be removed from {outside.scratch}: {name}" for name in left]
@@ -88,7 +88,9 @@ def main(run: Run, store: Store, outside: Outside, began: datetime) -> dict[str,
             work(run, values, account, progress, outside)
             run.layout.reclaim()
             store.reclaim()
-            _store_request(run, delivery, began)
+            if not store.keeps and run.leg.number == 1:
+                delivery.document("request.json", run.request.record(run.definition, began))
+                _store_input(run, account, delivery)
         handover = Handover(run=run, account=account, store=store, redactor=redactor, outside=outside)
         goes_on = handover.save()
         files = deliver(run, account, delivery, outside)
@@ -165,11 +167,14 @@ def _mirror(run: Run, account: Account, store: Store, redactor: Redactor, outsid
     return Mirror(store, redactor, now, rest, outside.clock)
 
 
-def _store_request(run: Run, delivery: Delivery, began: datetime) -> None:
-    """The first signs of a run, masked: with the record and without a result it is running, or lost."""
-    if run.leg.number > 1:
+def _store_input(run: Run, account: Account, delivery: Delivery) -> None:
+    """Beside the record, which the claim has left. Without it the work is done all the same: since the run
+    is claimed, nobody else would do it."""
+    if not run.request.has_input:
         return
-    record = run.request.record(run.definition, began)
-    if run.request.has_input:
+    try:
         delivery.document("input.json", run.request.input)
-    delivery.document("request.json", record)
+    except StoreError as error:
+        said = f"left out, it could not be stored ({error}): input.json"
+        account.unstored.append(said)
+        account.notes.append(said)

@@ -82,8 +82,12 @@ def fill_all(texts: Mapping[str, str], values: Mapping[str, str]) -> dict[str, s
 
 
 def model_key(provider: str, values: Mapping[str, str]) -> str:
-    """The model's own key, "" when the job declares none: it goes to the agent's CLI and nowhere else."""
-    return next((values[name] for name in MODEL_KEYS.get(provider, ()) if name in values), "")
+    """The model's own key, "" when the job declares none; without an end of line that was stored with it."""
+    name = next((name for name in MODEL_KEYS.get(provider, ()) if name in values), "")
+    key = values[name].strip() if name else ""
+    if not (key.isascii() and key.isprintable()):
+        raise SecretError(f"the secret {name} is no key: it has characters that no header can carry")
+    return key
 
 
 def _named(declared: Mapping[str, str], parameter: str) -> Iterable[str]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from agent import shape
+from agent.contract import is_shallow
 
 LARGEST = 1 << 20  # bytes that result.json carries of it
 
@@ -28,6 +29,8 @@ def check(output: Any, schema: Mapping[str, Any] | None) -> tuple[Any, str]:
         return None, "the structured output is not JSON"
     if size > LARGEST:
         return None, f"the structured output has {size:,} bytes; a result carries at most {LARGEST:,}"
+    if not is_shallow(output):
+        return None, "the structured output is nested too deep"
     if wrong := shape.fault(output, schema):
         return None, f"the structured output does not fit outputSchema: {wrong}"
     return output, ""

@@ -313,7 +313,7 @@ def _uploaded(count: int, size: int) -> Measured:
 
         def deliver() -> None:
             left = Left()
-            assert len(delivery.all(items, left, 600)) == count, left.notes()
+            assert len(delivery.all(items, left, lambda: 600)) == count, left.notes()
 
         return _rate(count * file.stat().st_size, deliver)
 

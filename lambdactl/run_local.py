@@ -129,7 +129,7 @@ def leg(job: Job, text: str) -> int:
 def _outcome(folder: Path, run_id: str, job: Job, response: Response, outlet: Outlet) -> Run:
     file = folder / "result.json"
     run = Run(id=run_id, job=job.name, folder=str(folder), state="lost")
-    content = file.read_bytes() if file.is_file() else b""
+    content = runs.result_here(folder) or b""
     answer = _object(response.payload)
     if content and (outlet.volume is None or _vouches(response, answer, _object(content), run_id)):
         return runs.read_result(content, replace(run, state="unreadable"))

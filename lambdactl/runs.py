@@ -10,6 +10,7 @@ import json
 import os
 import re
 import secrets
+import stat
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -157,11 +158,11 @@ class Runs:
         leg, since, waits = 1, run.started, False
         where = {"Bucket": self._bucket, "Prefix": f"{key}legs/", "Delimiter": "/"}
         names = (each["Prefix"] for each in self._aws.pages("s3", "ListObjectsV2", "CommonPrefixes", **where))
-        numbers = [name.removeprefix(f"{key}legs/").rstrip("/") for name in names]
-        known = range(1, place.legs + 1)
-        for number in sorted((int(each) for each in numbers if each.isdecimal()), reverse=True):
+        numbers = {name.removeprefix(f"{key}legs/").rstrip("/") for name in names}
+        # By name: a job with `aws: true` may have made any others, and each would be asked for.
+        for number in (each for each in range(place.legs, 0, -1) if str(each) in numbers):
             record = self._aws.stored(self._bucket, f"{key}legs/{number}/leg.json", LARGEST)
-            if record is not None and number in known:
+            if record is not None:
                 leg, since, waits = number, record.modified, b'"ended"' in record.content
                 break
         if waits:
@@ -267,13 +268,18 @@ def read_result(content: bytes, run: Run) -> Run:
     try:
         if len(content) > LARGEST:
             raise ValueError(f"it has more than {LARGEST} bytes")
-        result = json.loads(content)
+        result = json.loads(content, parse_constant=_no_number)
         if not isinstance(result, dict):
             raise TypeError("it is no object")
+        float(result.get("costUsd") or 0)  # an int may be beyond all floats
         return replace(ended(result, run.folder), id=run.id, job=run.job)
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
         why = f"lacks {error}" if isinstance(error, KeyError) else str(error)
         return replace(run, reason=f"its result.json is not one of ours: {why}")
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is no number of JSON's")
 
 
 def local(home: Path, run_id: str) -> Run | None:
@@ -282,13 +288,23 @@ def local(home: Path, run_id: str) -> Run | None:
     if not is_run_id(run_id) or not folder.is_dir():
         return None
     run = Run(id=run_id, job="", folder=str(folder), state="unreadable")
-    try:
-        content = (folder / "result.json").read_bytes()
-    except OSError:
+    content = result_here(folder)
+    if content is None:
         saved = _saved_here(run)
         return replace(run, state="lost", saved=saved, reason=f"{_told(saved)}; no result was written")
     found = read_result(content, run)
     return replace(found, job=str(found.result.get("job", "")))
+
+
+def result_here(folder: Path) -> bytes | None:
+    """What is read of a result.json on this machine; None for what is no file. A job that killed its
+    supervisor may have left anything there: a link to a file of ours, a pipe, a file of a terabyte."""
+    try:
+        descriptor = os.open(folder / "result.json", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return None
+    with open(descriptor, "rb") as file:
+        return file.read(LARGEST + 1) if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
 
 
 def local_files(run: Run, below: str = "") -> list[tuple[str, int]]:
@@ -303,7 +319,7 @@ def local_files(run: Run, below: str = "") -> list[tuple[str, int]]:
 def _saved_here(run: Run) -> Saved:
     files = local_files(run)
     times = [Path(run.folder, name).stat().st_mtime for name, _ in files]
-    last = datetime.fromtimestamp(max(times, default=0.0), UTC)
+    last = datetime.fromtimestamp(min(max(times, default=0.0), time.time()), UTC)  # a job may set any
     return Saved(files=len(files), size=sum(size for _, size in files), last=last)
 
 

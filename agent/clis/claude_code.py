@@ -1,7 +1,8 @@
 """Agent type `claude-code`: Claude Code in print mode with a stream of JSON events. Pure.
 
 Written for 2.1.240. What an event holds is read leniently (a missing field is no error): the next
-version's stream must still end as an outcome.
+version's stream must still end as an outcome. Nor are they the CLI's for certain: any process of the agent
+can write into its output, so what they hold may be of any kind.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from agent.child import Stop
 from agent.clis import Assignment, Launch, mcp
 from agent.contract import McpServer, ServerStatus, Usage
 from agent.events import Asked, Began, Called, Ended, Event, Noticed, Returned, Said
+from agent.numbers import amount, count
 from agent.watchdog import ANSWER, MCP_START, Silence, tool_limit
 
 RETRIES = 3  # the default retries a 500 or a 401 for minutes; 3 is some seconds
@@ -181,7 +183,8 @@ class ClaudeCode:
             ServerStatus(name=server.name, status=seen.get(server.name, "unknown"))
             for server in self._assignment.servers
         )
-        return Began(session_id=event.get("session_id"), servers=servers)
+        session = event.get("session_id")
+        return Began(session_id=session if isinstance(session, str) else None, servers=servers)
 
     def _ended(self, event: Mapping[str, Any]) -> Ended:
         kind, text = event.get("subtype"), str(event.get("result") or "")
@@ -204,8 +207,8 @@ class ClaudeCode:
             output=text,
             structured=event.get("structured_output"),
             usage=_usage(event.get("usage") or {}),
-            cost_usd=event.get("total_cost_usd"),
-            turns=event.get("num_turns"),
+            cost_usd=amount(event.get("total_cost_usd")),
+            turns=_turns(event.get("num_turns")),
             notes=(f"tools were asked for and denied: {', '.join(denied)}",) if denied else (),
         )
 
@@ -218,7 +221,7 @@ def _content(event: Mapping[str, Any]) -> list[Any]:
 def _said(content: Iterable[Any]) -> Iterator[Event]:
     for block in content:
         if block.get("type") == "text" and block.get("text"):
-            yield Said(text=block["text"])
+            yield Said(text=str(block["text"]))
         elif block.get("type") == "tool_use":
             yield Called(tool=str(block.get("name")), arguments=block.get("input"))
 
@@ -240,10 +243,14 @@ def _shown(event: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {event[name]}" for name in names if event.get(name) is not None)
 
 
+def _turns(value: Any) -> int | None:
+    return None if amount(value) is None else count(value)
+
+
 def _usage(usage: Mapping[str, Any]) -> Usage:
     return Usage(
-        input_tokens=int(usage.get("input_tokens") or 0),
-        output_tokens=int(usage.get("output_tokens") or 0),
-        cache_read_tokens=int(usage.get("cache_read_input_tokens") or 0),
-        cache_write_tokens=int(usage.get("cache_creation_input_tokens") or 0),
+        input_tokens=count(usage.get("input_tokens")),
+        output_tokens=count(usage.get("output_tokens")),
+        cache_read_tokens=count(usage.get("cache_read_input_tokens")),
+        cache_write_tokens=count(usage.get("cache_creation_input_tokens")),
     )

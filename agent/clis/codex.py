@@ -21,6 +21,7 @@ from agent.child import Stop
 from agent.clis import Assignment, Launch, mcp
 from agent.contract import McpServer, ServerStatus, Usage
 from agent.events import Began, Called, Ended, Event, Noticed, Returned, Said
+from agent.numbers import count
 from agent.watchdog import ANSWER, MCP_START, Silence, tool_limit
 
 KEY = "CODEX_API_KEY"  # the only variable `codex exec` takes a key from
@@ -219,7 +220,8 @@ class Codex:
             ServerStatus(name=each.name, status="pending" if each.optional else "connected")
             for each in self._assignment.servers
         )
-        return Began(session_id=event.get("thread_id"), servers=servers)
+        thread = event.get("thread_id")
+        return Began(session_id=thread if isinstance(thread, str) else None, servers=servers)
 
     def _optional_servers(self, stderr: str) -> Iterable[Event]:
         """The first turn waited for all of them: one that did not fail by then is connected."""
@@ -299,13 +301,10 @@ def _returned(item: Mapping[str, Any], failed: bool) -> Returned:
 
 def _usage(usage: Mapping[str, Any]) -> Usage:
     """Of the whole thread. OpenAI counts what came from the cache among the input, we do not."""
-    read, written = (
-        int(usage.get("cached_input_tokens") or 0),
-        int(usage.get("cache_write_input_tokens") or 0),
-    )
+    read, written = count(usage.get("cached_input_tokens")), count(usage.get("cache_write_input_tokens"))
     return Usage(
-        input_tokens=max(0, int(usage.get("input_tokens") or 0) - read - written),
-        output_tokens=int(usage.get("output_tokens") or 0),
+        input_tokens=max(0, count(usage.get("input_tokens")) - read - written),
+        output_tokens=count(usage.get("output_tokens")),
         cache_read_tokens=read,
         cache_write_tokens=written,
     )

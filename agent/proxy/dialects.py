@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from agent.contract import Usage
+from agent.numbers import count
 
 # Authentication of the client's own, and what holds for one connection only: never passed on.
 AUTHENTICATION = frozenset({"authorization", "x-api-key", "api-key", "cookie", "x-amz-security-token"})
@@ -16,12 +17,14 @@ AUTHENTICATION = frozenset({"authorization", "x-api-key", "api-key", "cookie", "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """What an answer says of itself so far; `final` when no more is to come."""
+    """What an answer says of itself so far; `final` when no more is to come. `background`: it is made
+    whether anybody listens or not."""
 
     model: str = ""
     usage: Usage = field(default_factory=Usage)
     hour_writes: int = 0  # of the cache writes
     final: bool = False
+    background: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +100,10 @@ def bedrock(model: str) -> Dialect:
 def _read_openai(event: Mapping[str, Any], before: Told) -> Told:
     """Input counts what was read from and written to the cache; output counts the reasoning."""
     response = event.get("response") if str(event.get("type")).startswith("response.") else event
-    if not isinstance(response, Mapping) or not isinstance(usage := response.get("usage"), Mapping):
+    if not isinstance(response, Mapping):
+        return before
+    before = replace(before, background=before.background or response.get("background") is True)
+    if not (usage := response.get("usage")) or not isinstance(usage, Mapping):
         return before
     details = usage.get("input_tokens_details") or {}
     read, written = count(details.get("cached_tokens")), count(details.get("cache_write_tokens"))
@@ -116,11 +122,6 @@ def _read_openai(event: Mapping[str, Any], before: Told) -> Told:
 def _openai_error(status: int, message: str) -> Mapping[str, Any]:
     kind = "server_error" if status >= 500 else "invalid_request_error"
     return {"error": {"message": message, "type": kind, "param": None, "code": None}}
-
-
-def count(value: Any) -> int:
-    """A number of tokens; 0 for what is none."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
 
 
 DIALECTS: Mapping[str, Dialect] = {

@@ -44,6 +44,7 @@ HOPS = frozenset(
 )
 # What tells of the way, or leads elsewhere.
 UNTOLD = HOPS | frozenset(["location", "alt-svc", "set-cookie", "server", "x-powered-by", "date"])
+_NAME = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
 _TARGET = re.compile(r"(/[\w./:@%~+-]*)(\?[\w.:@%~+&=/,-]*)?", re.ASCII)
 
 
@@ -170,7 +171,8 @@ class Exchange:
         named = {each.strip().lower() for each in client.get("connection", "").split(",")}
         yield "host", upstream.host
         for name, value in client.items():
-            if name.lower() not in HOPS | AUTHENTICATION | named and value.isprintable():
+            passes = name.lower() not in HOPS | AUTHENTICATION | named
+            if passes and _NAME.fullmatch(name) and value.isprintable():
                 yield name, value
         yield "accept-encoding", "identity"  # usage is read from the answer
         yield from upstream.headers().items()
@@ -197,7 +199,8 @@ class Exchange:
         chunked = answer.length is None
         length = [("transfer-encoding", "chunked")] if chunked else [("content-length", str(answer.length))]
         there = self._try(lambda: self._head(answer.status, [*self._told(answer), *length]))
-        while there or not tap.streams:  # what is not streamed is made already: it is counted to its end
+        # What is not streamed is made already: it is counted to its end. Of a stream its beginning is.
+        while there or not (tap.streams and tap.guessed):
             piece = answer.read1(CHUNK)
             if not piece:
                 break

@@ -6,6 +6,7 @@ but near the limit they are let in one by one, so that the excess is about one a
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -55,6 +56,7 @@ class Meter:
         self.limits, self.prices, self.clock = limits, prices, clock
         self.usage, self.cost = Usage(), 0.0
         self.estimated = 0  # requests whose answer did not tell
+        self.background = 0  # answers that are made where nobody can count
         self.unpriced: set[str] = set()  # models
         self.refused_at: float | None = None  # when a request was first refused
         self._price = find(prices, model) or (dearest(prices) or ("", None))[1]
@@ -89,7 +91,8 @@ class Meter:
     def leave(self, ticket: Ticket, told: Told, *, billed: bool, guessed: int = 0) -> None:
         """It is over. `billed`: the model worked for it; then what was not told is estimated by size."""
         with self._changed:
-            if billed and not told.final:
+            if billed and not (told.final and told.usage.output_tokens):  # no answer is made of nothing
+                self.background += told.background
                 told = _estimated(ticket, told, guessed)
                 self.estimated += 1
             self.count(ticket, told)
@@ -108,22 +111,26 @@ class Meter:
     def cost_usd(self) -> float | None:
         """None where no limit asks for a cost and a model without a price took part."""
         known = self.limits.max_cost_usd is not None or not self.unpriced
-        return round(self.cost, 6) if known else None
+        return round(self.cost, 6) if known and not self.background else None
 
     def reason(self) -> str:
         limits, tokens = self.limits, _sum(self.usage)
+        if self.background:
+            return "an answer was asked for in the background, where nobody can count what it costs"
         if limits.max_cost_usd is not None and self.cost >= limits.max_cost_usd:
             return f"the limit of its cost is reached: spent ${self.cost:.4f} of ${limits.max_cost_usd:g}"
         return f"the limit of its tokens is reached: spent {tokens:,} of {limits.max_tokens or 0:,}"
 
     def notes(self) -> list[str]:
         notes = []
+        if self.background:
+            notes.append(f"answers made in the background, so the cost is not known: {self.background}")
         if self.unpriced:
             as_ = dearest(self.prices) if self.limits.max_cost_usd is not None else None
             how = f"counted as {as_[0]}, the dearest" if as_ else "so the cost is not known"
             notes.append(f"no price is known for {', '.join(sorted(self.unpriced))}: {how}")
         if self.estimated:
-            notes.append(f"answers that broke off before their usage was told, estimated: {self.estimated}")
+            notes.append(f"answers that did not tell their usage, estimated: {self.estimated}")
         return notes
 
     def _cost(self, told: Told) -> float:
@@ -139,6 +146,8 @@ class Meter:
         return self.limits.share(_sum(usage), self._price.cost(usage) if self._price else 0.0)
 
     def _taken(self) -> float:
+        if self.background and self.limits != Limits():
+            return math.inf
         return self.limits.share(_sum(self.usage), self.cost)
 
     def _promised(self) -> float:

@@ -77,7 +77,7 @@ class _Documents(Protocol):
 
 
 class _Events:
-    """Server-sent events: those lines of data that speak of usage."""
+    """Server-sent events: those lines of data that speak of usage, or of work in the background."""
 
     def __init__(self) -> None:
         self._lines = Lines(LONGEST)
@@ -93,7 +93,7 @@ class _Events:
         for line in lines:
             if line.startswith(b"data:"):
                 self.guessed += 1 + len(line) // OF_EVENT
-                if b'"usage"' in line:
+                if b'"usage"' in line or b'"background"' in line:
                     yield line[5:]
 
 

@@ -65,13 +65,13 @@ def logs(
 
 def _shown(project: Project, run: Run, stream: str, follow: bool, as_json: bool) -> int:
     """How many lines there were."""
-    from lambdactl.report import streams
+    from lambdactl.report import escape, streams
 
     count, before = 0, ""
     for which, line in project.logs(run, stream, follow=follow):
         count += 1
         if which != before and "/" in which:  # one of several
-            output.line(f"--- {which}")
+            output.line(f"--- {escape.line(which, 1000)}")
         before = which
         if as_json:
             output.raw(streams.raw(line))

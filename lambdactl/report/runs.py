@@ -13,6 +13,7 @@ from lambdactl.report.escape import line, terminal
 from lambdactl.report.tables import columns
 from lambdactl.runs import Run
 
+MOST = 10**15  # dollars
 _STYLES = {"succeeded": "green", "running": "cyan", "queued": "cyan", "cancelled": "yellow"}
 
 
@@ -47,16 +48,16 @@ def whole(run: Run, files: Sequence[tuple[str, int]]) -> Text:
         ("took", _duration(run)),
         ("turns", result.get("turns")),
         ("cost", _cost(run.cost_usd)),
-        ("tokens", _tokens(result.get("usage", {}))),
+        ("tokens", _tokens(result.get("usage") or {})),
         ("memory", _memory(result.get("memoryPeakMb"))),
-        ("agent", _agent(result.get("agent", {}))),
+        ("agent", _agent(result.get("agent") or {})),
         ("exposed", _exposed(result.get("hardening") or {})),
     ):
         if value not in (None, "", "-"):
             text.append(f"\n{name:8} {terminal(str(value))}")
     for number, leg in enumerate(result.get("legs") or (), 1):
         text.append(f"\nleg {number:<4} {line(_leg(leg), 300)}")
-    for each in result.get("notes", ()):
+    for each in result.get("notes") or ():
         text.append(f"\nnote     {line(str(each), 300)}")
     if result.get("structuredOutput") is not None:  # then the final text is the same, if there is one
         shown = json.dumps(result["structuredOutput"], indent=2, ensure_ascii=False)
@@ -100,7 +101,7 @@ def progress(text: str) -> Text | None:
     """One line of a running job, drawn: the agent's progress, or else what it printed. None: not shown."""
     try:
         event = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         event = None
     if isinstance(event, dict) and "_aws" in event:
         return None  # CloudWatch's: the numbers of the run, which its result has too
@@ -137,6 +138,8 @@ def _tool_result(event: Mapping[str, Any]) -> Text:
 
 
 def _usage(event: Mapping[str, Any]) -> Text:
+    if not _numbers(event, *_TOKENS, "costUsd"):
+        raise TypeError("not one of ours")
     parts = [_tokens(event), _cost(event.get("costUsd"))]
     if event.get("turns") is not None:
         parts.insert(0, _turns(event["turns"]))
@@ -185,8 +188,16 @@ def _span(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds < 60 else f"{int(seconds // 60)}m{int(seconds % 60):02}s"
 
 
-def _cost(value: float | None) -> str:
-    return "-" if value is None else f"${value:.4f}"
+def _cost(value: Any) -> str:
+    """A job may have written whatever it likes, also a number beyond all floats."""
+    return f"${value:.4f}" if isinstance(value, int | float) and abs(value) < MOST else "-"
+
+
+_TOKENS = ("inputTokens", "cacheReadTokens", "cacheWriteTokens", "outputTokens")
+
+
+def _numbers(document: Mapping[str, Any], *names: str) -> bool:
+    return all(isinstance(document.get(name) or 0, int | float) for name in names)
 
 
 def _turns(count: Any) -> str:
@@ -195,10 +206,10 @@ def _turns(count: Any) -> str:
 
 def _tokens(usage: Mapping[str, Any]) -> str:
     """All that were sent, those of the provider's cache included: what `maxTokens` counts, too."""
-    cached, out = usage.get("cacheReadTokens") or 0, usage.get("outputTokens") or 0
-    sent = (usage.get("inputTokens") or 0) + cached + (usage.get("cacheWriteTokens") or 0)
-    if not sent and not out:
+    counts = [usage.get(name) or 0 for name in _TOKENS]
+    if not any(counts) or not _numbers(usage, *_TOKENS):
         return "-"
+    sent, cached, out = sum(counts[:3]), counts[1], counts[3]
     return f"{sent:,} in{f' ({cached:,} from the cache)' if cached else ''}, {out:,} out"
 
 
@@ -219,8 +230,8 @@ def _leg(leg: Any) -> str:
     parts = [
         f"{leg.get('ended')}{_after(leg)}",
         _turns(leg["turns"]) if leg.get("turns") is not None else "-",
-        _cost(cost) if isinstance(cost, int | float) else "-",
-        _tokens(usage) if isinstance(usage, dict) and _numbers(usage) else "-",
+        _cost(cost),
+        _tokens(usage) if isinstance(usage, dict) else "-",
     ]
     return ", ".join(part for part in parts if part != "-")
 
@@ -231,10 +242,6 @@ def _after(leg: Mapping[str, Any]) -> str:
         return f" after {_span((ended - begun).total_seconds())}"
     except (ValueError, TypeError):  # no time, or only one of them with a zone
         return ""
-
-
-def _numbers(usage: Mapping[str, Any]) -> bool:
-    return all(isinstance(count, int | float) for count in usage.values())
 
 
 def _agent(agent: Mapping[str, Any]) -> str:

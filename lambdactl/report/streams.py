@@ -40,13 +40,13 @@ def drawn(line: bytes) -> Iterator[Text]:
     """An event of Claude Code's or Codex's stream, in none, one or several lines."""
     try:
         event = json.loads(line)
-        found = list(_read(event)) if isinstance(event, dict) else None
+        texts = [told(each) for each in _read(event)] if isinstance(event, dict) else None
     except (ValueError, TypeError, AttributeError, RecursionError):
-        found = None
-    if found is None:
+        texts = None
+    if texts is None:
         yield plain(line)
         return
-    yield from (text for each in found if (text := told(each)) is not None)
+    yield from (text for text in texts if text is not None)
 
 
 def _read(event: Event) -> Iterator[Event]:

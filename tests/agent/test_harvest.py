@@ -239,3 +239,14 @@ def test_a_layout_wipes_what_a_job_locked_and_follows_no_link(tmp_path: Path) ->
     layout.wipe()
     assert not layout.root.exists()
     assert (tmp_path / "kept" / "file").exists()
+
+
+def test_looking_ends_when_it_is_late(workspace: Path) -> None:
+    """Of what was found so far something can still be stored; with the deadline all would be lost."""
+    left, looks = Left(), iter([False, False, False, True, False, True])
+    items = below(workspace, "artifacts/", ["**/*.md", "none"], left=left, late=lambda: next(looks))
+    assert [item.name for item in items] == ["artifacts/a.md"]
+    assert left.notes() == (
+        "left out, files that no time was left to look for: artifacts/ from out/deep/d.txt on, "
+        "artifacts/ from out/b.md on",
+    )

@@ -15,9 +15,11 @@ from typing import Any
 
 import pytest
 
+from lambdactl.sandbox.front import Front, Next, Request, Response
 from lambdactl.sandbox.model import ScriptedModel
 from tests.agent.bench import Bench, Done, canonical, definition
 from tests.agent.test_claude_code import PRICES
+from tests.agent.test_mirror import refusing
 from tests.agent.test_store import RUN_ID, client
 from tests.support.model import KEY
 
@@ -272,6 +274,49 @@ def test_a_leg_that_does_not_start_ends_the_run_with_everything_saved(world: Wor
     assert world.versions() == []
     # Should the event come all the same, nobody begins it any more.
     assert "legs/2/leg.json" in world.names()
+
+
+@pytest.mark.parametrize("name", ["checkpoint/2/record.json", "legs/1/leg.json"])
+def test_a_record_that_cannot_be_stored_ends_the_run_with_everything_saved(world: World, name: str) -> None:
+    with Front(world.url, (refusing(name),)) as front:
+        env = {**world.bench.env, "AWS_ENDPOINT_URL": front.url}
+        troubled = replace(world, bench=replace(world.bench, env=env))
+        done = troubled.first(document("claude-code", *STEPS))
+    assert done.response["outcome"] == "timed_out"
+    assert "no further leg follows: cannot write" in done.response["reason"]
+    assert world.lambda_.events == []
+    assert world.text("artifacts/made.txt") == "of the first leg\n"
+    assert world.versions() == []
+
+
+def test_a_checkpoint_that_cannot_be_removed_in_time_costs_no_result(world: World) -> None:
+    tries, go_on = [], threading.Event()
+
+    def held(request: Request, following: Next) -> Response:
+        if request.method == "POST" and "delete" in request.target:
+            tries.append(request)
+            go_on.wait(120)
+        return following(request)
+
+    world.lambda_.status = 403
+    with Front(world.url, (held,)) as front:
+        env = {**world.bench.env, "AWS_ENDPOINT_URL": front.url}
+        troubled = replace(world, bench=replace(world.bench, env=env))
+        child = troubled.spawn(document("claude-code", *STEPS), "first")
+        assert child.stdin
+        assert child.stdout
+        child.stdin.write(json.dumps({"version": 1, "runId": RUN_ID}))
+        child.stdin.close()
+        while "run.ended" not in (line := child.stdout.readline()):
+            assert line
+        ended_after = len(tries)
+        go_on.set()
+        child.kill()
+        child.wait()
+    assert 1 <= ended_after < 5  # which are all that S3's client makes
+    assert any(
+        "a checkpoint could not be removed: no time was left" in each for each in world.result["notes"]
+    )
 
 
 def test_killed_in_the_middle_of_a_leg(world: World) -> None:

@@ -48,9 +48,10 @@ class Cloud:
     def spawn(self, document: dict[str, Any], **how: Any) -> subprocess.Popen[str]:
         key = self.bench.store(document).name
         self.s3.put_object(Bucket=self.bucket, Key=key, Body=canonical(document))
+        event = {"version": 1, "runId": RUN_ID, **how.pop("event", {})}
         child = self.bench.spawn(document, env=in_the_cloud(self.url, self.bucket, key), **how)
         assert child.stdin
-        child.stdin.write(json.dumps({"version": 1, "runId": RUN_ID}))
+        child.stdin.write(json.dumps(event))
         child.stdin.close()
         child.stdin = None
         return child
@@ -363,3 +364,27 @@ def test_a_cancelled_agent_is_gathered_whole(agents: Cloud, kind: str) -> None:
     assert agents.result()["resumable"]
     assert not alive("sleep 7231")
     agents.whole()
+
+
+def written_again(request: Request, following: Next) -> Response:
+    """What S3 has already cannot be written once more."""
+    if request.method == "PUT" and "/request.json" in request.target and not request.header("if-none-match"):
+        return xml_refusal(403, "AccessDenied", "Access Denied")
+    return following(request)
+
+
+def test_a_record_that_is_there_already_costs_no_result(cloud: Cloud) -> None:
+    with behind(cloud, written_again) as refused:
+        response = answer(refused.command("echo out"))
+    assert response["outcome"] == "succeeded"
+    assert cloud.stream("stdout") == b"out\n"
+
+
+def test_an_input_that_cannot_be_stored_keeps_no_run_from_its_work(cloud: Cloud) -> None:
+    """The run is claimed by then: nobody else would do it."""
+    with behind(cloud, refusing("input.json")) as refused:
+        response = answer(refused.command("cat input.json", event={"input": {"a": 1}}))
+    assert response["outcome"] == "succeeded"
+    assert "AccessDenied" in response["unstored"][0]
+    assert response["unstored"][0].endswith(": input.json")
+    assert cloud.stream("stdout") == b'{"a": 1}'

@@ -40,6 +40,23 @@ def tokens(done: Done) -> int:
     return sum(done.result["usage"].values())
 
 
+@pytest.mark.parametrize("around", ["\n", " \r\n"])
+def test_a_key_that_was_stored_with_the_end_of_its_line(clis: Bench, around: str) -> None:
+    job = document("claude-code", {"say": f"it is {KEY}"})
+    done = clis.run(job, secrets={"ANTHROPIC_API_KEY": f"{KEY}{around}"})
+    assert done.ending == ("succeeded", "")
+    assert done.leaks(KEY) == []
+
+
+def test_a_key_that_no_header_can_carry_is_told_and_not_shown(clis: Bench) -> None:
+    done = clis.run(document("claude-code"), secrets={"ANTHROPIC_API_KEY": f"{KEY}\nnext-line"})
+    assert done.ending == (
+        "failed",
+        "the secret ANTHROPIC_API_KEY is no key: it has characters that no header can carry",
+    )
+    assert done.leaks(KEY) == []
+
+
 @pytest.mark.parametrize("kind", AGENTS)
 def test_the_same_run_costs_the_same_with_both(clis: Bench, scripted_model: ScriptedModel, kind: str) -> None:
     done = run(clis, kind, {"bash": "true"}, {"say": "done"})

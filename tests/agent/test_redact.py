@@ -113,9 +113,17 @@ def test_each_long_line_of_a_key_is_masked() -> None:
     assert masked == '  "***KEY***" short'
 
 
+@pytest.mark.parametrize("value", ["hunter22\n", "\nhunter22", " hunter22 \r\n"])
+def test_what_stands_around_a_value_need_not_stand_around_what_it_leaves(value: str) -> None:
+    """As in a parameter that was made of a file: a shell's $(...) and a header take it off."""
+    redactor = Redactor({"P": value})
+    assert redactor.text(f"a:hunter22 {value}") == "a:***P*** ***P***"
+    assert redactor.text(base64.b64encode(b"hunter22").decode()) != base64.b64encode(b"hunter22").decode()
+
+
 def test_what_is_too_short_is_named_and_left() -> None:
-    redactor = Redactor({"PIN": "123", "EMPTY": ""})
-    assert redactor.too_short == ["PIN"]
+    redactor = Redactor({"PIN": "123", "LINE": "12\n\n\n", "EMPTY": ""})
+    assert redactor.too_short == ["LINE", "PIN"]
     assert redactor.text("123") == "123"
 
 

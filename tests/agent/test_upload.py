@@ -18,7 +18,7 @@ import pytest
 from agent.deliver import Delivery
 from agent.harvest import Item, Left
 from agent.redact import Redactor
-from agent.store import PART, Bucket, StoreError
+from agent.store import PART, Bucket, Folder, StoreError
 from lambdactl.sandbox.front import Front, Layer, Next, Request, Response
 from lambdactl.sandbox.identify import identify
 from tests.agent.test_store import RUN_ID, client
@@ -75,9 +75,8 @@ def url(request: pytest.FixtureRequest) -> str:
 
 def deliver(here: Place, *files: Path, seconds: float = 60) -> tuple[Any, Left]:
     delivery, left = Delivery(store=here.store, redactor=Redactor({"T": "s3cr3t-value"})), Left()
-    return delivery.all(
-        [Item(name=f"artifacts/{file.name}", file=file) for file in files], left, seconds
-    ), left
+    items = [Item(name=f"artifacts/{file.name}", file=file) for file in files]
+    return delivery.all(items, left, lambda: seconds), left
 
 
 def test_a_large_file_goes_in_parts_and_its_hash_is_of_what_is_stored(url: str, tmp_path: Path) -> None:
@@ -198,6 +197,26 @@ def test_a_delivery_whose_time_is_over_gives_up_its_uploads(moto_server: str, tm
         while here.orphans() and time.monotonic() < until:
             time.sleep(0.05)
         assert here.orphans() == []
+
+
+def test_what_making_the_files_took_is_gone_from_the_time_for_them(tmp_path: Path) -> None:
+    """A patch is made while the first files are on their way: with both times one after the other, Lambda's
+    deadline would pass, and the result with it."""
+    go_on, spent = threading.Event(), [0.0]
+
+    class Held(Folder):
+        def put(self, name: str, body: Any, content_type: str) -> None:
+            go_on.wait(60)
+
+    def items() -> Iterator[Item]:
+        yield Item(name="artifacts/large", file=large(tmp_path))
+        spent[0] = 3600
+
+    left = Left()
+    delivery = Delivery(store=Held(tmp_path), redactor=Redactor({}))
+    assert delivery.all(items(), left, lambda: 3600 - spent[0]) == ()
+    assert left.by_reason == {"no time was left to store them": ["artifacts/large"]}
+    go_on.set()
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -138,6 +139,25 @@ def test_any_stream_by_its_name(program: Program, put: Put, run_id: str) -> None
 def heard(child: subprocess.Popen[str], count: int) -> list[str]:
     assert child.stdout
     return [child.stdout.readline() for _ in range(count)]
+
+
+def test_a_name_is_one_line_whatever_it_holds(lambdactl: Program, run_id: str) -> None:
+    folder = lambdactl.root / ".lambdactl" / "runs" / run_id / "mcp" / "a\x1b[2Jb\nsucceeded"
+    folder.mkdir(parents=True)
+    (folder / "000001.log").write_text("hi\n")
+    done = lambdactl("logs", run_id, "--stream", "mcp")
+    assert done.stdout == "hi\n"
+    assert "--- mcp/a\\x1b[2Jb succeeded\n" in done.stderr
+
+
+def test_an_interrupted_follow_leaves_without_a_trace(program: Program, run_id: str) -> None:
+    with program.start("logs", run_id, "--follow") as child:
+        assert child.stderr
+        while "waiting for" not in (line := child.stderr.readline()):
+            assert line
+        child.send_signal(signal.SIGINT)
+        assert child.stderr.read() == ""
+    assert child.returncode == 130
 
 
 def test_follow_shows_what_comes_from_before_it_begins_until_it_ended(

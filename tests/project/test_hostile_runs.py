@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import pytest
 
 from lambdactl.errors import RunError, UsageError
 from lambdactl.report import runs as report
-from lambdactl.runs import LARGEST, Place, Runs, ended, new_run_id
+from lambdactl.runs import LARGEST, Place, Run, Runs, ended, local, new_run_id, read_result
 from tests.support.cloud import SITE, Cloud
 
 RUN_ID = "019ad3c1-7a40-7000-8000-0242ac120002"
@@ -58,6 +60,8 @@ def put(cloud: Cloud) -> Put:
                 {"startedAt": "yesterday"},
                 {"startedAt": "0001-01-01T00:00:00+14:00"},
                 {"endedAt": None},
+                {"costUsd": float("nan")},
+                {"costUsd": 10**400},
             )
         ),
     ],
@@ -91,6 +95,65 @@ def test_a_result_cannot_speak_for_another_run_nor_to_the_terminal(cloud: Cloud,
     table = report.table([run]).plain
     assert len(table.splitlines()) == 2
     assert "\x1b" not in table + report.one(run).plain + report.whole(run, [("a\x1b[2J\nb", 1)]).plain
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        {"notes": None},
+        {"usage": None},
+        {"agent": None},
+        {"hardening": None},
+        {"legs": [{"costUsd": 10**400, "usage": {"inputTokens": 10**400}}, {"costUsd": 1e999}, None]},
+        {"usage": {"inputTokens": 10**400, "outputTokens": True}},
+        {"memoryPeakMb": 10**4000},
+    ],
+)
+def test_a_result_that_is_strange_can_be_shown(strange: dict[str, Any]) -> None:
+    run = Run(id=RUN_ID, job="triage", folder="s3://b/t/", state="unreadable")
+    found = read_result(json.dumps({**GOOD, **strange}).encode(), run)
+    for text in (report.table([found]), report.one(found), report.whole(found, ())):
+        assert RUN_ID in text.plain
+    assert json.loads(report.json_([found]))[0]["id"] == RUN_ID
+
+
+def test_legs_that_no_run_has_are_not_asked_for(cloud: Cloud, put: Put) -> None:
+    run_id = new_run_id()
+    put(f"triage/{run_id}/request.json", b"{}")
+    for number in range(100, 150):
+        put(f"triage/{run_id}/legs/{number}{'9' * 900}/leg.json", b"{}")
+    before = cloud.record.total
+    run = Runs(cloud.aws(), SITE).one(replace(PLACE, legs=3, timeout=7200), run_id)
+    assert run.reason == "leg 1 of at most 3"
+    assert cloud.record.total - before < 10
+
+
+def sparse(path: Path) -> None:
+    path.touch()
+    os.truncate(path, 1 << 40)
+
+
+def of_a_far_time(path: Path) -> None:
+    os.utime(path.parent / "request.json", (1 << 60, 1 << 60))
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, sparse, of_a_far_time])
+def test_what_lies_in_place_of_a_result_on_this_machine(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    (tmp_path / RUN_ID).mkdir()
+    (tmp_path / RUN_ID / "request.json").touch()
+    make(tmp_path / RUN_ID / "result.json")
+    found = local(tmp_path, RUN_ID)
+    assert found
+    assert found.state in ("lost", "unreadable")
+
+
+def test_a_link_in_place_of_a_result_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "mine.json").write_text(json.dumps({**GOOD, "output": "mine"}))
+    (tmp_path / RUN_ID).mkdir()
+    (tmp_path / RUN_ID / "result.json").symlink_to(tmp_path / "mine.json")
+    found = local(tmp_path, RUN_ID)
+    assert found
+    assert found.state == "lost"
 
 
 @pytest.mark.parametrize("run_id", ["", "../triage", "x/y", RUN_ID + "\n", RUN_ID.upper() + "/"])

@@ -9,6 +9,7 @@ import pytest
 
 from lambdactl.bundled import schema
 from lambdactl.report import runs as report
+from lambdactl.report import streams
 from lambdactl.runs import Run, ended, read_result
 
 EXAMPLE: dict[str, Any] = schema("result")["examples"][0]
@@ -33,6 +34,40 @@ def test_what_did_not_hold_is_said() -> None:
 def test_results_of_older_images_lack_them(name: str) -> None:
     old = {key: value for key, value in EXAMPLE.items() if key != name}
     assert "triage" in str(report.whole(ended(old, "s3://b/t/"), ()))
+
+
+USAGE = '{"type": "agent.usage", %s}'
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        USAGE % '"inputTokens": "x"',
+        USAGE % '"inputTokens": 1, "costUsd": "x"',
+        USAGE % f'"inputTokens": 1, "costUsd": {10**400}',
+        USAGE % '"inputTokens": [1], "outputTokens": {}, "turns": []',
+        "[" * 100_000,
+        '{"type": ["agent.usage"]}',
+        '{"type": "run.ended", "reason": {}}',
+        f'{{"a": {"9" * 5000}}}',
+    ],
+)
+def test_a_line_of_progress_may_be_anything(line: str) -> None:
+    """Whatever a job prints passes here: it must not end `run-local`."""
+    assert report.progress(line) is not None
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"type": "result", "total_cost_usd": "x", "usage": {"input_tokens": 1}},
+        {"type": "result", "total_cost_usd": 10**400},
+        {"type": "result", "total_cost_usd": [1], "num_turns": {}},
+    ],
+)
+def test_an_event_may_be_anything(event: dict[str, Any]) -> None:
+    for text in streams.drawn(json.dumps(event).encode()):
+        assert "\n" not in str(text)
 
 
 @pytest.mark.parametrize("wrong", [{"hardening": ["x"]}, {"memoryPeakMb": "much"}])

@@ -102,6 +102,27 @@ def test_what_is_free_is_not_counted() -> None:
         assert proxy.meter.estimated == 0
 
 
+def message(usage: Any) -> bytes:
+    return json.dumps({**MESSAGE, "usage": usage}).encode()
+
+
+@pytest.mark.parametrize("usage", [{"output_tokens": 10**400}, {"output_tokens": float("nan")}])
+def test_a_number_that_is_none_holds_nobody_up(usage: Any) -> None:
+    """Near the limit one waits for the other: whose answer could not be counted must be over, too."""
+    with provider(reply(body=message(usage))) as upstream, proxied(upstream.url, max_tokens=10_000) as proxy:
+        assert ask(proxy, body=b"x" * 8000).status == 200
+        assert ask(proxy, body=b"x" * 8000).status == 200
+    assert proxy.meter.estimated == 2
+
+
+@pytest.mark.parametrize("usage", [{"input_tokens": 1000.0, "output_tokens": 2000.0}])
+def test_numbers_may_be_spelled_as_floats(usage: Any) -> None:
+    with provider(reply(body=message(usage))) as upstream, proxied(upstream.url) as proxy:
+        ask(proxy)
+    assert proxy.meter.usage == Usage(input_tokens=1000, output_tokens=2000)
+    assert proxy.meter.estimated == 0
+
+
 @pytest.mark.parametrize(
     ("answer", "least"),
     [
@@ -112,6 +133,11 @@ def test_what_is_free_is_not_counted() -> None:
         (reply(body=b"x" * 4000, content_encoding="gzip"), 1),  # it is none
         (reply(body=b'{"type": "message", "usage": "much"}'), 1),
         (reply(body=b"[" * 100_000), 20_000),
+        (reply(body=message({"input_tokens": 0, "output_tokens": 0})), 1),  # nobody answers for nothing
+        (reply(body=message({"input_tokens": -5, "output_tokens": -5})), 1),
+        (reply(body=message({"input_tokens": "9", "output_tokens": [9]})), 1),
+        (reply(body=message({"input_tokens": 10**400, "output_tokens": 1e300})), 1),
+        (stream(sse({**DELTA, "usage": {"output_tokens": 0}})), 1),
     ],
 )
 def test_what_is_not_told_is_estimated_rather_too_high(answer: Callable[[Any], None], least: int) -> None:
@@ -167,6 +193,31 @@ def test_a_model_without_a_price() -> None:
     capped.leave(capped.enter(0), unknown, billed=True)
     assert capped.cost_usd == 1.0
     assert capped.notes() == ["no price is known for new: counted as dear, the dearest"]
+
+
+QUEUED = {"object": "response", "status": "queued", "background": True, "usage": None}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        reply(body=json.dumps(QUEUED).encode()),
+        stream(sse({"type": "response.created", "response": QUEUED}), whole=False),
+        stream(sse({"type": "response.created", "response": {**QUEUED, "usage": {}}}), whole=False),
+    ],
+)
+def test_an_answer_in_the_background_is_the_last(answer: Callable[[Any], None]) -> None:
+    """OpenAI goes on with it when nobody listens any more, and tells us nothing of what it costs."""
+    ways = {"max_tokens": 1_000_000}, {"max_cost_usd": 100.0}, {}
+    for limits, second in zip(ways, (400, 400, 200), strict=True):
+        with provider(answer) as upstream, proxied(upstream.url, "openai", **limits) as proxy:
+            with contextlib.suppress(IncompleteRead):
+                ask(proxy, path="/v1/responses")
+            with contextlib.suppress(IncompleteRead):
+                assert ask(proxy, path="/v1/responses").status == second
+        assert (proxy.meter.refused_at is not None) == (second == 400)
+        assert proxy.meter.cost_usd is None
+        assert "in the background" in proxy.meter.notes()[0]
 
 
 def test_who_waits_is_let_go_at_the_end() -> None:

@@ -140,6 +140,14 @@ def test_a_body_of_two_lengths_is_none(upstream: Provider, proxy: Proxy, framing
     assert upstream.seen == []
 
 
+@pytest.mark.parametrize("name", ["Transfer-Encoding ", "X-Api-Key ", "Content-Length\t", "a\x00b", "a(b"])
+def test_a_name_that_is_none_is_not_passed_on(upstream: Provider, proxy: Proxy, name: str) -> None:
+    """The next server might read it as the header it looks like: another length, another key."""
+    head = f"POST /v1/messages HTTP/1.1\r\nHost: x\r\nx-api-key: {proxy.token}\r\n{name}: chunked\r\n"
+    raw(proxy, f"{head}Content-Length: 2\r\n\r\n{{}}".encode())
+    assert all("chunked" not in seen.headers.values() for seen in upstream.seen)
+
+
 @pytest.mark.parametrize("framing", ["Content-Length: 100", "Transfer-Encoding: chunked"])
 def test_a_client_that_ends_too_early_costs_nothing(upstream: Provider, proxy: Proxy, framing: str) -> None:
     head = f"POST /v1/messages HTTP/1.1\r\nHost: x\r\nx-api-key: {proxy.token}\r\n{framing}\r\n\r\n5\r\nab"
