@@ -43,6 +43,7 @@ class _Lane:
     """A stream, and what keeps its parts one after the other."""
 
     stream: Stream
+    main: bool
     lock: threading.Lock = field(default_factory=threading.Lock)
     failures: int = 0
     not_before: float = 0.0
@@ -59,6 +60,7 @@ class Mirror:
         sources: Sources,
         weigh: Weigh = lambda: (0, 0),
         clock: Callable[[], float] = time.monotonic,
+        most: int = BYTES,
     ) -> None:
         self._store, self._redactor, self._clock = store, redactor, clock
         self._sources, self._weigh = sources, weigh
@@ -71,7 +73,9 @@ class Mirror:
         self._under_way: set[Future[None]] = set()
         self._pace, self._lag = Pace(), Lag()
         self._weight = (0, 0)
+        self._most, self._books = most, threading.RLock()
         self._stored = 0  # bytes
+        self._others = 0  # of them, of all streams but the main ones
         self._beyond: list[str] = []
 
     # -- while the agent runs ----------------------------------------------------------------------
@@ -127,7 +131,8 @@ class Mirror:
         for source in self._sources():
             name = source.folder + source.suffix
             if name not in self._lanes and len(self._lanes) < STREAMS:
-                self._lanes[name] = _Lane(Stream(source, self._redactor))
+                main = len(self._lanes) < MAIN  # they come first
+                self._lanes[name] = _Lane(Stream(source, self._redactor), main)
             elif name not in self._lanes or self._lanes[name].stream.source != source:
                 beyond.append(source.folder)
         self._beyond = beyond
@@ -152,7 +157,7 @@ class Mirror:
         until = self._clock() + seconds
         self._search()
         if not self._store.keeps:  # a job could write there too: only what we write now counts
-            self._stored = 0
+            self._stored = self._others = 0
             for lane in self._lanes.values():
                 lane.stream.again()
         ends = {self._pool.submit(self._drain, lane, until): lane for lane in self._lanes.values()}
@@ -202,22 +207,36 @@ class Mirror:
         part = stream.part(began, last=last)
         if part is None:
             return False
-        if self._stored + len(part.content) > BYTES:
-            lane.error = f"over {BYTES:,} bytes in all"
+        if not self._booked(lane, len(part.content)):
             return False
         item = Item(name=part.name, file=stream.source.path)
         try:
             self._store.put(part.name, part.content, item.content_type)
         except StoreError as error:
+            self._book(lane, -len(part.content))
             lane.failures += 1
             lane.not_before = self._clock() + min(PAUSE, 0.5 * 2**lane.failures)
             lane.error = str(error)[:200]
             return False
         lane.failures, lane.error = 0, ""
         self._pace.took(len(part.content), self._clock() - began)
-        self._stored += len(part.content)
         stream.done(_stored(part, item.content_type))
         return True
+
+    def _booked(self, lane: _Lane, size: int) -> bool:
+        """Whether there is room for them: a transcript that is replaced again and again costs no event."""
+        with self._books:
+            taken, most = (self._stored, self._most) if lane.main else (self._others, self._most // 2)
+            if taken + size > most:
+                lane.error = f"over {most:,} bytes in all"
+                return False
+            self._book(lane, size)
+        return True
+
+    def _book(self, lane: _Lane, size: int) -> None:
+        with self._books:
+            self._stored += size
+            self._others += 0 if lane.main else size
 
 
 def _stored(part: Part, content_type: str) -> StoredFile:

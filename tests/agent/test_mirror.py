@@ -293,6 +293,25 @@ def test_streams_are_bounded_and_none_writes_over_another(tmp_path: Path) -> Non
     assert store.get("mcp/0000\ufffd/000001.log") == b"other\n"
 
 
+def test_what_floods_costs_no_event(tmp_path: Path) -> None:
+    store, left = Folder(tmp_path / "run"), Left()
+    store.open("triage/", RUN_ID)
+    (tmp_path / "logs").mkdir()
+    found = []
+    for name, size in (("events", 400), ("stderr", 100), ("a", 400), ("b", 400)):
+        (tmp_path / "logs" / f"{name}.log").write_bytes(b"x" * (size - 1) + b"\n")
+    for name in ("events", "stderr", "a", "b"):
+        found += sources._below(tmp_path / "logs", f"{name}.log", "mcp", Redactor({}))
+    mirror = Mirror(store, Redactor({}), lambda: found, most=1000)
+    files = mirror.finish(left, seconds=PATIENCE)
+    stored = {file.path.split("/")[1]: file.size for file in files}
+    assert (stored["events"], stored["stderr"]) == (400, 100)
+    assert sum(size for name, size in stored.items() if len(name) == 1) == 400
+    ((reason, names),) = left.by_reason.items()
+    assert reason == "they could not be stored (over 500 bytes in all)"
+    assert len(names) == 1
+
+
 # -- the real CLIs -------------------------------------------------------------------------------------
 
 
