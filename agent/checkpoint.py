@@ -23,8 +23,8 @@ from agent.layout import Layout
 from agent.leg import Part, Record
 from agent.store import Store, StoreError
 
-PART = 8 << 20  # bytes
-AT_ONCE = 4
+PART = 4 << 20  # bytes
+AT_ONCE = 3  # each is in memory
 WEIGHED = 50_000  # files
 CACHE = ".cache"  # of the home folder: large, and made again
 RECORD_MAX = 64 << 20  # bytes

@@ -127,7 +127,8 @@ class Masked:
             if chunk is None:
                 break
             self._ready += chunk
-        taken = bytes(self._ready if size < 0 else self._ready[:size])
+        with memoryview(self._ready) as ready:  # a slice of its own would be one more copy
+            taken = bytes(ready if size < 0 else ready[:size])
         del self._ready[: len(taken)]
         self._digest.update(taken)
         self.size += len(taken)

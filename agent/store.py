@@ -19,7 +19,7 @@ from agent.wipe import wipe
 
 CHUNK = 1 << 20
 PART = 5 << 20  # bytes, S3's least; what is larger is uploaded in parts
-PARTS_AT_ONCE = 3  # of all files together; each is in memory, so that none needs room on a full disk
+PARTS_AT_ONCE = 2  # of all files together; each is in memory, so that none needs room on a full disk
 CLAIM = "request.json"  # the first object of a run: who writes it does the run's work
 PAUSES = (0.2, 0.5, 1.0, 2.0)  # seconds; another write to the same key is on its way
 
