@@ -128,7 +128,7 @@ def test_what_cannot_be_stored_in_time_does_not_hold_the_rest(tmp_path: Path) ->
         item.file.write_text(f"{item.name} s3cr3t-value")
     delivery = Delivery(store=store, redactor=Redactor({"T": "s3cr3t-value"}))
     began = time.monotonic()
-    stored = delivery.all(items, left, seconds=0.5)
+    stored = delivery.all(items, left, seconds=lambda: 0.5)
     assert time.monotonic() - began < 1.5
     assert [(file.path, file.size) for file in stored] == [("a", 9), ("b", 9)]
     assert store.get("b") == b"b ***T***"
@@ -143,7 +143,7 @@ def test_a_large_file_is_masked_on_its_way(tmp_path: Path) -> None:
     large = tmp_path / "large"
     large.write_bytes(b"x" * IN_MEMORY + b"s3cr3t-value")
     delivery = Delivery(store=store, redactor=Redactor({"T": "s3cr3t-value"}))
-    (stored,) = delivery.all([Item(name="a/large", file=large)], left, seconds=20)
+    (stored,) = delivery.all([Item(name="a/large", file=large)], left, seconds=lambda: 20)
     content = store.get("a/large")
     assert content == b"x" * IN_MEMORY + b"***T***"
     assert (stored.size, stored.sha256) == (len(content), hashlib.sha256(content).hexdigest())
