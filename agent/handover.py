@@ -193,7 +193,10 @@ class Handover:
         except InvokeError as error:
             # It may have been accepted all the same: what we claim here nobody begins any more.
             claim = encode({"version": VERSION, "leg": self._next, "attempt": uuid.uuid4().hex})
-            return str(error) if self.store.claim(legs.name(self._next), claim) else ""
+            try:
+                return str(error) if self.store.claim(legs.name(self._next), claim) else ""
+            except StoreError:  # should it begin, it finds the result that we are about to store
+                return str(error)
         return ""
 
     def _forget(self, stored: Mapping[str, str]) -> None:

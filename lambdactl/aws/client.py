@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -173,18 +174,22 @@ class Aws:
         if len(some) < 2:
             return [function(item) for item in some]
         made: list[R] = [None] * len(some)  # type: ignore[list-item]
-        left = iter(
-            range(len(some))
-        )  # which all threads share: handing out each item costs more than some take
+        left = iter(range(len(some)))  # shared by all threads: a future for each costs more than some take
 
         def work() -> None:
-            for index in left:
-                made[index] = function(some[index])
+            try:
+                for index in left:
+                    made[index] = function(some[index])
+            finally:
+                _exhaust(left)
 
         threads = min(READERS, len(some))
         with ThreadPoolExecutor(max_workers=threads, thread_name_prefix="read") as pool:
-            for done in [pool.submit(work) for _ in range(threads)]:
-                done.result()
+            try:
+                for done in [pool.submit(work) for _ in range(threads)]:
+                    done.result()
+            finally:
+                _exhaust(left)
         return made
 
     def _call(
@@ -327,3 +332,8 @@ def _snake(operation: str) -> str:
     from botocore import xform_name
 
     return str(xform_name(operation))
+
+
+def _exhaust(left: Iterator[int]) -> None:
+    """Nothing more is begun: one has failed, or somebody pressed Ctrl-C."""
+    deque(left, maxlen=0)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -123,6 +124,13 @@ class World:
         env = {"LAMBDACTL_DEFINITION": key, "ENDS_WITH": ends}
         prefix = (sys.executable, "-m", "tests.agent.early")
         return self.bench.spawn(document, secrets={KEYS[type_]: KEY}, env=env, prefix=prefix)
+
+    @contextmanager
+    def refusing(self, name: str) -> Iterator[World]:
+        """The same, where S3 takes no such object."""
+        with Front(self.url, (refusing(name),)) as front:
+            env = {**self.bench.env, "AWS_ENDPOINT_URL": front.url}
+            yield replace(self, bench=replace(self.bench, env=env))
 
     def names(self) -> list[str]:
         found = self.s3.list_objects_v2(Bucket=self.bucket, Prefix=f"triage/{RUN_ID}/").get("Contents", ())
@@ -276,11 +284,20 @@ def test_a_leg_that_does_not_start_ends_the_run_with_everything_saved(world: Wor
     assert "legs/2/leg.json" in world.names()
 
 
+def test_a_leg_that_neither_starts_nor_can_be_claimed_ends_the_run(world: World) -> None:
+    """The claim only keeps an event that was accepted all the same from doing anything."""
+    world.lambda_.status = 403
+    with world.refusing("legs/2/leg.json") as troubled:
+        done = troubled.first(document("claude-code", *STEPS))
+    assert done.response["outcome"] == "timed_out"
+    assert "no further leg follows: An error occurred (403)" in done.response["reason"]
+    assert world.text("artifacts/made.txt") == "of the first leg\n"
+    assert world.versions() == []
+
+
 @pytest.mark.parametrize("name", ["checkpoint/2/record.json", "legs/1/leg.json"])
 def test_a_record_that_cannot_be_stored_ends_the_run_with_everything_saved(world: World, name: str) -> None:
-    with Front(world.url, (refusing(name),)) as front:
-        env = {**world.bench.env, "AWS_ENDPOINT_URL": front.url}
-        troubled = replace(world, bench=replace(world.bench, env=env))
+    with world.refusing(name) as troubled:
         done = troubled.first(document("claude-code", *STEPS))
     assert done.response["outcome"] == "timed_out"
     assert "no further leg follows: cannot write" in done.response["reason"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
 import threading
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from lambdactl.aws import Aws, Endpoint, Reader
+from lambdactl.aws.client import READERS
 from lambdactl.aws.translate import masked
 from lambdactl.engine import Call, ImageRef, Wait
 from lambdactl.errors import AwsError, NotFound
@@ -327,3 +329,40 @@ def test_a_body_that_is_cut_short_is_an_error_and_never_half_a_file() -> None:
     with listener, pytest.raises(AwsError, match=r"s3\.GetObject"):
         list(aws.chunks("b", "k"))
     thread.join()
+
+
+def test_what_fails_of_many_reads_ends_all_of_them() -> None:
+    begun: list[int] = []
+
+    def read(number: int) -> int:
+        begun.append(number)
+        if number == 0:
+            raise ValueError
+        waits.wait(60)
+        return number
+
+    waits = threading.Event()
+    threading.Timer(1, waits.set).start()
+    with pytest.raises(ValueError):  # noqa: PT011 - its own
+        Aws(region="us-east-1").each(read, range(1_000))
+    assert len(begun) <= READERS
+
+
+def test_ctrl_c_ends_many_reads() -> None:
+    begun: list[int] = []
+
+    def read(number: int) -> None:
+        begun.append(number)
+        if number == READERS - 1:  # by then the others are waited for
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        waits.wait(60)
+
+    waits = threading.Event()
+    threading.Timer(1, waits.set).start()
+    with pytest.raises(KeyboardInterrupt):
+        Aws(region="us-east-1").each(read, range(1_000))
+    assert len(begun) <= READERS  # those that were begun already are waited for
+
+
+def test_many_reads_come_in_order() -> None:
+    assert Aws(region="us-east-1").each(lambda number: number * 2, range(500)) == list(range(0, 1_000, 2))
