@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO, Protocol, cast
 
+from agent.left import Left
+
 CHUNK = 256 << 10  # bytes
-NAMED = 3  # of what was left out
 
 
 class ArchiveError(Exception):
@@ -37,12 +38,12 @@ class Sink(Protocol):
 
 @dataclass(slots=True)
 class Packer:
-    """Writes folders `tops`, which lie below `root`. `left` is what was left out, by the reason."""
+    """Writes folders `tops`, which lie below `root`."""
 
     root: Path
     tops: tuple[Path, ...]
     bounds: Bounds = field(default_factory=Bounds)
-    left: dict[str, list[str]] = field(default_factory=dict)
+    left: Left = field(default_factory=lambda: Left(what="not in the checkpoint"))
     _bytes: int = 0
     _entries: int = 0
 
@@ -53,13 +54,6 @@ class Packer:
         ) as archive:
             for path in paths:
                 self._one(archive, path)
-
-    def notes(self) -> tuple[str, ...]:
-        return tuple(
-            f"not in the checkpoint, {reason}: {', '.join(names[:NAMED])}"
-            + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
-            for reason, names in self.left.items()
-        )
 
     def _one(self, archive: tarfile.TarFile, path: Path) -> None:
         name = path.relative_to(self.root).as_posix()
@@ -73,14 +67,14 @@ class Packer:
                 info.type = tarfile.DIRTYPE
                 self._add(archive, info)
             elif not stat.S_ISLNK(found.st_mode):
-                self._leave("neither file nor folder", name)
+                self.left.out(name, "neither file nor folder")
             elif not any(_inside(path, top) for top in self.tops):
-                self._leave("links that lead out", name)
+                self.left.out(name, "links that lead out")
             else:
                 info.type, info.linkname = tarfile.SYMTYPE, os.readlink(path)
                 self._add(archive, info)
         except OSError as error:
-            self._leave(error.strerror or "it cannot be read", name)
+            self.left.out(name, error.strerror or "it cannot be read")
 
     def _file(self, archive: tarfile.TarFile, path: Path, info: tarfile.TarInfo) -> None:
         with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
@@ -101,9 +95,6 @@ class Packer:
                 f"the workspace is too large: a checkpoint holds {self.bounds.bytes >> 20:,} MB and "
                 f"{self.bounds.entries:,} files at most"
             )
-
-    def _leave(self, reason: str, name: str) -> None:
-        self.left.setdefault(reason, []).append(name)
 
 
 def below(folder: Path, without: Iterable[str] = ()) -> Iterator[Path]:

@@ -11,7 +11,7 @@ import json
 from datetime import datetime
 from typing import Any
 
-from agent.contract import VERSION, encode, response
+from agent.contract import encode, rejected, response
 from agent.running import Run
 from agent.store import CLAIM, Store
 
@@ -26,11 +26,8 @@ def begin(run: Run, store: Store, began: datetime) -> dict[str, Any] | None:
     if earlier := store.get("result.json"):
         return response(json.loads(earlier), store.address("result.json"))
     # No error: Lambda would only try again.
+    reason = "an earlier attempt began this run and has written no result: it goes on, or is lost. "
     return {
-        "version": VERSION,
-        "runId": run.request.run_id,
-        "outcome": "rejected",
-        "reason": "an earlier attempt began this run and has written no result: it goes on, or is lost. "
-        "Nothing was done",
+        **rejected(run.request, f"{reason}Nothing was done"),
         "result": store.address("result.json"),
     }

@@ -13,7 +13,8 @@ from datetime import datetime
 from pathlib import Path
 
 from agent.git import Git, GitError
-from agent.harvest import Item, Left
+from agent.harvest import Item
+from agent.left import Left
 from agent.redact import CHUNK, Redactor
 
 FILE_MAX = 16 << 20  # bytes of a file that is in the patch

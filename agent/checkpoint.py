@@ -27,7 +27,6 @@ PART = 4 << 20  # bytes
 AT_ONCE = 3  # each is in memory
 WEIGHED = 50_000  # files
 CACHE = ".cache"  # of the home folder: large, and made again
-RECORD_MAX = 64 << 20  # bytes
 
 
 class CheckpointError(Exception):
@@ -45,7 +44,7 @@ def save(
     upload = _Upload(store=store, leg=leg, left=left)
     try:
         packer.pack(_paths(layout, cli), upload)
-        return upload.end(), packer.notes()
+        return upload.end(), packer.left.notes()
     except (ArchiveError, StoreError) as error:
         raise CheckpointError(str(error)) from None
     finally:

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent.contract import StoredFile, encode
-from agent.harvest import Item, Left
+from agent.harvest import Item
+from agent.left import Left
 from agent.redact import Masked, Redactor
+from agent.reserve import AT_ONCE
 from agent.store import Store
 
-AT_ONCE = 6
 IN_MEMORY = 1 << 20  # bytes; a larger file is masked while it is sent
 
 

@@ -13,7 +13,8 @@ from agent.contract import Result, StoredFile
 from agent.deliver import Delivery
 from agent.events import Ended
 from agent.handover import sofar
-from agent.harvest import Item, Left
+from agent.harvest import Item
+from agent.left import Left
 from agent.patch import Patches
 from agent.redact import Redactor
 from agent.running import Account, Outside, Run

@@ -12,17 +12,17 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from agent import media, tree
+from agent.left import Left
 
 FILE_MAX = 256 << 20  # bytes of one file
 TOTAL_MAX = 2 << 30  # bytes of a run
 COUNT_MAX = 2_000  # files of a run
 TOO_LATE = "files that no time was left to look for"
-NAMED = 5  # files of a kind that a note names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,23 +59,6 @@ class Bounds:
     count: int = COUNT_MAX
 
 
-@dataclass(slots=True)
-class Left:
-    """Files left out, by reason; `notes` tells of them briefly."""
-
-    by_reason: dict[str, list[str]] = field(default_factory=dict)
-
-    def out(self, name: str, reason: str) -> None:
-        self.by_reason.setdefault(reason, []).append(name)
-
-    def add(self, other: Left) -> None:
-        for reason, names in other.by_reason.items():
-            self.by_reason.setdefault(reason, []).extend(names)
-
-    def notes(self) -> tuple[str, ...]:
-        return tuple(_note(reason, names) for reason, names in self.by_reason.items())
-
-
 def below(
     folder: Path,
     prefix: str,
@@ -91,7 +74,7 @@ def below(
     """
     globs = {}
     for pattern in patterns:
-        if _stays_inside(pattern):
+        if stays_inside(pattern):
             globs[pattern] = tree.pattern(pattern)
         else:
             left.out(pattern, "patterns that lead out of the workspace")
@@ -152,7 +135,8 @@ def file_name(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", text).lstrip(".") or "-"
 
 
-def _stays_inside(pattern: str) -> bool:
+def stays_inside(pattern: str) -> bool:
+    """Whether a pattern of artifacts can name nothing outside the workspace."""
     parts = PurePosixPath(pattern).parts
     return bool(parts) and not pattern.startswith("/") and ".." not in parts
 
@@ -171,8 +155,3 @@ def _refused(path: Path, root: Path) -> str:
     if not stat.S_ISREG(mode):
         return "what is no regular file"
     return "" if os.access(real, os.R_OK) else "files that cannot be read"
-
-
-def _note(reason: str, names: list[str]) -> str:
-    shown = ", ".join(names[:NAMED])
-    return f"left out, {reason}: {shown}{f' and {len(names) - NAMED} more' if len(names) > NAMED else ''}"

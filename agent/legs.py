@@ -39,8 +39,6 @@ def begin(
     request: Request, definition: Definition, settings: Settings, store: Store, now: datetime
 ) -> tuple[Leg, Definition]:
     """The leg that was asked for, and the definition that its run began with. Raises NoLeg."""
-    if request.leg == 1:
-        return Leg(), definition
     record = _record(request, store)
     if not store.claim(name(request.leg), _claim(request, now)):
         raise NoLeg(f"leg {request.leg} of this run was begun already")

@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
+from agent import media
 from agent.contract import StoredFile
-from agent.harvest import Item, Left
+from agent.left import Left
 from agent.redact import Redactor
 from agent.reserve import Lag, Pace, reserve
 from agent.store import Store, StoreError
@@ -209,9 +210,9 @@ class Mirror:
             return False
         if not self._booked(lane, len(part.content)):
             return False
-        item = Item(name=part.name, file=stream.source.path)
+        content_type = media.content_type(part.name)
         try:
-            self._store.put(part.name, part.content, item.content_type)
+            self._store.put(part.name, part.content, content_type)
         except StoreError as error:
             self._book(lane, -len(part.content))
             lane.failures += 1
@@ -220,7 +221,7 @@ class Mirror:
             return False
         lane.failures, lane.error = 0, ""
         self._pace.took(len(part.content), self._clock() - began)
-        stream.done(_stored(part, item.content_type))
+        stream.done(_stored(part, content_type))
         return True
 
     def _booked(self, lane: _Lane, size: int) -> bool:

@@ -17,7 +17,8 @@ from agent import checkout
 from agent.changes import Changes
 from agent.checkout import Checkout
 from agent.git import Git
-from agent.harvest import Item, Left, file_name
+from agent.harvest import Item, file_name
+from agent.left import Left
 from agent.redact import Redactor
 
 CHECKOUTS = 8

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
+from agent.harvest import stays_inside
 from agent.redact import Redactor
 from agent.running import Account, Run
 from agent.stream import Source
@@ -60,7 +61,7 @@ def weigh(folder: Path, patterns: tuple[str, ...]) -> Callable[[], tuple[int, in
 
 def _matching(folder: Path, patterns: tuple[str, ...]) -> Iterator[Path]:
     for pattern in patterns:
-        if pattern.startswith("/") or ".." in PurePosixPath(pattern).parts:
+        if not stays_inside(pattern):
             continue  # refused at the end, with a note
         for match in folder.glob(pattern):
             if "**" not in pattern and match.is_dir() and not match.is_symlink():

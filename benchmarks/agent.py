@@ -31,12 +31,13 @@ from agent.clis import Assignment
 from agent.clis.claude_code import ClaudeCode
 from agent.contract import Agent, Definition
 from agent.deliver import Delivery
-from agent.harvest import Item, Left
+from agent.harvest import Item
 from agent.layout import Layout
+from agent.left import Left
 from agent.listener import Listener
 from agent.progress import Progress
 from agent.redact import Masked, Redactor
-from agent.running import _now
+from agent.running import Outside
 from agent.store import Bucket
 from agent.supervise import Limits, supervise
 from benchmarks import overhead
@@ -258,7 +259,7 @@ def _supervised(folder: Path, source: Path, out: Path) -> None:
     redactor = Redactor(secrets())
     listener = Listener(
         ClaudeCode(_assignment(folder)),
-        Progress(write=lambda line: None, now=_now, redactor=redactor),
+        Progress(write=lambda line: None, now=Outside().now, redactor=redactor),
         lambda server: "",
     )
     command = Command(
@@ -271,8 +272,7 @@ def _supervised(folder: Path, source: Path, out: Path) -> None:
         mark=f"{folder}:run",
     )
     ends = time.monotonic() + 600
-    limits: Any = Limits(until=lambda: ends)
-    assert supervise(command, limits, listener.on_line).exit_code == 0
+    assert supervise(command, Limits(until=lambda: ends), listener.on_line).exit_code == 0
 
 
 def _assignment(folder: Path) -> Assignment:

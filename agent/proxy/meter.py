@@ -10,7 +10,7 @@ import math
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict, astuple, dataclass, field
+from dataclasses import astuple, dataclass, field
 
 from agent.contract import Usage
 from agent.prices import Prices, dearest, find
@@ -84,7 +84,7 @@ class Meter:
         """What its answer has told so far takes the place of what was counted of it before."""
         with self._changed:
             cost = self._cost(told)
-            self.usage = _plus(self.usage, told.usage, ticket.usage)
+            self.usage = self.usage - ticket.usage + told.usage
             self.cost += cost - ticket.cost
             ticket.usage, ticket.cost = told.usage, cost
 
@@ -175,8 +175,3 @@ def _estimated(ticket: Ticket, told: Told, guessed: int) -> Told:
 
 def _sum(usage: Usage) -> int:
     return sum(astuple(usage))
-
-
-def _plus(usage: Usage, more: Usage, less: Usage) -> Usage:
-    added, taken = asdict(more), asdict(less)
-    return Usage(**{name: value + added[name] - taken[name] for name, value in asdict(usage).items()})

@@ -121,9 +121,9 @@ def _item(kind: str, item: Event) -> Iterator[Event]:
 
 
 def _tool(item: Event) -> str:
-    """As the supervisor calls it: Codex's shell is a server of ours with one tool."""
-    server, tool = item.get("server"), item.get("tool")
-    return "shell" if server == tool == "shell" else f"mcp__{server}__{tool}"
+    """As the supervisor calls it: Codex's shell is a server of ours, `shell_` where a job's has that name."""
+    server, tool = str(item.get("server")), item.get("tool")
+    return "shell" if server.rstrip("_") == tool == "shell" else f"mcp__{server}__{tool}"
 
 
 def _reason(message: Any) -> Any:

@@ -87,7 +87,7 @@ def test_what_cannot_be_kept_is_named(root: Path) -> None:
     os.mkfifo(work / "pipe")
     (work / "kept").touch()
     packer = roundtrip(root, root.parent / "new")
-    assert packer.notes() == (
+    assert packer.left.notes() == (
         "not in the checkpoint, links that lead out: workspace/out, workspace/sly",
         "not in the checkpoint, neither file nor folder: workspace/pipe",
     )

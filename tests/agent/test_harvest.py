@@ -14,8 +14,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from agent import media, tree
-from agent.harvest import Bounds, Item, Left, below, bounded, file_name
+from agent.harvest import Bounds, Item, below, bounded, file_name
 from agent.layout import Layout
+from agent.left import Left
 
 
 @pytest.fixture

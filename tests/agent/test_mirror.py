@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from agent import sources
-from agent.harvest import Left
+from agent.left import Left
 from agent.mirror import ASK, CANCEL, LOOK, STREAMS, Mirror
 from agent.redact import Redactor
 from agent.store import Folder

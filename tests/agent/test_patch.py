@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from agent.changes import FILE_MAX
-from agent.harvest import Left
+from agent.left import Left
 from agent.patch import Patches
 from agent.redact import Redactor
 from tests.agent.bench import Bench

@@ -16,7 +16,8 @@ import pytest
 from botocore.config import Config
 
 from agent.deliver import IN_MEMORY, Delivery
-from agent.harvest import Item, Left
+from agent.harvest import Item
+from agent.left import Left
 from agent.redact import Redactor
 from agent.secrets import SecretError, fetch
 from agent.store import Bucket, Folder, Reader, Store, StoreError

@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 from agent.deliver import Delivery
-from agent.harvest import Item, Left
+from agent.harvest import Item
+from agent.left import Left
 from agent.redact import Redactor
 from agent.store import PART, Bucket, Folder, StoreError
 from lambdactl.sandbox.front import Front, Layer, Next, Request, Response
