@@ -64,7 +64,7 @@ def test_files_folders_links_and_what_they_are(root: Path) -> None:
     with open(odd, "wb") as file:
         file.write(b"odd")
 
-    assert roundtrip(root, new).notes() == ()
+    assert roundtrip(root, new).left.notes() == ()
     there = new / "workspace"
     assert (there / "plain").read_bytes() == (work / "plain").read_bytes() == (there / "same").read_bytes()
     assert (there / "plain").stat().st_mtime == 1_700_000_000

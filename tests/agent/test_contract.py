@@ -14,11 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+from agent import contract, mirror
 from agent.contract import ContractError, Definition, Request, Result, ServerStatus, StoredFile, response
-from lambdactl import runs
+from agent.prices import Price, find
+from lambdactl import prices, runs
 from lambdactl.bundled import schema
 from lambdactl.definition import canonical, definition
+from lambdactl.manifest import job
 from lambdactl.manifest.job import Agent, Job, McpServer, Package, Schedule
+from lambdactl.manifest.rules import limits
 from tests.agent import bench
 from tests.agent.bench import Bench
 from tests.support.cloud import SITE
@@ -32,6 +36,24 @@ RUN_ID = "019ad3c1-7a40-7000-8000-0242ac120002"
 
 def validator(name: str) -> Draft202012Validator:
     return Draft202012Validator(schema(name))
+
+
+def test_what_both_sides_say_for_themselves_is_the_same() -> None:
+    """They share documents, not code."""
+    assert (contract.INVOCATION_MAX, contract.LEGS_MAX) == (job.INVOCATION_MAX, limits._LEGS_MAX)
+    assert mirror.CANCEL == runs.CANCEL
+    dated = (
+        "eu.anthropic.opus-20250929-v1:0",
+        "opus@20250929",
+        "gpt-5-2025-08-07",
+        "opus[1m]",
+        "anthropic.opus",
+    )
+    names = (*dated, "opus", "gpt-5", "azure/gpt-5", "opus-9", "", "us.anthropic.gpt", "gpt-5-mini")
+    price = Price(input=1, output=1, cache_read=1, cache_write=1)
+    for name in names:
+        known = prices.known(name, {"opus": {}, "gpt-5": {}})
+        assert known == (find({"opus": price, "gpt-5": price}, name) is not None), name
 
 
 @pytest.mark.parametrize("name", ["definition", "request", "result"])
