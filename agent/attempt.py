@@ -11,7 +11,9 @@ import json
 from datetime import datetime
 from typing import Any
 
-from agent.contract import encode, rejected, response
+from agent.contract import encode
+from agent.request import rejected
+from agent.result import response
 from agent.running import Run
 from agent.store import CLAIM, Store
 

@@ -8,11 +8,12 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any
 
-from agent.contract import StoredFile, encode
+from agent.contract import encode
 from agent.harvest import Item
 from agent.left import Left
 from agent.redact import Masked, Redactor
 from agent.reserve import AT_ONCE
+from agent.result import StoredFile
 from agent.store import Store
 
 IN_MEMORY = 1 << 20  # bytes; a larger file is masked while it is sent

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Union
 
-from agent.contract import Outcome, ServerStatus, Usage
+from agent.contract import Outcome
+from agent.result import ServerStatus, Usage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,6 @@ from datetime import datetime
 
 import agent
 from agent import harvest, probe
-from agent.contract import Result, StoredFile
 from agent.deliver import Delivery
 from agent.events import Ended
 from agent.handover import sofar
@@ -17,6 +16,7 @@ from agent.harvest import Item
 from agent.left import Left
 from agent.patch import Patches
 from agent.redact import Redactor
+from agent.result import Result, StoredFile
 from agent.running import Account, Outside, Run
 from agent.tail import tail
 

@@ -15,11 +15,13 @@ from typing import Any
 
 from agent import checkpoint, legs
 from agent.checkpoint import CheckpointError
-from agent.contract import VERSION, LegRecord, StoredFile, Usage, encode, leg_event, timestamp
+from agent.contract import VERSION, encode, timestamp
 from agent.invoke import InvokeError
 from agent.leg import Part, Record, Sofar
 from agent.outcome import Verdict
 from agent.redact import Redactor
+from agent.request import leg_event
+from agent.result import LegRecord, StoredFile, Usage
 from agent.running import Account, Outside, Run
 from agent.store import Store, StoreError
 

@@ -12,8 +12,9 @@ from datetime import datetime
 from typing import Any
 
 from agent.clis import Cli, Resume
-from agent.contract import VERSION, ContractError, LegRecord, StoredFile, Usage
+from agent.contract import VERSION, ContractError
 from agent.layout import Layout
+from agent.result import LegRecord, StoredFile, Usage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,9 +13,11 @@ from pathlib import PurePosixPath
 from agent import checkpoint
 from agent.checkpoint import CheckpointError
 from agent.clis import Resume
-from agent.contract import VERSION, ContractError, Definition, Request, encode, timestamp
+from agent.contract import VERSION, ContractError, encode, timestamp
+from agent.definition import Definition
 from agent.leg import Leg, Record
 from agent.load import load
+from agent.request import Request
 from agent.running import Run
 from agent.settings import Settings
 from agent.store import Store, StoreError

@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agent.clis import Cli
-from agent.contract import ServerStatus, Usage
 from agent.events import Asked, Began, Called, Ended, Event, Noticed, Returned, Said
 from agent.outcome import Verdict
 from agent.progress import Progress
+from agent.result import ServerStatus, Usage
 from agent.supervise import Reaction
 
 if TYPE_CHECKING:

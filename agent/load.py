@@ -10,7 +10,8 @@ import hashlib
 import json
 from pathlib import Path, PurePosixPath
 
-from agent.contract import ContractError, Definition
+from agent.contract import ContractError
+from agent.definition import Definition
 from agent.settings import Settings
 from agent.store import Store
 

@@ -14,10 +14,10 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
 from agent import media
-from agent.contract import StoredFile
 from agent.left import Left
 from agent.redact import Redactor
 from agent.reserve import Lag, Pace, reserve
+from agent.result import StoredFile
 from agent.store import Store, StoreError
 from agent.stream import Part, Source, Stream
 

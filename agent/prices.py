@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from agent.contract import Usage
+from agent.result import Usage
 
 MILLION = 1_000_000
 HOUR = 0.6  # Anthropic: a write to the cache for an hour costs 2x the input, for five minutes 1.25x

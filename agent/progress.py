@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from agent.contract import Request, Usage, timestamp
+from agent.contract import timestamp
 from agent.pace import Pace
 from agent.redact import Redactor
+from agent.request import Request
+from agent.result import Usage
 
 TEXT = 8_000  # characters; the whole is in the events
 SHORT = 500

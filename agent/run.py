@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from agent import attempt, checkpoint, legs, metrics, processes, scratch, secrets, settings
-from agent.contract import Request, rejected, response
+from agent.bucket import Bucket
 from agent.deadline import Deadline
 from agent.deliver import Delivery
+from agent.folder import Folder
 from agent.gather import deliver, deliver_artifacts, result
 from agent.handover import Handover
 from agent.load import load
@@ -28,9 +29,11 @@ from agent.mirror import CANCEL, Mirror
 from agent.outcome import Verdict
 from agent.progress import Progress
 from agent.redact import Redactor
+from agent.request import Request, rejected
+from agent.result import response
 from agent.running import Account, Outside, Run
 from agent.sources import sources, weigh
-from agent.store import Bucket, Folder, Store, StoreError
+from agent.store import Store, StoreError
 from agent.stream import Source
 from agent.work import work
 

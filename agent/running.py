@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from agent import invoke, secrets
 from agent.clis import Cli
-from agent.contract import Definition, Request
 from agent.deadline import Deadline
+from agent.definition import Definition
 from agent.layout import Layout
 from agent.leg import Leg
 from agent.listener import Listener
 from agent.mirror import Mirror
 from agent.outcome import Verdict
+from agent.request import Request
 from agent.settings import Settings
 from agent.supervise import Ending
 

@@ -11,8 +11,8 @@ import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from agent.contract import StoredFile
 from agent.redact import Redactor
+from agent.result import StoredFile
 
 WINDOW = 64 << 10  # bytes masked at once: a larger piece would keep the agent's pipes waiting
 ENOUGH = 1 << 20  # bytes that make a part at once

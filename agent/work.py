@@ -15,7 +15,8 @@ from agent.access import Access
 from agent.checkpoint import CheckpointError
 from agent.child import Command
 from agent.clis import Assignment, Launch, mcp
-from agent.contract import INVOCATION_MAX, McpServer, encode
+from agent.contract import INVOCATION_MAX, encode
+from agent.definition import McpServer
 from agent.events import Ended
 from agent.listener import Listener
 from agent.mirror import CANCEL

@@ -26,10 +26,11 @@ from pathlib import Path
 from typing import Any
 
 from agent import processes
+from agent.bucket import Bucket
 from agent.child import Command, Stop
 from agent.clis import Assignment
 from agent.clis.claude_code import ClaudeCode
-from agent.contract import Agent, Definition
+from agent.definition import Agent, Definition
 from agent.deliver import Delivery
 from agent.harvest import Item
 from agent.layout import Layout
@@ -38,7 +39,6 @@ from agent.listener import Listener
 from agent.progress import Progress
 from agent.redact import Masked, Redactor
 from agent.running import Outside
-from agent.store import Bucket
 from agent.supervise import Limits, supervise
 from benchmarks import overhead
 

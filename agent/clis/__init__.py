@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from agent.child import Stop
-from agent.contract import Definition, McpServer
+from agent.definition import Definition, McpServer
 from agent.events import Event
 from agent.layout import Layout
 from agent.watchdog import Silence

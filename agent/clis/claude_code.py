@@ -16,9 +16,10 @@ from typing import Any
 from agent import structured
 from agent.child import Stop
 from agent.clis import Assignment, Launch, mcp
-from agent.contract import McpServer, ServerStatus, Usage
+from agent.definition import McpServer
 from agent.events import Asked, Began, Called, Ended, Event, Noticed, Returned, Said
 from agent.numbers import amount, count
+from agent.result import ServerStatus, Usage
 from agent.watchdog import ANSWER, MCP_START, Silence, tool_limit
 
 RETRIES = 3  # the default retries a 500 or a 401 for minutes; 3 is some seconds

@@ -19,9 +19,10 @@ import agent
 from agent import structured
 from agent.child import Stop
 from agent.clis import Assignment, Launch, mcp
-from agent.contract import McpServer, ServerStatus, Usage
+from agent.definition import McpServer
 from agent.events import Began, Called, Ended, Event, Noticed, Returned, Said
 from agent.numbers import count
+from agent.result import ServerStatus, Usage
 from agent.watchdog import ANSWER, MCP_START, Silence, tool_limit
 
 KEY = "CODEX_API_KEY"  # the only variable `codex exec` takes a key from

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from agent.clis import Assignment
-from agent.contract import McpServer
+from agent.definition import McpServer
 from agent.harvest import file_name
 from agent.processes import MARK
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from agent.contract import Usage
 from agent.numbers import count
+from agent.result import Usage
 
 # Authentication of the client's own, and what holds for one connection only: never passed on.
 AUTHENTICATION = frozenset({"authorization", "x-api-key", "api-key", "cookie", "x-amz-security-token"})

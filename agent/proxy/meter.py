@@ -12,10 +12,10 @@ import time
 from collections.abc import Callable
 from dataclasses import astuple, dataclass, field
 
-from agent.contract import Usage
 from agent.prices import Prices, dearest, find
 from agent.proxy.dialects import Told
 from agent.proxy.tap import BYTES
+from agent.result import Usage
 
 
 class Exceeded(Exception):

@@ -14,7 +14,7 @@ import pytest
 from agent.clis import Assignment
 from agent.clis.claude_code import ClaudeCode
 from agent.clis.codex import Codex
-from agent.contract import Definition, McpServer
+from agent.definition import Definition, McpServer
 from agent.events import Called, Ended, Noticed, Returned
 from agent.handler import handle
 from agent.layout import Layout

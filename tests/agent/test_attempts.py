@@ -15,7 +15,9 @@ from typing import Any
 import boto3
 import pytest
 
-from agent.store import CLAIM, PAUSES, Bucket, Folder, StoreError
+from agent.bucket import PAUSES, Bucket
+from agent.folder import Folder
+from agent.store import CLAIM, StoreError
 from lambdactl.sandbox.front import Front, Next, Request, Response
 from lambdactl.sandbox.identify import identify
 from tests.agent.bench import Bench, Done, canonical, definition

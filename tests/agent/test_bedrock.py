@@ -20,9 +20,9 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from agent.contract import Usage
 from agent.proxy.dialects import bedrock
 from agent.proxy.tap import Tap
+from agent.result import Usage
 from lambdactl.sandbox.model import Model, Request
 from tests.agent.bench import Bench, Done, definition
 from tests.agent.proxy.upstream import Provider, provider, stream

@@ -10,8 +10,8 @@ import pytest
 
 from agent import checkpoint
 from agent.checkpoint import CheckpointError
+from agent.folder import Folder
 from agent.layout import Layout
-from agent.store import Folder
 
 
 class Cli:

@@ -15,8 +15,11 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from agent import contract, mirror
-from agent.contract import ContractError, Definition, Request, Result, ServerStatus, StoredFile, response
+from agent.contract import ContractError
+from agent.definition import Definition
 from agent.prices import Price, find
+from agent.request import Request
+from agent.result import Result, ServerStatus, StoredFile, response
 from lambdactl import prices, runs
 from lambdactl.bundled import schema
 from lambdactl.definition import canonical, definition

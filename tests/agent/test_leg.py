@@ -9,9 +9,12 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from agent.contract import ContractError, LegRecord, Request, StoredFile, Usage, leg_event
+from agent.bucket import Bucket
+from agent.contract import ContractError
+from agent.folder import Folder
 from agent.leg import Part, Record, Sofar
-from agent.store import Bucket, Folder
+from agent.request import Request, leg_event
+from agent.result import LegRecord, StoredFile, Usage
 from lambdactl.bundled import schema
 from tests.agent.test_store import RUN_ID, client
 

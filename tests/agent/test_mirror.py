@@ -18,10 +18,10 @@ from typing import Any
 import pytest
 
 from agent import sources
+from agent.folder import Folder
 from agent.left import Left
 from agent.mirror import ASK, CANCEL, LOOK, STREAMS, Mirror
 from agent.redact import Redactor
-from agent.store import Folder
 from agent.stream import FRESH
 from agent.supervise import Limits
 from lambdactl.sandbox.answers import xml_refusal

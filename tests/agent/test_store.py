@@ -15,12 +15,14 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from agent.bucket import Bucket
 from agent.deliver import IN_MEMORY, Delivery
+from agent.folder import Folder
 from agent.harvest import Item
 from agent.left import Left
 from agent.redact import Redactor
 from agent.secrets import SecretError, fetch
-from agent.store import Bucket, Folder, Reader, Store, StoreError
+from agent.store import Reader, Store, StoreError
 from lambdactl.ports import free_port
 from tests.agent.bench import Bench, canonical, definition
 

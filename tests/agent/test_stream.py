@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.contract import StoredFile
 from agent.redact import Redactor
+from agent.result import StoredFile
 from agent.stream import FRESH, KNOWN, PART, Part, Source, Stream
 
 SECRET = "s3cr3t-value"

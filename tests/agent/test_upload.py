@@ -15,11 +15,13 @@ from typing import Any
 
 import pytest
 
+from agent.bucket import PART, Bucket
 from agent.deliver import Delivery
+from agent.folder import Folder
 from agent.harvest import Item
 from agent.left import Left
 from agent.redact import Redactor
-from agent.store import PART, Bucket, Folder, StoreError
+from agent.store import StoreError
 from lambdactl.sandbox.front import Front, Layer, Next, Request, Response
 from lambdactl.sandbox.identify import identify
 from tests.agent.test_store import RUN_ID, client

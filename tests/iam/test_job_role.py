@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from agent.store import PART, Bucket, StoreError
+from agent.bucket import PART, Bucket
+from agent.store import StoreError
 from lambdactl.kinds.look import LEGS_TAG
 from lambdactl.kinds.role import POLICY_NAME, Role
 from lambdactl.kinds.role import policy as role_policy

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from agent.contract import Usage
 from agent.prices import Price, find
 from agent.proxy.dialects import Told
 from agent.proxy.meter import Exceeded, Limits, Meter
+from agent.result import Usage
 from tests.agent.proxy.upstream import PRICES, ask, provider, proxied, reply, stream
 
 MESSAGE = {
