@@ -55,3 +55,11 @@ def test_the_readmes_manifest_is_valid(tmp_path: Path) -> None:
 def test_every_link_inside_the_repository_leads_somewhere(page: Path) -> None:
     targets = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
     assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+def test_the_design_names_every_module_of_the_agent() -> None:
+    design = (ROOT / "docs/design.md").read_text()
+    table = design[design.index("Inside the agent") : design.index("## Contracts")]
+    told = set(re.findall(r"`(\w+)/?`", table))
+    there = {each.stem for each in (ROOT / "agent").iterdir() if each.suffix == ".py" or each.is_dir()}
+    assert there - told <= {"__init__", "__pycache__"}
