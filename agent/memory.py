@@ -59,13 +59,14 @@ def resident(pid: int) -> int:
 def ran_out(code: int | None, kills: int | None, peak: int, limit: int | None) -> bool:
     """Whether a process that we did not kill ended since memory ran out, and not by itself.
 
-    `kills` are those that the kernel counted; where it does not count, `peak` tells, as well as it can.
+    `kills` are those that our kernel counted. Where it counted none, or does not count, `peak` tells, as
+    well as it can: the limit may be kept from outside, as by `run-local` and perhaps by Lambda.
     """
     if code not in (-signal.SIGKILL, 128 + signal.SIGKILL):
         return False
-    if kills is not None:
-        return kills > 0
-    return limit is None or peak >= limit * NEAR
+    if kills:
+        return True
+    return peak >= limit * NEAR if limit is not None else kills is None
 
 
 def share() -> bool:

@@ -24,7 +24,7 @@ from lambdactl.outlets import Bucket, Outlet, volume
 from lambdactl.ports import address_of
 from lambdactl.project import Line, Project
 from lambdactl.runners import legs
-from lambdactl.runners.protocol import Invocation, Relay, Response
+from lambdactl.runners.protocol import Function, Invocation, Relay, Response
 from lambdactl.runs import Run
 from lambdactl.site import Site
 
@@ -84,29 +84,29 @@ def run_local(
         first = environment()  # a secret without a value is said before an image is built
         invoke, image = _runner(project, job, options, note)
         relays = stack.enter_context(_relays(project, options, outlet))
-        invocation = Invocation(
+        function = Function(
             image=image,
-            function_name=site.function(job.name),
-            function_arn=site.function_arn(job.name),
+            name=site.function(job.name),
+            arn=site.function_arn(job.name),
             memory=job.memory,
             timeout=options.leg or job.invocation,
             ephemeral_storage=job.ephemeral_storage,
             architecture=job.architecture,
             environment=first,
-            event=runs.event(run_id, options.input),
-            request_id=run_id,
-            run_volume=outlet.volume,
+            run_volume=outlet.volume is not None,
             relays=relays,
         )
-        response = invoke(invocation, on_line, stop)
+        invocation = Invocation(
+            event=runs.event(run_id, options.input), request_id=run_id, run_folder=outlet.volume
+        )
+        response = invoke(function, invocation, on_line, stop)
         for number in range(2, job.legs + 1):
             if not (event := legs.following(response, run_id, number)):
                 break
             note(f"leg {number} of at most {job.legs}")
-            invocation = replace(
-                invocation, event=event, request_id=runs.new_run_id(), environment=next_environment()
-            )
-            response = invoke(invocation, on_line, stop)
+            function = replace(function, environment=next_environment())
+            invocation = replace(invocation, event=event, request_id=runs.new_run_id())
+            response = invoke(function, invocation, on_line, stop)
         outlet.fetch(folder)
     run = _outcome(folder, run_id, job, response, outlet)
     if run.state == "lost" and stop.is_set() and not (folder / "request.json").exists():
@@ -203,7 +203,7 @@ def _relays(project: Project, options: Options, outlet: Outlet) -> Iterator[tupl
 
 # -- what runs it -------------------------------------------------------------------------------------
 
-Invoke = Callable[[Invocation, Line, threading.Event], Response]
+Invoke = Callable[[Function, Invocation, Line, threading.Event], Response]
 
 
 def _runner(project: Project, job: Job, options: Options, note: Line) -> tuple[Invoke, str]:
@@ -223,7 +223,11 @@ def _runner(project: Project, job: Job, options: Options, note: Line) -> tuple[I
     if not image:
         image = Local(engine=engine, settings=project.settings, on_line=note).image(context)
         note(f"image {context.fingerprint[:12]}: {image}")
-    return lambda invocation, on_line, stop: local.invoke(invocation, engine, on_line, stop), image
+
+    def invoke(function: Function, invocation: Invocation, on_line: Line, stop: threading.Event) -> Response:
+        return local.invoke(function, invocation, engine, on_line, stop)
+
+    return invoke, image
 
 
 def _process(project: Project, job: Job, options: Options, note: Line) -> tuple[Invoke, str]:

@@ -1,13 +1,14 @@
 """How a container is made to be as narrow as Lambda's sandbox: the arguments of `create`. Pure.
 
-Known not to be exact yet: /tmp is memory here, so the memory limit is that of the two together, and
-a job is killed for memory later than in Lambda as long as /tmp has room.
+/tmp is memory here, so the group's limit is that of the two together; `memory` holds the function to
+its own part of it.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,20 @@ from typing import Any
 from lambdactl.container import Engine
 from lambdactl.errors import RunError
 from lambdactl.manifest.job import Architecture
+from lambdactl.runners.host import MB_PER_CPU, Host, visible_cpus
 from lambdactl.runners.owner import PATIENCE
-from lambdactl.runners.protocol import RUN_VOLUME, Invocation
+from lambdactl.runners.protocol import RUN_VOLUME, Function
 
 UID, GID = 993, 990
 PASSWD_ENTRY = f"sbx_user1051:x:{UID}:{GID}::/home/sbx_user1051:/sbin/nologin\n"
-MB_PER_CPU = 1769  # AWS Lambda quotas: one vCPU at 1,769 MB
 PIDS = 1024
+# As recorded in Lambda (LocalStack's snapshots, November 2024). Of NPROC 742 was seen once, AWS's quotas
+# say 1,024: and it counts a user's processes on the whole machine, so here it is --pids-limit.
+ULIMITS = ("nofile=1024:1024", "core=10737418240:10737418240", "stack=8388608:-1", "memlock=65536:65536")
 USER_PROCESSES = 16384
+HOLDER_MEMORY = "64m"
+FOREVER = 2**31 - 1  # seconds
+PAGE = os.sysconf("SC_PAGE_SIZE")  # bytes: the block of a tmpfs
 NOT_IN_LAMBDA = ("HOME", "HOSTNAME", "USER", "TERM", "container")  # engines set some of these
 ENGINE_ARCHITECTURES: Mapping[Architecture, str] = {"x86_64": "amd64", "arm64": "arm64"}
 
@@ -41,74 +48,135 @@ class Image:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """What was made for this one run. `volume` is "" without /mnt/run."""
+    """What was made for one sandbox. `run_volume` is "" without /mnt/run."""
 
     name: str
     label: str
     network: str
     passwd: Path
     seccomp: Path
-    volume: str
-    host_cpus: int
+    tmp: str  # the volume at /tmp, which outlives a runtime that is killed
+    run_volume: str
+    host: Host
 
 
-def read_image(engine: Engine, invocation: Invocation) -> Image:
+def read_image(engine: Engine, function: Function) -> Image:
     """RunError when the engine does not have it, or it is for another architecture."""
-    done = engine.call("image", "inspect", invocation.image, check=False, timeout=PATIENCE)
+    done = engine.call("image", "inspect", function.image, check=False, timeout=PATIENCE)
     if done.returncode:
-        raise RunError(f"{engine.name} has no image {invocation.image}", hint="`lambdactl build` makes it")
+        raise RunError(f"{engine.name} has no image {function.image}", hint="`lambdactl build` makes it")
     image = _image(json.loads(done.stdout)[0])
-    wanted = ENGINE_ARCHITECTURES[invocation.architecture]
+    wanted = ENGINE_ARCHITECTURES[function.architecture]
     if image.architecture != wanted:
         raise RunError(
-            f"the image is for {image.architecture}, the function for {wanted}", where=invocation.image
+            f"the image is for {image.architecture}, the function for {wanted}", where=function.image
         )
     if not image.command:
-        raise RunError("the image has neither entry point nor command", where=invocation.image)
+        raise RunError("the image has neither entry point nor command", where=function.image)
     return image
 
 
 def arguments(
-    engine: Engine, invocation: Invocation, image: Image, place: Place, names: Iterable[str]
+    engine: Engine,
+    function: Function,
+    image: Image,
+    place: Place,
+    name: str,
+    names: Iterable[str],
+    *,
+    command: Sequence[str] = (),
+    tty: bool | None = None,
 ) -> list[str]:
-    """For the engine: `create` and all after it. Of the environment only `names`: values go another way."""
-    unset = [part for name in NOT_IN_LAMBDA if name not in image.environment for part in ("-u", name)]
+    """For the engine: `create` and all after it. Of the environment only `names`: values go another way.
+
+    `command` stands in for the image's own; `tty` is None for a container without standard input.
+    """
+    unset = [part for each in NOT_IN_LAMBDA if each not in image.environment for part in ("-u", each)]
     return [
         "create",
-        "--name", place.name,
-        "--label", place.label,
-        "--pull", "never",
+        *_common(place, name),
         "--network", place.network,
-        "--log-driver", "none",
-        "--no-healthcheck",
-        *_filesystem(engine, invocation, image, place),
-        *_limits(engine, invocation, place.host_cpus),
+        *(("--interactive",) if tty is not None else ()),
+        *(("--tty",) if tty else ()),
+        *_filesystem(engine, image, place),
+        *_limits(engine, function, place.host),
         *_privileges(place),
-        *(part for name in sorted(names) for part in ("--env", name)),
+        *(part for each in sorted(names) for part in ("--env", each)),
         "--entrypoint", "/usr/bin/env",
         image.id,
         *unset,
-        *image.command,
+        *(command or image.command),
     ]  # fmt: skip
 
 
-def _filesystem(engine: Engine, invocation: Invocation, image: Image, place: Place) -> list[str]:
+def holder_name(place: Place) -> str:
+    return f"{place.name}-holder"
+
+
+def holder_arguments(engine: Engine, image: Image, place: Place) -> list[str]:
+    """A container that only waits, for as long as the sandbox lives: a tmpfs lives while it is mounted."""
+    return [
+        "create",
+        *_common(place, holder_name(place)),
+        "--network", "none",
+        "--read-only",
+        *_podmans(engine),
+        "--volume", f"{place.tmp}:/tmp:nocopy",
+        *_run_volume(place),
+        "--memory", HOLDER_MEMORY,
+        "--pids-limit", "16",
+        *_ulimits(engine, ULIMITS[:1]),
+        *_privileges(place),
+        "--entrypoint", "/usr/bin/env",
+        image.id,
+        "sleep", str(FOREVER),
+    ]  # fmt: skip
+
+
+def volumes(place: Place, image: Image) -> list[str]:
+    """All that a sandbox has, by name."""
+    return [place.tmp, *filter(None, [place.run_volume]), *masks(place.name, image)]
+
+
+def tmp_volume(engine: Engine, function: Function, place: Place) -> list[str]:
+    """For the engine: makes the volume at /tmp, of exactly the declared size where it can be in memory."""
+    made = ["volume", "create", "--label", place.label]
+    if not place.host.tmp_in_memory(function.ephemeral_storage):
+        return [*made, place.tmp]
+    # podman takes no size of a tmpfs, but passes on what it does not know itself.
+    size = (
+        f"size={function.ephemeral_storage}m"
+        if engine.name == "docker"
+        else f"nr_blocks={function.ephemeral_storage * (1 << 20) // PAGE}"
+    )
+    options = ("type=tmpfs", "device=tmpfs", f"o={size},mode=1777,nosuid,nodev")
+    return [*made, "--driver", "local", *(part for each in options for part in ("--opt", each)), place.tmp]
+
+
+def _common(place: Place, name: str) -> list[str]:
+    return [
+        "--name", name,
+        "--label", place.label,
+        "--pull", "never",
+        "--log-driver", "none",
+        "--no-healthcheck",
+    ]  # fmt: skip
+
+
+def _filesystem(engine: Engine, image: Image, place: Place) -> list[str]:
     found = [
         "--read-only",
-        "--tmpfs", f"/tmp:rw,exec,nosuid,nodev,size={invocation.ephemeral_storage}m,mode=1777",  # noqa: S108 - the container's
+        *_podmans(engine),
+        "--volume", f"{place.tmp}:/tmp:nocopy",
         "--volume", f"{place.passwd}:/etc/passwd:ro",
         "--ipc", "none",
+        *_run_volume(place),
     ]  # fmt: skip
-    mounted = {"/tmp"}  # noqa: S108
-    if place.volume:
-        found += ["--mount", f"type=volume,src={place.volume},dst={RUN_VOLUME}"]
-        mounted.add(RUN_VOLUME)
+    mounted = {"/tmp", RUN_VOLUME} if place.run_volume else {"/tmp"}  # noqa: S108 - the container's
     # Engines make an image's VOLUMEs writable even on a read-only root; Lambda ignores them.
     masked = [path for path in image.volumes if path.rstrip("/") not in mounted]
     for path, volume in zip(masked, masks(place.name, image), strict=False):
         found += ["--mount", f"type=volume,src={volume},dst={path},ro"]
-    if engine.name == "podman":
-        found += ["--read-only-tmpfs=false", "--http-proxy=false"]
     return found
 
 
@@ -117,19 +185,41 @@ def masks(name: str, image: Image) -> list[str]:
     return [f"{name}-{number}" for number in range(len(image.volumes))]
 
 
-def _limits(engine: Engine, invocation: Invocation, host_cpus: int) -> list[str]:
-    memory = f"{invocation.memory + invocation.ephemeral_storage}m"
-    cpus = min(invocation.memory / MB_PER_CPU, host_cpus)
+def _run_volume(place: Place) -> list[str]:
+    return ["--mount", f"type=volume,src={place.run_volume},dst={RUN_VOLUME}"] if place.run_volume else []
+
+
+def _podmans(engine: Engine) -> list[str]:
+    """What podman does unasked."""
+    return ["--read-only-tmpfs=false", "--http-proxy=false"] if engine.name == "podman" else []
+
+
+def _limits(engine: Engine, function: Function, host: Host) -> list[str]:
+    tmp = function.ephemeral_storage if host.tmp_in_memory(function.ephemeral_storage) else 0
+    memory = f"{function.memory + tmp}m"
     return [
         "--memory", memory,
         "--memory-swap", memory,
-        "--cpus", f"{cpus:.2f}",
+        "--cpus", f"{min(function.memory / MB_PER_CPU, host.cpus):.2f}",
+        *_cpuset(function, host),
         "--pids-limit", str(PIDS),
-        "--ulimit", "nofile=1024:1024",
-        # podman's own default may be above what it is allowed. Of all of a user's processes on the
-        # machine, so this is not the limit that counts: that is --pids-limit.
-        *(("--ulimit", f"nproc={USER_PROCESSES}:{USER_PROCESSES}") if engine.name == "podman" else ()),
+        *_ulimits(engine, ULIMITS),
     ]  # fmt: skip
+
+
+def _cpuset(function: Function, host: Host) -> list[str]:
+    """As many CPUs to see as in Lambda; which ones, differs from process to process."""
+    visible = visible_cpus(function.memory)
+    if visible >= host.cpus:
+        return []
+    first = os.getpid() % (host.cpus - visible + 1)
+    return ["--cpuset-cpus", f"{first}-{first + visible - 1}"]
+
+
+def _ulimits(engine: Engine, limits: Iterable[str]) -> list[str]:
+    # podman's own default for nproc may be above what it is allowed.
+    more = (f"nproc={USER_PROCESSES}:{USER_PROCESSES}",) if engine.name == "podman" else ()
+    return [part for each in (*limits, *more) for part in ("--ulimit", each)]
 
 
 def _privileges(place: Place) -> list[str]:

@@ -1,4 +1,4 @@
-"""How a sandbox ended, as Lambda's answer and its last log lines. Knows no container engine."""
+"""How an invocation ended, as Lambda's answer and its last log lines. Knows no container engine."""
 
 from __future__ import annotations
 
@@ -7,38 +7,57 @@ from dataclasses import dataclass
 from typing import Any
 
 from lambdactl.runners import payloads
-from lambdactl.runners.log import Log, Report
-from lambdactl.runners.protocol import FunctionError, Invocation, Response
-from lambdactl.runners.runtime_api import RuntimeApi
+from lambdactl.runners.log import Log, Report, Status
+from lambdactl.runners.protocol import Function, FunctionError, Invocation, Response
+from lambdactl.runners.runtime_api import Outcome
 from lambdactl.runners.watch import Ending
 
+KILLED = 137  # SIGKILL, as engines report it
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exit:
+    """How a container ended."""
+
+    code: int
+    out_of_memory: bool
+
+    @classmethod
+    def of(cls, state: Mapping[str, Any], exceeded: bool) -> Exit:
+        """`state` as engines show it; a child that was killed for memory is not the runtime's end."""
+        code = int(state["ExitCode"])
+        return cls(code=code, out_of_memory=code == KILLED and (exceeded or bool(state.get("OOMKilled"))))
+
+    @property
+    def error_type(self) -> str:
+        return "Runtime.OutOfMemory" if self.out_of_memory else "Runtime.ExitError"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
+    """`duration` and `init` in seconds; `init` is None where Lambda reports no start. `exit` is that of an
+    ending "exited"."""
+
+    function: Function
     invocation: Invocation
-    api: RuntimeApi
     ending: Ending
-    started: float
-    at: float
-    state: Mapping[str, Any]
+    outcome: Outcome | None
+    duration: float
+    init: float | None
+    exit: Exit | None
     max_memory: int
 
 
 def answer(ended: Ended, log: Log) -> Response:
     """What Lambda answers and logs at such an end."""
-    invocation, api = ended.invocation, ended.api
     payload, error, status, error_type = _payload(ended)
-    begun = api.dispatched_at
-    duration = max(0.0, (api.answered_at or ended.at) - (begun if begun is not None else ended.started))
-    if begun is None:
-        log.line(f"START RequestId: {invocation.request_id} Version: $LATEST")
-    log.line(f"END RequestId: {invocation.request_id}")
+    log.line(f"END RequestId: {ended.invocation.request_id}")
     report = Report(
-        request_id=invocation.request_id,
-        duration=duration,
-        memory=invocation.memory,
+        request_id=ended.invocation.request_id,
+        duration=ended.duration,
+        memory=ended.function.memory,
         max_memory=ended.max_memory,
-        init=api.ready_at - ended.started if api.ready_at is not None else None,
+        init=ended.init,
         status=status,
         error_type=error_type,
     )
@@ -46,23 +65,21 @@ def answer(ended: Ended, log: Log) -> Response:
     return Response(
         payload=payload,
         function_error=error,
-        duration_ms=round(duration * 1000),
+        duration_ms=round(ended.duration * 1000),
         max_memory_mb=ended.max_memory,
         log_tail=log.tail(),
     )
 
 
-def _payload(ended: Ended) -> tuple[bytes, FunctionError, str, str]:
+def _payload(ended: Ended) -> tuple[bytes, FunctionError, Status, str]:
     """Payload, function error, and the REPORT line's status and error type."""
     request_id = ended.invocation.request_id
-    outcome = ended.api.outcome
-    if outcome:
+    if outcome := ended.outcome:
         if outcome.kind == "too_large":
             return payloads.response_too_large(), "Unhandled", "error", "Function.ResponseSizeTooLarge"
         return outcome.body, "" if outcome.kind == "response" else "Unhandled", "", ""
     if ended.ending == "timed_out":
-        return payloads.timed_out(request_id, ended.invocation.timeout), "Unhandled", "timeout", ""
-    if ended.ending == "stopped":
-        return payloads.exited(request_id, -9), "Unhandled", "error", "Runtime.ExitError"
-    error_type = "Runtime.OutOfMemory" if ended.state.get("OOMKilled") else "Runtime.ExitError"
-    return payloads.exited(request_id, int(ended.state["ExitCode"])), "Unhandled", "error", error_type
+        return payloads.timed_out(request_id, ended.function.timeout), "Unhandled", "timeout", ""
+    if ended.exit:
+        return payloads.exited(request_id, ended.exit.code), "Unhandled", "error", ended.exit.error_type
+    return payloads.exited(request_id, -9), "Unhandled", "error", "Runtime.ExitError"

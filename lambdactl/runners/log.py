@@ -6,9 +6,12 @@ import math
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, Literal
 
 from lambdactl.runners.protocol import LOG_TAIL
+
+Phase = Literal["init", "invoke"]
+Status = Literal["", "timeout", "error"]
 
 LINE_MAX = 1 << 18  # bytes: a longer line comes in parts (as CloudWatch's 256 KB do)
 
@@ -31,6 +34,11 @@ class Log:
             for part in raw.rstrip(b"\r\n").split(b"\r"):
                 self.line(part.decode(errors="replace"))
 
+    def restart(self) -> None:
+        """The tail is that of one invocation."""
+        with self._lock:
+            self._tail = b""
+
     def tail(self) -> bytes:
         with self._lock:
             return self._tail
@@ -45,7 +53,7 @@ class Report:
     memory: int
     max_memory: int
     init: float | None = None
-    status: str = ""
+    status: Status = ""
     error_type: str = ""
 
     def __str__(self) -> str:
@@ -60,5 +68,21 @@ class Report:
         fields += [f"Max Memory Used: {self.max_memory} MB"] if self.max_memory else []
         fields += [f"Init Duration: {self.init * 1000:.2f} ms"] if self.init is not None else []
         fields += [f"Status: {self.status}"] if self.status else []
+        fields += [f"Error Type: {self.error_type}"] if self.error_type else []
+        return "\t".join(fields)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InitReport:
+    """A start that failed, in its own time or with its event."""
+
+    duration: float
+    phase: Phase
+    status: Status
+    error_type: str = ""
+
+    def __str__(self) -> str:
+        fields = [f"INIT_REPORT Init Duration: {self.duration * 1000:.2f} ms", f"Phase: {self.phase}"]
+        fields += [f"Status: {self.status}"]
         fields += [f"Error Type: {self.error_type}"] if self.error_type else []
         return "\t".join(fields)

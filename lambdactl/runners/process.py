@@ -20,7 +20,7 @@ from lambdactl.runners import payloads
 from lambdactl.runners.folders import sweep_folders, throwaway
 from lambdactl.runners.log import Log
 from lambdactl.runners.owner import Owner
-from lambdactl.runners.protocol import RUN_VOLUME, FunctionError, Invocation, Response
+from lambdactl.runners.protocol import RUN_VOLUME, Function, FunctionError, Invocation, Response
 from lambdactl.runners.trees import kill_group, kill_marked
 from lambdactl.runners.watch import STOP_PATIENCE, TICK
 
@@ -33,10 +33,13 @@ SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
 def invoke(
-    invocation: Invocation, on_line: Callable[[str], None], stop: threading.Event | None = None
+    function: Function,
+    invocation: Invocation,
+    on_line: Callable[[str], None],
+    stop: threading.Event | None = None,
 ) -> Response:
-    """`invocation.image` is the tree. RunError when it is not one; every other end is a Response."""
-    tree = Path(invocation.image)
+    """`function.image` is the tree. RunError when it is not one; every other end is a Response."""
+    tree = Path(function.image)
     python = tree / "python/bin/python"
     if not python.exists():
         raise RunError(f"{tree} is no tree to run without a container", hint="`lambdactl run-local` makes it")
@@ -44,12 +47,12 @@ def invoke(
     log.line(NOT_ENFORCED)
     sweep_folders()
     with throwaway(Owner.this().new_name()) as folder:
-        child = _Child(invocation, tree, folder, log)
+        child = _Child(function, invocation, tree, folder, log)
         try:
-            ending = child.until_end(invocation.timeout, stop or threading.Event())
+            ending = child.until_end(function.timeout, stop or threading.Event())
         finally:
             child.end(str(folder))
-        payload, error = _payload(invocation, child, ending)
+        payload, error = _payload(function, invocation, child, ending)
     duration = round((time.monotonic() - child.started) * 1000)
     return Response(payload=payload, function_error=error, duration_ms=duration, log_tail=log.tail())
 
@@ -57,16 +60,18 @@ def invoke(
 class _Child:
     """The shell door, in a session of its own. Its last line of output is the response, not log."""
 
-    def __init__(self, invocation: Invocation, tree: Path, folder: Path, log: Log) -> None:
+    def __init__(
+        self, function: Function, invocation: Invocation, tree: Path, folder: Path, log: Log
+    ) -> None:
         self.started = time.monotonic()
         self.last_line = b""
         self._log, self._ended = log, threading.Event()
         for each in ("home", "tmp"):
             (folder / each).mkdir()
         self._process = subprocess.Popen(
-            [str(tree / "python/bin/python"), "-m", "agent", *_options(invocation)],
+            [str(tree / "python/bin/python"), "-m", "agent", *_options(function, invocation)],
             cwd=tree,
-            env=environment(invocation, tree, folder),
+            env=environment(function, invocation, tree, folder),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -131,15 +136,15 @@ class _Child:
             self._log.copy(stream)
 
 
-def environment(invocation: Invocation, tree: Path, folder: Path) -> dict[str, str]:
+def environment(function: Function, invocation: Invocation, tree: Path, folder: Path) -> dict[str, str]:
     """All of it: nothing of this process's own environment, and no file that holds the user's credentials."""
-    given = dict(invocation.environment)
-    if invocation.run_volume is not None:
-        volume = str(invocation.run_volume.resolve())
+    given = dict(function.environment)
+    if invocation.run_folder is not None:
+        volume = str(invocation.run_folder.resolve())
         for name in ("LAMBDACTL_RUN_DIR", "LAMBDACTL_DEFINITION"):
             if given.get(name, "").startswith(RUN_VOLUME):
                 given[name] = volume + given[name].removeprefix(RUN_VOLUME)
-    for relay in invocation.relays:
+    for relay in function.relays:
         host, port = relay.target
         given[relay.name] = f"http://{host}:{port}{relay.path}"
     return {
@@ -154,19 +159,21 @@ def environment(invocation: Invocation, tree: Path, folder: Path) -> dict[str, s
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_LAMBDA_FUNCTION_NAME": invocation.function_name,
-        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(invocation.memory),
+        "AWS_LAMBDA_FUNCTION_NAME": function.name,
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory),
         **given,
     }
 
 
-def _options(invocation: Invocation) -> list[str]:
-    return ["--request-id", invocation.request_id, "--timeout", f"{invocation.timeout:g}"]
+def _options(function: Function, invocation: Invocation) -> list[str]:
+    return ["--request-id", invocation.request_id, "--timeout", f"{function.timeout:g}"]
 
 
-def _payload(invocation: Invocation, child: _Child, ending: str) -> tuple[bytes, FunctionError]:
+def _payload(
+    function: Function, invocation: Invocation, child: _Child, ending: str
+) -> tuple[bytes, FunctionError]:
     if ending == "timed_out":
-        return payloads.timed_out(invocation.request_id, invocation.timeout), "Unhandled"
+        return payloads.timed_out(invocation.request_id, function.timeout), "Unhandled"
     if ending == "stopped":
         return payloads.exited(invocation.request_id, -signal.SIGKILL), "Unhandled"
     if child.code or not child.last_line:

@@ -29,27 +29,40 @@ class Relay:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Invocation:
-    """One event for one function.
+class Function:
+    """A function's configuration: what its sandboxes are made of.
 
     `image` is a reference that the local engine knows; for the process runner, the folder that
     stands for the image's home. `memory` and `ephemeral_storage` are in MB, `timeout` in seconds.
-    `run_volume` is a folder whose content is put to /mnt/run at the start and which receives what
-    lies there at the end, however the run ended.
+    With `run_volume` there is a volume at /mnt/run.
     """
 
     image: str
-    function_name: str
-    function_arn: str
+    name: str
+    arn: str
     memory: int
     timeout: float
     ephemeral_storage: int
     architecture: Architecture
     environment: Mapping[str, str] = field(repr=False)
+    run_volume: bool = False
+    relays: tuple[Relay, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invocation:
+    """One event. `run_folder`'s content is put to /mnt/run before it; what lies there at its end, however
+    it ended, takes its place.
+
+    `arn` is the one that was invoked, qualifier and all; "" is the function's own.
+    """
+
     event: bytes = field(repr=False)
     request_id: str
-    run_volume: Path | None = None
-    relays: tuple[Relay, ...] = ()
+    run_folder: Path | None = None
+    arn: str = ""
+    trace_id: str = ""
+    client_context: str = ""  # JSON
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

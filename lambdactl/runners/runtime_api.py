@@ -1,6 +1,7 @@
-"""AWS's Lambda Runtime API for one sandbox: what may be asked, and when. Opens nothing, knows no engine.
+"""AWS's Lambda Runtime API for one runtime: what may be asked, and when. Opens nothing, knows no engine.
 
-One event at a time, as in Lambda. Who runs the sandbox watches `changed`; `runtime_server` is the way in.
+One event at a time, as in Lambda. Who runs the sandbox offers events and watches `changed`;
+`runtime_server` is the way in.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ from lambdactl.runners.wire import Answer, Request
 
 API = "/2018-06-01/"
 RUNTIME = f"{API}runtime/"
+METADATA = "/2026-01-15/metadata/execution-environment"  # AWS Lambda, "metadata endpoint"
+ZONE = "use1-az1"  # as AWS's own emulator says
+TELEMETRY = ("/2020-08-15/logs", "/2022-07-01/telemetry")  # answered as AWS's own emulator does
 ALIVE_EVERY = 0.2  # seconds between looks whether a waiting client is still there
 ERROR_TYPE = "lambda-runtime-function-error-type"
 ERROR_BODY = "lambda-runtime-function-error-body"  # base64, a trailer of streamed responses
@@ -36,13 +40,14 @@ class State(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """`timeout` in seconds counts from the moment the event is handed out."""
+    """`deadline` is a time of `time.monotonic`; `client_context` is JSON."""
 
     request_id: str
     function_arn: str
     body: bytes = field(repr=False)
-    timeout: float
+    deadline: float
     trace_id: str = ""
+    client_context: str = ""
     invocation_id: str = field(default_factory=lambda: str(uuid.uuid4()))
 
 
@@ -56,19 +61,46 @@ class Outcome:
 
 
 class RuntimeApi:
-    """The state of one sandbox. Times are those of `time.monotonic`, None while it has not happened."""
+    """The state of one runtime. Times are those of `time.monotonic`, None while it has not happened.
 
-    def __init__(self, event: Event, on_dispatch: Callable[[], None] = lambda: None) -> None:
+    `outcome` is that of the latest event, or of a start that failed. `metadata_token` opens the metadata
+    endpoint.
+    """
+
+    def __init__(self, metadata_token: str = "") -> None:
         self.changed = threading.Event()
         self.outcome: Outcome | None = None
         self.ready_at: float | None = None
-        self.dispatched_at: float | None = None
         self.answered_at: float | None = None
-        self._event, self._on_dispatch = event, on_dispatch
-        self._waiting: Event | None = event
+        self._token = metadata_token
+        self._event: Event | None = None
+        self._waiting = False  # the event is not handed out yet
         self._state = State.INIT
         self._condition = threading.Condition()
         self._closed = False
+
+    @property
+    def idle(self) -> bool:
+        """It waits for an event, and there is none."""
+        return self._state is State.READY and not self._waiting
+
+    @property
+    def running(self) -> bool:
+        """It has an event that it did not answer yet."""
+        return self._state is State.RUNNING
+
+    def offer(self, event: Event) -> None:
+        """To the runtime as soon as it asks. The one before has its outcome."""
+        with self._condition:
+            assert not self._waiting
+            assert not self.running
+            self._event, self._waiting, self.outcome = event, True, None
+            self._condition.notify_all()
+
+    def withdraw(self) -> None:
+        """An event that was not handed out stays here: a start that is under way gets none."""
+        with self._condition:
+            self._waiting = False
 
     def close(self) -> None:
         """Let go of clients that wait."""
@@ -81,6 +113,10 @@ class RuntimeApi:
         post = request.method == "POST"
         if request.path == f"{API}ping":
             return Answer(HTTPStatus.OK, b"pong")
+        if request.path == METADATA:
+            return self._metadata(request)
+        if request.path in TELEMETRY and request.method == "PUT":
+            return refused(HTTPStatus.ACCEPTED, "Telemetry.NotSupported", "Telemetry API is not supported")
         if not request.path.startswith(RUNTIME):
             return refused(HTTPStatus.NOT_FOUND, "NotFound", f"no such path: {request.path}")
         match request.path.removeprefix(RUNTIME).split("/"):
@@ -101,21 +137,20 @@ class RuntimeApi:
             self._state = State.READY
             self.ready_at = self.ready_at or time.monotonic()
             self.changed.set()
-            while self._waiting is None and not self._closed and alive():
+            while not self._waiting and not self._closed and alive():
                 self._condition.wait(ALIVE_EVERY)
-            event = self._waiting
             # An event handed to a client that is gone would be lost: look once more.
-            if event is None or self._closed or not alive():
+            if not self._waiting or self._closed or not alive():
                 return None
-            self._waiting, self._state = None, State.RUNNING
-            self.dispatched_at = time.monotonic()
-        self._on_dispatch()
+            assert self._event
+            self._waiting, self._state = False, State.RUNNING
+            event = self._event
         self.changed.set()
         return Answer(HTTPStatus.OK, event.body, _headers(event))
 
     def _answered(self, request: Request, request_id: str, outcome: Outcome) -> Answer:
         with self._condition:
-            if request_id != self._event.request_id:
+            if self._event is None or request_id != self._event.request_id:
                 return refused(HTTPStatus.BAD_REQUEST, "InvalidRequestID", "Invalid request ID")
             if self._state is not State.RUNNING:
                 return _wrong_state(self._state)
@@ -138,10 +173,19 @@ class RuntimeApi:
         self.answered_at = time.monotonic()
         self.changed.set()
 
+    def _metadata(self, request: Request) -> Answer:
+        if not self._token or request.headers.get("authorization") != f"Bearer {self._token}":
+            return refused(HTTPStatus.UNAUTHORIZED, "Unauthorized", "not the token of this sandbox")
+        body = json.dumps({"AvailabilityZoneID": ZONE}).encode()
+        caching = {"Cache-Control": "private, max-age=43200, immutable"}
+        return Answer(HTTPStatus.OK, body, {"Content-Type": "application/json", **caching})
+
 
 def _headers(event: Event) -> dict[str, str]:
-    deadline = int((time.time() + event.timeout) * 1000)
+    deadline = int((time.time() + event.deadline - time.monotonic()) * 1000)
+    context = {"Lambda-Runtime-Client-Context": event.client_context} if event.client_context else {}
     return {
+        **context,
         "Content-Type": "application/json",
         "Lambda-Runtime-Aws-Request-Id": event.request_id,
         "Lambda-Runtime-Deadline-Ms": str(deadline),

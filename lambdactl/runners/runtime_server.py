@@ -17,7 +17,10 @@ PORT = 9001  # as in Lambda: 169.254.100.1:9001
 
 
 class RuntimeServer(BridgeServer):
-    """The Runtime API on one address; loopback or the gateway of the run's own bridge."""
+    """The Runtime API on one address; loopback or the gateway of the run's own bridge.
+
+    `api` is that of the sandbox's present runtime: each one that starts gets its own.
+    """
 
     most_open = 16  # a runtime uses two; each may hold a response of 6 MB
 

@@ -1,4 +1,4 @@
-"""Puts a folder's files into a container's volume and brings them back. Runs nothing in the container."""
+"""Puts a folder's files into a run's volume and brings them back, by way of a container that mounts it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NAMED = 10  # files left behind that are named
 
 
 def put(engine: Engine, container: str, folder: Path) -> None:
-    """Into a container that was made and not started. The function's user owns what it finds."""
+    """Before a runtime sees it. The function's user owns what it finds."""
     with tempfile.TemporaryFile() as packed:
         with tarfile.open(fileobj=packed, mode="w") as archive:
             archive.add(folder, arcname=".", filter=_as_function)
@@ -46,7 +46,7 @@ def put(engine: Engine, container: str, folder: Path) -> None:
 
 
 def fetch(engine: Engine, container: str, folder: Path, note: Callable[[str], None]) -> None:
-    """Out of a container that has ended, in place of what `folder` held.
+    """While no runtime works on it, in place of what `folder` held.
 
     All of it was made by the job: only files and folders come out (a link may point anywhere), and only
     so many.
@@ -74,6 +74,12 @@ def fetch(engine: Engine, container: str, folder: Path, note: Callable[[str], No
                 "the run folder could not be brought out of the container",
                 why=last_words(words.read()) or str(broken),
             ) from None
+
+
+def empty(engine: Engine, container: str) -> None:
+    """Before the next one: RunError when something withstands."""
+    script = f"chmod -R u+rwX {RUN_VOLUME} 2>/dev/null; find {RUN_VOLUME} -mindepth 1 -delete"
+    engine.call("exec", container, "/bin/sh", "-c", script, timeout=SECONDS)
 
 
 @contextmanager

@@ -1,9 +1,10 @@
-"""Watches one sandbox from its start to the end of its event. Kills nothing: says what to do.
+"""Waits for one runtime: for the end of its start, for its answer to an event. Kills nothing.
 
-answered   the runtime gave a response or an error
-exited     the container ended without one
-timed_out  the function's time is up
-stopped    it was asked to stop and did not, or had not begun
+ready      it has started and waits for an event
+answered   it gave a response or an error, maybe of its start
+exited     its container ended without one
+timed_out  its time is up
+stopped    it was asked to stop and did not, or had no event yet
 """
 
 from __future__ import annotations
@@ -16,63 +17,60 @@ from typing import Literal
 
 from lambdactl.runners.runtime_api import RuntimeApi
 
-Ending = Literal["answered", "exited", "timed_out", "stopped"]
+Ending = Literal["ready", "answered", "exited", "timed_out", "stopped"]
 
-INIT_LIMIT = 10.0  # seconds; then Lambda starts it again, within the time of the function
+INIT_LIMIT = 10.0  # seconds of a start; then Lambda tries again, within the time of the function
 STOP_PATIENCE = 30.0  # seconds from a soft stop to a kill: the agent gathers and stores what it has
 TICK = 0.1
 
 
 @dataclass(slots=True, kw_only=True)
 class Watch:
-    """`terminate` sends SIGTERM, `sample` is called now and then while the function runs."""
+    """`exited` and `stop` are set by others, `api.changed` too. `terminate` asks the runtime to end.
+
+    Limits are times of `time.monotonic`.
+    """
 
     api: RuntimeApi
-    timeout: float
     exited: threading.Event
     stop: threading.Event
     terminate: Callable[[], None]
-    sample: Callable[[], None]
-    slow_start: Callable[[], None]
-    started: float = field(default_factory=time.monotonic)
-    _stopping_since: float | None = None
-    _said_slow: bool = False
+    _stopping_since: float | None = field(default=None)
 
-    def until_end(self) -> Ending:
+    def until_ready(self, limit: float) -> Ending:
+        """ "answered" is an error of its start."""
+        return self._until(lambda: self._idle() or self._answered(), limit)
+
+    def until_answered(self, limit: float) -> Ending:
+        return self._until(self._answered, limit)
+
+    def until_idle(self, limit: float) -> Ending:
+        """After its answer; never "answered"."""
+        return self._until(self._idle, limit)
+
+    def _idle(self) -> Ending | None:
+        return "ready" if self.api.idle else None
+
+    def _answered(self) -> Ending | None:
+        return "answered" if self.api.outcome else None
+
+    def _until(self, met: Callable[[], Ending | None], limit: float) -> Ending:
         while True:
-            ending = self._look()
-            if ending:
+            if ending := met() or self._end(limit):
                 return ending
-            self.api.changed.wait(max(0.0, min(TICK, self._limit() - time.monotonic())))
+            self.api.changed.wait(max(0.0, min(TICK, limit - time.monotonic())))
             self.api.changed.clear()
 
-    def _look(self) -> Ending | None:
-        if self.api.outcome:
-            self.sample()
-            return "answered"
+    def _end(self, limit: float) -> Ending | None:
         if self.exited.is_set():
             return "exited"
-        running = self.api.dispatched_at is not None
         if self.stop.is_set() and self._stopping_since is None:
-            if not running:
+            if not self.api.running:
                 return "stopped"  # there is nothing to gather
             self._stopping_since = time.monotonic()
             self.terminate()
-        if time.monotonic() >= self._limit():
-            return "stopped" if self._stopping_since is not None else "timed_out"
-        self._while_it_lasts(running)
-        return None
-
-    def _while_it_lasts(self, running: bool) -> None:
-        if running:
-            self.sample()
-        elif not self._said_slow and time.monotonic() >= self.started + INIT_LIMIT:
-            self._said_slow = True
-            self.slow_start()
-
-    def _limit(self) -> float:
-        begun = self.api.dispatched_at
-        limit = begun + self.timeout if begun is not None else self.started + INIT_LIMIT + self.timeout
-        if self._stopping_since is None:
-            return limit
-        return min(limit, self._stopping_since + STOP_PATIENCE)
+        if self._stopping_since is not None:
+            limit = min(limit, self._stopping_since + STOP_PATIENCE)
+        if time.monotonic() < limit:
+            return None
+        return "timed_out" if self._stopping_since is None else "stopped"

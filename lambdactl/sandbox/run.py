@@ -29,31 +29,31 @@ def runner(engine: str, *, root: Path, relays: Mapping[str, int], environment: M
         on_line: Callable[[str], None],
         stop: threading.Event,
     ) -> Answer:
-        from lambdactl.runners.protocol import Invocation, Relay
+        from lambdactl.runners import protocol
 
-        invocation = Invocation(
+        configured = protocol.Function(
             image=tree(root, function) if engine == PROCESS else in_engine(function),
-            function_name=function.name,
-            function_arn=function.arn,
+            name=function.name,
+            arn=function.arn,
             memory=function.memory,
             timeout=function.timeout,
             ephemeral_storage=function.ephemeral_storage,
             architecture=function.architecture,
             environment={**function.environment, **environment},
-            event=event,
-            request_id=request_id,
-            run_volume=None,
-            relays=tuple(Relay(name=name, target=("127.0.0.1", port)) for name, port in relays.items()),
+            relays=tuple(
+                protocol.Relay(name=name, target=("127.0.0.1", port)) for name, port in relays.items()
+            ),
         )
+        invocation = protocol.Invocation(event=event, request_id=request_id)
         if engine == PROCESS:
             from lambdactl.runners import process
 
-            response = process.invoke(invocation, on_line, stop)
+            response = process.invoke(configured, invocation, on_line, stop)
         else:
             from lambdactl import container
             from lambdactl.runners import local
 
-            response = local.invoke(invocation, container.find(engine), on_line, stop)
+            response = local.invoke(configured, invocation, container.find(engine), on_line, stop)
         return Answer(
             payload=response.payload, function_error=response.function_error, log_tail=response.log_tail
         )

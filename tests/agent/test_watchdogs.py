@@ -210,7 +210,9 @@ def test_memory_is_what_a_process_holds() -> None:
         (137, None, 80, 100, True),
         (-9, None, 0, None, True),
         (-9, 1, 10, 100, True),  # it counts: that tells
-        (-9, 0, 99, 100, False),
+        (-9, 0, 79, 100, False),
+        (-9, 0, 80, 100, True),  # the limit was kept from outside, where it does not count
+        (-9, 0, 99, None, False),
         (-11, 1, 99, 100, False),  # a crash, whatever else was killed
         (1, None, 99, 100, False),
         (None, None, 99, 100, False),

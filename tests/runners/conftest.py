@@ -7,7 +7,8 @@ import os
 import shutil
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from lambdactl.container import Engine
 from lambdactl.image.programs import PROXIES
 from lambdactl.runners import local
 from lambdactl.runners.owner import PREFIX, Owner
-from lambdactl.runners.protocol import Invocation, Response
+from lambdactl.runners.protocol import Function, Invocation, Response
 from tests.support.engine import CA_BUNDLE, base_tag, engine, podman
 
 __all__ = ["base_tag", "engine", "podman"]
@@ -65,23 +66,45 @@ class Runner:
     lines: list[str] = field(default_factory=list)
 
     def __call__(self, do: str, stop: threading.Event | None = None, **options: Any) -> Response:
-        return local.invoke(self.invocation(do, **options), self.engine, self.lines.append, stop)
+        function, invocation = self.made(do, **options)
+        return local.invoke(function, invocation, self.engine, self.lines.append, stop)
 
-    def invocation(self, do: str, **options: Any) -> Invocation:
-        fields = {name: options.pop(name) for name in list(options) if name in Invocation.__slots__}
-        defaults: dict[str, Any] = {
+    @contextmanager
+    def sandbox(self, **options: Any) -> Iterator[Callable[..., Response]]:
+        """One for several events: call it as the runner itself, and with `keep` for another event."""
+        function, _ = self.made("", **options)
+        with local.opened(function, self.engine, self.lines.append) as opened:
+
+            def invoke(
+                do: str, stop: threading.Event | None = None, keep: bool = True, **more: Any
+            ) -> Response:
+                return opened.invoke(self.made(do, **more)[1], stop, keep=keep)
+
+            yield invoke
+
+    def made(self, do: str, **options: Any) -> tuple[Function, Invocation]:
+        """`options` are fields of either, or of the event."""
+        folder = options.get("run_folder")
+        of_function: dict[str, Any] = {
             "image": self.image,
-            "function_name": "demo-main-test",
-            "function_arn": ARN,
+            "name": "demo-main-test",
+            "arn": ARN,
             "memory": 512,
             "timeout": 20,
             "ephemeral_storage": 64,
             "architecture": "arm64" if os.uname().machine == "aarch64" else "x86_64",
             "environment": {},
-            "event": json.dumps({"do": do, **options}).encode(),
-            "request_id": str(uuid.uuid4()),
+            "run_volume": folder is not None,
+            "relays": (),
         }
-        return Invocation(**{**defaults, **fields})
+        of_function |= {name: options.pop(name) for name in of_function if name in options}
+        given = {
+            name: options.pop(name) for name in ("request_id", "run_folder", "trace_id") if name in options
+        }
+        event = json.dumps({"do": do, **options}).encode()
+        return Function(**of_function), Invocation(
+            **{"event": event, "request_id": str(uuid.uuid4()), **given}
+        )
 
     def left_behind(self) -> list[str]:
         """What runs of this process left in the engine."""

@@ -5,11 +5,15 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import itertools
+import json
 import os
 import pwd
+import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from pathlib import Path
@@ -19,6 +23,18 @@ if os.environ.get("FAIL_AT_START"):
     raise ValueError("no start")
 if os.environ.get("HANG_AT_START"):
     time.sleep(3600)
+if os.environ.get("SLOW_FIRST_START"):
+    # Of all that a first start leaves, /tmp alone is there in the second.
+    print("start", len(list(Path("/tmp").iterdir())), flush=True)
+    Path("/tmp/started").touch()
+    if len(list(Path("/tmp").glob("started*"))) == 1:
+        Path("/tmp/started-2").touch()
+        time.sleep(3600)
+if os.environ.get("LEAVE_AT_START"):
+    os._exit(3)
+STARTED = time.monotonic()
+EVENTS: list[str] = []
+TICKS: list[float] = []
 
 
 def handle(event: dict[str, Any], context: Any) -> Any:
@@ -66,6 +82,86 @@ def cancelled(event: dict[str, Any], context: Any) -> Any:
     while not stopped:
         time.sleep(0.01)
     return {"outcome": "cancelled"}
+
+
+def count(event: dict[str, Any], context: Any) -> Any:
+    """What this runtime had before this event, and what it found in /tmp."""
+    EVENTS.append(context.aws_request_id)
+    found = sorted(path.name for path in Path("/tmp").iterdir())
+    Path(f"/tmp/{event['leave']}").touch()
+    return {
+        "events": EVENTS,
+        "pid started": STARTED,
+        "found": found,
+        "trace": os.environ.get("_X_AMZN_TRACE_ID"),
+    }
+
+
+def tick(event: dict[str, Any], context: Any) -> Any:
+    """The first call starts a thread that notes the time; all tell what it noted."""
+    if not TICKS:
+
+        def note() -> None:
+            while True:
+                TICKS.append(time.monotonic())
+                time.sleep(0.01)
+
+        threading.Thread(target=note, daemon=True).start()
+        time.sleep(0.1)
+    return {"longest gap": max((b - a for a, b in itertools.pairwise(TICKS)), default=0)}
+
+
+def fill(event: dict[str, Any], context: Any) -> Any:
+    """Megabytes to /tmp, and as many of memory."""
+    with Path("/tmp/fill").open("wb") as file:
+        for _ in range(event["tmp"]):
+            file.write(b"x" * (1 << 20))
+    kept = b"x" * (event["megabytes"] << 20)
+    time.sleep(event.get("hold", 0))
+    return len(kept)
+
+
+def parent(event: dict[str, Any], context: Any) -> Any:
+    """A child that takes more memory than there is, as an agent's command may."""
+    script = f"x = b'x' * ({event['megabytes']} << 20); import time; time.sleep(30)"
+    return subprocess.run([sys.executable, "-c", script]).returncode
+
+
+def forks(event: dict[str, Any], context: Any) -> Any:
+    """As many processes as may be."""
+    made = []
+    with contextlib.suppress(OSError):
+        while len(made) < 3000:
+            made.append(os.fork())
+            if made[-1] == 0:
+                time.sleep(3600)
+    if event.get("then"):
+        time.sleep(3600)
+    return len(made)
+
+
+def descriptors(event: dict[str, Any], context: Any) -> Any:
+    opened = []
+    with contextlib.suppress(OSError):
+        while True:
+            opened.append(os.open("/dev/null", os.O_RDONLY))
+    count = max(opened)
+    for each in opened:
+        os.close(each)
+    return count
+
+
+def limits(event: dict[str, Any], context: Any) -> Any:
+    names = ("NOFILE", "CORE", "STACK", "MEMLOCK")
+    return {name: resource.getrlimit(getattr(resource, f"RLIMIT_{name}")) for name in names}
+
+
+def metadata(event: dict[str, Any], context: Any) -> Any:
+    url = f"http://{os.environ['AWS_LAMBDA_METADATA_API']}/2026-01-15/metadata/execution-environment"
+    token = {"Authorization": f"Bearer {os.environ['AWS_LAMBDA_METADATA_TOKEN']}"}
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(urllib.request.Request(url, headers=token), timeout=5) as answer:
+        return json.load(answer)
 
 
 def stubborn(event: dict[str, Any], context: Any) -> Any:
@@ -177,6 +273,14 @@ DOINGS = {
     "large": large,
     "hungry": hungry,
     "cancelled": cancelled,
+    "count": count,
+    "tick": tick,
+    "fill": fill,
+    "parent": parent,
+    "forks": forks,
+    "descriptors": descriptors,
+    "limits": limits,
+    "metadata": metadata,
     "stubborn": stubborn,
     "fetch": fetch,
     "output": output,

@@ -23,9 +23,9 @@ def main(executable: str, image: str, do: str, folder: str) -> int:
 
     signal.signal(signal.SIGINT, interrupted)
     runner = Runner(container.find(executable), image)
-    invocation = runner.invocation("output", then=do, timeout=60, run_volume=Path(folder))
+    function, invocation = runner.made("output", then=do, timeout=60, run_folder=Path(folder))
     try:
-        local.invoke(invocation, runner.engine, partial(print, flush=True), stop)
+        local.invoke(function, invocation, runner.engine, partial(print, flush=True), stop)
     except KeyboardInterrupt:
         return 130
     return 0

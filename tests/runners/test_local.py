@@ -131,7 +131,7 @@ def test_an_image_that_is_not_there(runner: Runner) -> None:
 
 
 def test_an_image_of_another_architecture(runner: Runner) -> None:
-    other = "x86_64" if runner.invocation("echo").architecture == "arm64" else "arm64"
+    other = "x86_64" if runner.made("echo")[0].architecture == "arm64" else "arm64"
     with pytest.raises(RunError, match="the image is for"):
         runner("echo", architecture=other)
 
@@ -145,7 +145,7 @@ def test_a_variable_that_would_lead_the_engine_s_client_astray(runner: Runner) -
 def test_a_soft_stop(runner: Runner, tmp_path: Path) -> None:
     """SIGTERM, then the function's own answer; its folder is brought out."""
     (tmp_path / "in.json").write_text("{}")
-    response = _stopped(runner, "output", then="cancelled", run_volume=tmp_path)
+    response = _stopped(runner, "output", then="cancelled", run_folder=tmp_path)
     assert answer(response) == {"outcome": "cancelled"}
     assert (tmp_path / "out/result.json").read_text() == "{}"
 
@@ -193,7 +193,7 @@ def test_names_of_others_are_nobody_s() -> None:
     assert Owner.of("postgres") is None
     mine = Owner.this()
     assert Owner.of(mine.new_name()) == mine
-    assert Owner.of(f"{mine.new_name()}-passwd") == mine
+    assert Owner.of(f"{mine.new_name()}-holder") == mine
     assert not mine.is_gone()
     assert not Owner("elsewhere", mine.pid, "1").is_gone()
 
@@ -216,7 +216,7 @@ def test_a_relay_reaches_one_port_of_this_machine(runner: Runner) -> None:
 
 def test_the_run_volume_goes_in_and_comes_out_after_a_kill(runner: Runner, tmp_path: Path) -> None:
     (tmp_path / "in.json").write_text('{"a": 1}')
-    response = runner("output", then="hang", timeout=1, run_volume=tmp_path)
+    response = runner("output", then="hang", timeout=1, run_folder=tmp_path)
     assert "Sandbox.Timedout" in response.payload.decode()
     assert json.loads((tmp_path / "out/result.json").read_text()) == {"a": 1}
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["result.json"]
@@ -227,7 +227,7 @@ def test_what_a_job_made_of_its_volume_comes_out_as_far_as_it_may(runner: Runner
     (tmp_path / "in.json").write_text("{}")
     (tmp_path / "out").mkdir()
     before = time.monotonic()
-    assert runner("hostile", links=30, gigabytes=100, run_volume=tmp_path).function_error == ""
+    assert runner("hostile", links=30, gigabytes=100, run_folder=tmp_path).function_error == ""
     assert time.monotonic() - before < 15
     assert (tmp_path / "in.json/x").is_dir()
     assert (tmp_path / "out").read_text() == "no folder"
@@ -248,7 +248,7 @@ def test_secrets_are_in_no_argument(runner: Runner) -> None:
             names = runner.engine.call(
                 "ps", "--filter", f"name={mine}", "--format", "{{.Names}}"
             ).stdout.decode()
-            for name in [each for each in names.split() if not each.endswith("-passwd")]:
+            for name in [each for each in names.split() if not each.endswith("-holder")]:
                 found = json.loads(runner.engine.call("inspect", name).stdout)[0]
                 seen.append(json.dumps([found["Path"], found["Args"], found["Config"]["Cmd"]]))
                 seen.extend(found["Config"]["Env"])

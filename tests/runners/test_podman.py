@@ -50,7 +50,22 @@ def test_an_answer_and_the_sandbox(on_podman: Runner) -> None:
 
 def test_a_run_folder_and_a_kill(on_podman: Runner, tmp_path: Path) -> None:
     (tmp_path / "in.json").write_text("{}")
-    response = on_podman("output", then="hang", timeout=1, run_volume=tmp_path)
+    response = on_podman("output", then="hang", timeout=1, run_folder=tmp_path)
     assert b"Sandbox.Timedout" in response.payload
     assert (tmp_path / "out/result.json").read_text() == "{}"
+    assert on_podman.left_behind() == []
+
+
+def test_a_sandbox_over_several_events(on_podman: Runner) -> None:
+    """Warm, frozen, reset with the same /tmp, and held to its memory."""
+    with on_podman.sandbox(timeout=5, memory=128, ephemeral_storage=256) as invoke:
+        first = json.loads(invoke("count", leave="a", request_id="r-1").payload)
+        second = json.loads(invoke("count", leave="b", request_id="r-2").payload)
+        assert (second["events"], second["pid started"]) == (["r-1", "r-2"], first["pid started"])
+        assert json.loads(invoke("hang").payload)["errorType"] == "Sandbox.Timedout"
+        third = json.loads(invoke("count", leave="c", request_id="r-4").payload)
+        assert (third["events"], third["found"]) == (["r-4"], ["a", "b"])
+        assert invoke("fill", tmp=200, megabytes=10).payload == b"%d" % (10 << 20)
+        assert b"signal: killed" in invoke("hungry", megabytes=200).payload
+        assert "Error Type: Runtime.OutOfMemory" in on_podman.lines[-1]
     assert on_podman.left_behind() == []

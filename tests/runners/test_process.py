@@ -17,7 +17,7 @@ from lambdactl.errors import RunError
 from lambdactl.runners import process
 from lambdactl.runners.folders import sweep_folders, throwaway
 from lambdactl.runners.owner import Owner
-from lambdactl.runners.protocol import Invocation, Relay, Response
+from lambdactl.runners.protocol import Function, Invocation, Relay, Response
 
 AGENT = """
 import json, os, signal, subprocess, sys, time
@@ -67,19 +67,23 @@ class Runner:
         self.lines: list[str] = []
 
     def __call__(self, do: str, stop: threading.Event | None = None, **fields: Any) -> Response:
-        defaults: dict[str, Any] = {
+        function: dict[str, Any] = {
             "image": str(self.tree),
-            "function_name": "demo-main-test",
-            "function_arn": "arn:aws:lambda:us-east-1:000000000000:function:demo-main-test",
+            "name": "demo-main-test",
+            "arn": "arn:aws:lambda:us-east-1:000000000000:function:demo-main-test",
             "memory": 128,
             "timeout": 20,
             "ephemeral_storage": 512,
             "architecture": "x86_64",
             "environment": {},
-            "event": json.dumps({"do": do}).encode(),
-            "request_id": "r-1",
         }
-        return process.invoke(Invocation(**{**defaults, **fields}), self.lines.append, stop)
+        folder = fields.pop("run_folder", None)
+        return process.invoke(
+            Function(**{**function, **fields}),
+            Invocation(event=json.dumps({"do": do}).encode(), request_id="r-1", run_folder=folder),
+            self.lines.append,
+            stop,
+        )
 
 
 @pytest.fixture
@@ -104,7 +108,7 @@ def test_the_environment_is_explicit(
             "LAMBDACTL_RUN_DIR": "/mnt/run",
             "LAMBDACTL_DEFINITION": "/mnt/run/x.json",
         },
-        run_volume=tmp_path,
+        run_folder=tmp_path,
         relays=(Relay("LAMBDACTL_MODEL_URL", ("127.0.0.1", 4)),),
     )
     said = json.loads(response.payload)

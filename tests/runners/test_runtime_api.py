@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from http.client import HTTPConnection, HTTPResponse
 from ipaddress import IPv4Network
 
@@ -20,7 +22,13 @@ from lambdactl.runners.wire import Request
 
 NEXT = "/2018-06-01/runtime/invocation/next"
 INIT_ERROR = "/2018-06-01/runtime/init/error"
-EVENT = Event(request_id="r-1", function_arn="arn:f", body=b'{"a": 1}', timeout=30, invocation_id="i-1")
+EVENT = Event(
+    request_id="r-1",
+    function_arn="arn:f",
+    body=b'{"a": 1}',
+    deadline=time.monotonic() + 3600,
+    invocation_id="i-1",
+)
 
 
 def of(request_id: str, end: str = "response") -> str:
@@ -29,7 +37,9 @@ def of(request_id: str, end: str = "response") -> str:
 
 @pytest.fixture
 def api() -> RuntimeApi:
-    return RuntimeApi(EVENT)
+    made = RuntimeApi("token")
+    made.offer(EVENT)
+    return made
 
 
 @pytest.fixture
@@ -62,7 +72,6 @@ def said(response: HTTPResponse) -> tuple[int, str]:
 def test_an_event_is_handed_out_and_answered_on_one_connection(
     api: RuntimeApi, client: HTTPConnection
 ) -> None:
-    before = time.time()
     response = ask(client, "GET", NEXT)
     assert (response.status, response.read()) == (200, b'{"a": 1}')
     assert response.headers["Lambda-Runtime-Aws-Request-Id"] == "r-1"
@@ -70,7 +79,8 @@ def test_an_event_is_handed_out_and_answered_on_one_connection(
     assert response.headers["Lambda-Runtime-Invocation-Id"] == "i-1"
     assert response.headers["Content-Type"] == "application/json"
     assert response.headers["Lambda-Runtime-Trace-Id"].startswith("Root=1-")
-    assert 29 < int(response.headers["Lambda-Runtime-Deadline-Ms"]) / 1000 - before < 31
+    left = int(response.headers["Lambda-Runtime-Deadline-Ms"]) / 1000 - time.time()
+    assert left == pytest.approx(EVENT.deadline - time.monotonic(), abs=1)
     socket_before = client.sock
     response = ask(client, "POST", of("r-1"), b"done", Lambda_Runtime_Invocation_Id="i-1")
     assert (response.status, response.read()) == (202, b'{"status":"OK"}\n')
@@ -187,7 +197,7 @@ def test_an_event_is_not_lost_to_a_client_that_is_gone(api: RuntimeApi) -> None:
     """It asks and is gone before it can be answered; the next one gets the event."""
     request = Request(method="GET", path=NEXT)
     assert api.answer(request, lambda: False) is None
-    assert api.dispatched_at is None
+    assert not api.running
     answer = api.answer(request, lambda: True)
     assert answer
     assert answer.body == b'{"a": 1}'
@@ -237,3 +247,44 @@ def test_a_relay_to_nobody_ends_the_connection() -> None:
             client = HTTPConnection("127.0.0.1", relay.port, timeout=5)
             with pytest.raises(ConnectionError):
                 ask(client, "GET", "/")
+
+
+def test_the_metadata_endpoint_wants_its_token(client: HTTPConnection) -> None:
+    path = "/2026-01-15/metadata/execution-environment"
+    assert said(ask(client, "GET", path)) == (401, "Unauthorized")
+    assert said(ask(client, "GET", path, Authorization="Bearer other")) == (401, "Unauthorized")
+    answer = ask(client, "GET", path, Authorization="Bearer token")
+    assert json.loads(answer.read()) == {"AvailabilityZoneID": "use1-az1"}
+    assert answer.headers["Cache-Control"] == "private, max-age=43200, immutable"
+
+
+def test_a_second_event_for_the_same_runtime(api: RuntimeApi, client: HTTPConnection) -> None:
+    """The runtime waits for it; what it says of the first one is refused."""
+    ask(client, "GET", NEXT).read()
+    assert ask(client, "POST", of("r-1"), b"1").read()
+    assert api.outcome == Outcome("response", b"1")
+    second = replace(EVENT, request_id="r-2", invocation_id="i-2", trace_id="Root=1", client_context="{}")
+    timer = threading.Timer(0.2, api.offer, [second])
+    timer.start()
+    handed = ask(client, "GET", NEXT)
+    assert (handed.headers["Lambda-Runtime-Aws-Request-Id"], handed.read()) == ("r-2", EVENT.body)
+    assert handed.headers["Lambda-Runtime-Trace-Id"] == "Root=1"
+    assert handed.headers["Lambda-Runtime-Client-Context"] == "{}"
+    assert api.outcome is None
+    assert said(ask(client, "POST", of("r-1"), b"1")) == (400, "InvalidRequestID")
+    assert said(ask(client, "POST", of("r-2"), b"1")) == (410, "InvalidInvocationID")
+    assert ask(client, "POST", of("r-2"), b"2", Lambda_Runtime_Invocation_Id="i-2").status == 202
+    assert api.outcome == Outcome("response", b"2")
+
+
+def test_an_event_that_was_withdrawn_is_not_handed_out(api: RuntimeApi) -> None:
+    api.withdraw()
+    looks = iter([True, False])
+    request = Request(method="GET", path=NEXT)
+    assert api.answer(request, lambda: next(looks, False)) is None
+    assert not api.running
+
+
+def test_logs_and_telemetry_are_answered_as_by_aws_s_emulator(client: HTTPConnection) -> None:
+    assert said(ask(client, "PUT", "/2022-07-01/telemetry", b"{}")) == (202, "Telemetry.NotSupported")
+    assert said(ask(client, "PUT", "/2020-08-15/logs", b"{}")) == (202, "Telemetry.NotSupported")

@@ -1,0 +1,128 @@
+"""Holds a container to the function's memory, and tells its peak, from its control group on this machine.
+
+Anonymous memory only: /tmp (a tmpfs) and the page cache are charged to the group too, and Lambda counts
+neither. So the group's own limit is that of memory and /tmp together (`create`), and what exceeds the
+memory alone is found here, by sampling: the largest process is killed, as the kernel's OOM killer does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+from pathlib import Path
+
+from lambdactl.container import Engine
+from lambdactl.errors import LambdactlError
+
+PROC, CGROUP = Path("/proc"), Path("/sys/fs/cgroup")
+MB = 1 << 20
+EVERY = 0.02  # seconds between samples: a shorter peak is missed
+ASK_EVERY = 0.1  # seconds between questions whether it runs
+PATIENCE = 5.0  # seconds for the engine to say where
+
+
+class Memory:
+    """Watches from `start` to `close`. `peak` is in MB; 0 where the engine's groups cannot be read (a
+    virtual machine, another host). `exceeded` says whether a process was killed here."""
+
+    def __init__(self, engine: Engine, container: str, limit: int) -> None:
+        self._engine, self._container, self._limit = engine, container, limit * MB
+        self._most = 0
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self.exceeded = False
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        self._closed.set()
+        self._thread.join(PATIENCE)
+
+    @property
+    def peak(self) -> int:
+        return min(-(-self._most // MB), self._limit // MB)
+
+    def _watch(self) -> None:
+        group = self._group()
+        while group and not self._closed.wait(EVERY):
+            try:
+                lines = dict(
+                    line.split() for line in (group / "memory.stat").read_text(encoding="ascii").splitlines()
+                )
+            except (OSError, ValueError):
+                return  # it has ended
+            used = int(lines.get("total_rss") or lines.get("anon") or 0)
+            self._most = max(self._most, used)
+            if used > self._limit:
+                self.exceeded = True
+                with contextlib.suppress(OSError, ValueError, LambdactlError):
+                    self._kill_largest(group)
+
+    def _kill_largest(self, group: Path) -> None:
+        pids = (group / "cgroup.procs").read_text(encoding="ascii").split()
+        largest = max(pids, key=_resident)
+        try:
+            os.kill(int(largest), signal.SIGKILL)
+        except PermissionError:  # another user's: the engine may
+            inside = _status(largest, "NSpid").split()[-1]
+            self._engine.call(
+                "exec", self._container, "/bin/sh", "-c", f"kill -9 {inside}", timeout=PATIENCE, check=False
+            )
+
+    def _group(self) -> Path | None:
+        """Asked until the container runs."""
+        while not self._closed.wait(ASK_EVERY):
+            try:
+                done = self._engine.call(
+                    "inspect",
+                    "--format",
+                    "{{.State.Running}} {{.State.Pid}}",
+                    self._container,
+                    check=False,
+                    timeout=PATIENCE,
+                )
+            except LambdactlError:
+                return None  # a run is worth more than its measure
+            match done.stdout.decode().split():
+                case ["true", pid]:
+                    return group_of(pid)
+                case ["false", _]:
+                    continue
+                case _:
+                    return None
+        return None
+
+
+def group_of(pid: str) -> Path | None:
+    """The memory group of a process, where it can be read from here."""
+    try:
+        groups = (PROC / pid / "cgroup").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    for line in groups:
+        number, controllers, path = line.split(":", 2)
+        if "memory" in controllers.split(","):
+            return _there(CGROUP / "memory" / path.lstrip("/"))
+        if number == "0" and (found := _there(CGROUP / path.lstrip("/"))):
+            return found
+    return None
+
+
+def _there(group: Path) -> Path | None:
+    return group if (group / "memory.stat").exists() else None
+
+
+def _resident(pid: str) -> int:
+    """In pages; 0 of one that has ended."""
+    try:
+        return int((PROC / pid / "statm").read_text(encoding="ascii").split()[1])
+    except (OSError, IndexError):
+        return 0
+
+
+def _status(pid: str, name: str) -> str:
+    lines = (PROC / pid / "status").read_text(encoding="utf-8", errors="replace").splitlines()
+    return next(line.partition(":")[2] for line in lines if line.startswith(f"{name}:"))

@@ -1,0 +1,242 @@
+"""Lambda's execution environment on this machine, from its first event to its last.
+
+A runtime (a container) serves one event after the other and is frozen in between. When it fails, it is
+killed and the next event starts another one, with the same /tmp, as Lambda resets an environment. Makes
+and removes containers; everything else it needs is given (`local`).
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lambdactl.container import Engine
+from lambdactl.runners import volume
+from lambdactl.runners.create import Image, Place, arguments, holder_name
+from lambdactl.runners.ending import Ended, Exit, answer
+from lambdactl.runners.log import InitReport, Log, Phase, Status
+from lambdactl.runners.memory import Memory
+from lambdactl.runners.owner import remove, run
+from lambdactl.runners.protocol import Function, Invocation, Response
+from lambdactl.runners.runtime import Runtime
+from lambdactl.runners.runtime_api import Event, RuntimeApi
+from lambdactl.runners.runtime_server import RuntimeServer
+from lambdactl.runners.watch import INIT_LIMIT, Ending, Watch
+
+SETTLED = 0.05  # seconds for the last lines of a runtime that was frozen; the engine does not say when
+SHELL = ("/bin/sh", "-c", "command -v bash >/dev/null && exec bash; exec sh")
+
+
+@dataclass(slots=True, kw_only=True)
+class Sandbox:
+    """One event at a time. `variables` is the whole environment of the function."""
+
+    engine: Engine
+    function: Function
+    image: Image
+    place: Place
+    server: RuntimeServer
+    variables: Mapping[str, str] = field(repr=False)
+    metadata_token: str = field(repr=False)
+    log: Log
+    _runtime: Runtime | None = None
+    _begun: bool = False
+    _names: list[str] = field(default_factory=list)
+
+    def invoke(
+        self, invocation: Invocation, stop: threading.Event | None = None, *, keep: bool = False
+    ) -> Response:
+        """Run it to its end. RunError when it could not be started; every other end is a Response.
+
+        `stop` asks the runtime to end (SIGTERM) and kills it if it does not. With `keep` the runtime then
+        waits, frozen, for another event; else it is killed.
+        """
+        self.log.restart()
+        if invocation.run_folder:
+            volume.put(self.engine, holder_name(self.place), invocation.run_folder)
+        try:
+            ended = self._serve(invocation, stop or threading.Event(), keep=keep)
+        except BaseException:
+            self._discard()
+            raise
+        finally:
+            if invocation.run_folder:
+                self._bring_home(invocation.run_folder, keep=keep)
+        return answer(ended, self.log)
+
+    def shell(self, invocation: Invocation) -> int:
+        """A shell of the image's in place of the runtime, on this process's terminal; its exit code.
+
+        The event waits for a runtime that is started by hand.
+        """
+        if invocation.run_folder:
+            volume.put(self.engine, holder_name(self.place), invocation.run_folder)
+        tty = sys.stdin.isatty() and sys.stdout.isatty()
+        name = self._create(command=SHELL, tty=tty)
+        self.server.api.offer(self._event(invocation, time.monotonic() + self.function.timeout))
+        memory = Memory(self.engine, name, self.function.memory)
+        memory.start()
+        try:
+            return self.engine.spawn("start", "--attach", "--interactive", name).wait()
+        finally:
+            remove(self.engine, "kill", name)
+            memory.close()
+            if invocation.run_folder:
+                self._bring_home(invocation.run_folder, keep=False)
+
+    def close(self) -> None:
+        self._discard()
+        if self._names:
+            remove(self.engine, "rm", "--force", "--volumes", *self._names)
+
+    # -- one event -----------------------------------------------------------------------------------
+
+    def _serve(self, invocation: Invocation, stop: threading.Event, *, keep: bool) -> Ended:
+        init = self._init(stop)
+        runtime, fresh = self._runtime, False
+        if runtime:
+            runtime.thaw()
+        began = time.monotonic()
+        deadline = began + self.function.timeout
+        self.log.line(f"START RequestId: {invocation.request_id} Version: $LATEST")
+        if stop.is_set():
+            self._discard()
+            return self._ended(invocation, "stopped", began=began, init=init)
+        if runtime is None:
+            runtime, fresh = self._start(), True
+        runtime.api.offer(self._event(invocation, deadline))
+        watch = self._watch(runtime, stop)
+        ending = watch.until_answered(deadline)
+        ended = time.monotonic()
+        if ending == "answered" and keep and watch.until_idle(deadline) == "ready":
+            runtime.freeze()
+            time.sleep(SETTLED)
+            exit_ = None
+        else:
+            runtime.api.withdraw()
+            exit_ = self._discard(ending)
+        if fresh and runtime.api.ready_at is None and ending != "stopped":
+            self._say_init(runtime, "invoke", ending, exit_)
+        return self._ended(invocation, ending, runtime, exit_, began=began, ended=ended, init=init)
+
+    def _init(self, stop: threading.Event) -> float | None:
+        """The first start, before the function's time begins; its seconds when it went well.
+
+        Otherwise Lambda starts again with the event, within the function's time.
+        """
+        if self._begun:
+            return None
+        self._begun = True
+        runtime = self._start()
+        ending = self._watch(runtime, stop).until_ready(runtime.started + INIT_LIMIT)
+        if ending == "ready":
+            assert runtime.api.ready_at
+            return runtime.api.ready_at - runtime.started
+        exit_ = self._discard(ending)
+        if ending != "stopped":
+            self._say_init(runtime, "init", ending, exit_)
+        return None
+
+    def _say_init(self, runtime: Runtime, phase: Phase, ending: Ending, exit_: Exit | None) -> None:
+        """A start that failed."""
+        status: Status = "timeout" if ending == "timed_out" else "error"
+        outcome = runtime.api.outcome
+        error_type = exit_.error_type if exit_ else outcome.error_type if outcome else ""
+        ended = runtime.api.answered_at or time.monotonic()
+        self.log.line(
+            str(
+                InitReport(
+                    duration=ended - runtime.started, phase=phase, status=status, error_type=error_type
+                )
+            )
+        )
+        if status == "timeout" and phase == "init":
+            api = self.variables["AWS_LAMBDA_RUNTIME_API"]
+            self.log.line(
+                f"lambdactl: the runtime has not asked for its event after {INIT_LIMIT:g} s: its start is "
+                f"slow, or a firewall of this machine keeps its network from {api}"
+            )
+
+    def _ended(
+        self,
+        invocation: Invocation,
+        ending: Ending,
+        runtime: Runtime | None = None,
+        exit_: Exit | None = None,
+        *,
+        began: float,
+        ended: float | None = None,
+        init: float | None,
+    ) -> Ended:
+        outcome = runtime.api.outcome if runtime and ending == "answered" else None
+        at = runtime.api.answered_at if runtime and outcome else ended
+        return Ended(
+            function=self.function,
+            invocation=invocation,
+            ending=ending,
+            outcome=outcome,
+            duration=max(0.0, (at or time.monotonic()) - began),
+            init=init,
+            exit=exit_,
+            max_memory=runtime.peak if runtime else 0,
+        )
+
+    def _event(self, invocation: Invocation, deadline: float) -> Event:
+        return Event(
+            request_id=invocation.request_id,
+            function_arn=invocation.arn or self.function.arn,
+            body=invocation.event,
+            deadline=deadline,
+            trace_id=invocation.trace_id,
+            client_context=invocation.client_context,
+        )
+
+    def _watch(self, runtime: Runtime, stop: threading.Event) -> Watch:
+        return Watch(api=runtime.api, exited=runtime.ended, stop=stop, terminate=runtime.terminate)
+
+    # -- its containers ------------------------------------------------------------------------------
+
+    def _start(self) -> Runtime:
+        name = self._create()
+        self._runtime = Runtime(self.engine, name, self.server.api, self.function.memory, self.log)
+        return self._runtime
+
+    def _create(self, *, command: tuple[str, ...] = (), tty: bool | None = None) -> str:
+        """A container that has its own side of the Runtime API; what the one before had, is closed."""
+        self.server.api.close()
+        self.server.api = RuntimeApi(self.metadata_token)
+        name = f"{self.place.name}-{len(self._names)}"
+        self._names.append(name)
+        argv = arguments(
+            self.engine,
+            self.function,
+            self.image,
+            self.place,
+            name,
+            self.variables,
+            command=command,
+            tty=tty,
+        )
+        run(self.engine, *argv, env=self.variables)
+        return name
+
+    def _discard(self, ending: Ending = "stopped") -> Exit | None:
+        """Kill what runs: the next event gets another one. How it ended, of one that `exited`."""
+        runtime, self._runtime = self._runtime, None
+        if runtime is None:
+            return None
+        runtime.kill()
+        try:
+            return runtime.exit() if ending == "exited" else None
+        finally:
+            runtime.remove()
+
+    def _bring_home(self, folder: Path, *, keep: bool) -> None:
+        holder = holder_name(self.place)
+        volume.fetch(self.engine, holder, folder, self.log.line)
+        if keep:
+            volume.empty(self.engine, holder)
