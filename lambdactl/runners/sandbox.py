@@ -45,7 +45,8 @@ class Sandbox:
     log: Log
     _runtime: Runtime | None = None
     _begun: bool = False
-    _names: list[str] = field(default_factory=list)
+    _names: list[str] = field(default_factory=list)  # of containers that may be there
+    _made: int = 0
 
     def invoke(
         self, invocation: Invocation, stop: threading.Event | None = None, *, keep: bool = False
@@ -209,7 +210,8 @@ class Sandbox:
         """A container that has its own side of the Runtime API; what the one before had, is closed."""
         self.server.api.close()
         self.server.api = RuntimeApi(self.metadata_token)
-        name = f"{self.place.name}-{len(self._names)}"
+        self._made += 1
+        name = f"{self.place.name}-{self._made}"
         self._names.append(name)
         argv = arguments(
             self.engine,
@@ -234,6 +236,7 @@ class Sandbox:
             return runtime.exit() if ending == "exited" else None
         finally:
             runtime.remove()
+            self._names.remove(runtime.name)
 
     def _bring_home(self, folder: Path, *, keep: bool) -> None:
         holder = holder_name(self.place)

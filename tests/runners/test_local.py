@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import socketserver
 import subprocess
@@ -186,6 +187,18 @@ def test_what_a_killed_lambdactl_left_is_swept(engine: Any, image: str, tmp_path
     process.wait()
     sweep(engine)
     assert _of(engine, process.pid) == []
+
+
+def test_what_a_killed_lambdactl_left_frozen_is_swept(runner: Runner) -> None:
+    """As if it were another's: nothing of it runs, and it cannot end by itself."""
+    with runner.sandbox() as invoke:
+        invoke("echo")
+        names = [name for name in runner.left_behind() if name.endswith("-1")]
+        state = runner.engine.call("inspect", "--format", "{{.State.Status}}", *names).stdout.split()
+        assert state == [b"paused"]
+        dead = names[0].replace(str(Owner.this()), f"{Owner.this().machine}-{os.getpid()}-1")
+        runner.engine.call("rename", names[0], dead)
+        assert dead in sweep(runner.engine)
 
 
 def test_names_of_others_are_nobody_s() -> None:
