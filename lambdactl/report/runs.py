@@ -11,6 +11,7 @@ from rich.text import Text
 
 from lambdactl.report.escape import line, terminal
 from lambdactl.report.tables import columns
+from lambdactl.runners.protocol import Response
 from lambdactl.runs import Run
 
 MOST = 10**15  # dollars
@@ -72,23 +73,39 @@ def whole(run: Run, files: Sequence[tuple[str, int]]) -> Text:
 
 
 def json_(runs: Sequence[Run]) -> str:
-    """For scripts: `result` is result.json itself, {} while there is none."""
-    documents = [
-        {
-            "id": run.id,
-            "job": run.job,
-            "state": run.state,
-            "reason": run.reason,
-            "folder": run.folder,
-            "started": run.started.isoformat() if run.started else None,
-            "ended": run.ended.isoformat() if run.ended else None,
-            "costUsd": run.cost_usd,
-            "saved": _saved(run),
-            "result": dict(run.result),
-        }
-        for run in runs
-    ]
-    return json.dumps(documents, indent=2, ensure_ascii=False)
+    """For scripts."""
+    return json.dumps([document(run) for run in runs], indent=2, ensure_ascii=False)
+
+
+def document(run: Run) -> dict[str, Any]:
+    """`result` is result.json itself, {} while there is none."""
+    return {
+        "id": run.id,
+        "job": run.job,
+        "state": run.state,
+        "reason": run.reason,
+        "folder": run.folder,
+        "started": run.started.isoformat() if run.started else None,
+        "ended": run.ended.isoformat() if run.ended else None,
+        "costUsd": run.cost_usd,
+        "saved": _saved(run),
+        "result": dict(run.result),
+    }
+
+
+def local_json(run: Run, response: Response, attempts: int) -> str:
+    """A run on this machine and Lambda's answer, on one line; `payload` is text where it is no JSON."""
+    try:
+        payload = json.loads(response.payload)
+    except (ValueError, RecursionError):
+        payload = response.payload.decode(errors="replace")
+    answer = {
+        "payload": payload,
+        "functionError": response.function_error or None,
+        "durationMs": response.duration_ms,
+        "maxMemoryMb": response.max_memory_mb or None,
+    }
+    return json.dumps({"run": document(run), "response": answer, "attempts": attempts}, ensure_ascii=False)
 
 
 def _saved(run: Run) -> dict[str, Any] | None:

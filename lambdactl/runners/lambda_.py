@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from lambdactl.errors import RunError
-from lambdactl.runners.protocol import EVENT_MAX
+from lambdactl.runners.limits import check_event
 
 
 class Caller(Protocol):
@@ -17,11 +17,7 @@ class Caller(Protocol):
 
 def launch(aws: Caller, function_name: str, event: bytes) -> str:
     """Invoke asynchronously; the request id. RunError when the event is too large or not accepted."""
-    if len(event) > EVENT_MAX:
-        raise RunError(
-            f"the event is {len(event):,} bytes; Lambda takes {EVENT_MAX:,} in an asynchronous invocation",
-            hint="put the input into S3 and pass its key",
-        )
+    check_event(event, asynchronous=True)
     answer = aws.patient(
         "lambda", "Invoke", {"FunctionName": function_name, "InvocationType": "Event", "Payload": event}
     )

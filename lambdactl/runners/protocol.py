@@ -9,8 +9,10 @@ from typing import Literal
 
 from lambdactl.manifest.job import Architecture
 
-# AWS Lambda quotas, "Invocation payload": synchronous response (6 MB and a little), asynchronous request.
+# AWS Lambda quotas, "Invocation payload": synchronous response (6 MB and a little) and request, asynchronous
+# request.
 RESPONSE_MAX = 6_291_556
+REQUEST_MAX = 6_291_456
 EVENT_MAX = 1_048_576
 LOG_TAIL = 4096  # bytes of log that Invoke with LogType=Tail gives back
 

@@ -9,10 +9,8 @@ import boto3
 import pytest
 
 from lambdactl import sandbox as aws
-from tests.e2e.test_run_local import folder, machine, project, result
+from tests.e2e.left import folder, result
 from tests.support.program import Program
-
-__all__ = ["machine", "project"]  # fixtures
 
 LEG = 30  # seconds: in a container, on a busy machine
 STEPS = [

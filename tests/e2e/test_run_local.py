@@ -6,57 +6,12 @@ import json
 import shutil
 import signal
 import time
-from pathlib import Path
 
 import pytest
 
 from lambdactl.container import Engine
-from tests.support.engine import CA_BUNDLE
+from tests.e2e.left import everything_in, folder, leftovers, result
 from tests.support.program import Program
-
-REPOSITORY = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def machine(base_image: str) -> dict[str, str]:
-    """What this machine, not the project, says about builds."""
-    return {
-        "LAMBDACTL_BASE_IMAGE": base_image,
-        "LAMBDACTL_CA_BUNDLE": str(CA_BUNDLE),
-        "LAMBDACTL_BUILD_NETWORK": "host",
-    }
-
-
-@pytest.fixture
-def project(tmp_path: Path, machine: dict[str, str]) -> Program:
-    """This repository's own example jobs, in a folder of their own."""
-    root = tmp_path / "project"
-    shutil.copytree(REPOSITORY / "jobs", root / "jobs")
-    for name in ("lambdactl.yaml", "lambdactl.lock"):
-        shutil.copy(REPOSITORY / name, root)
-    return Program(root, machine)
-
-
-def folder(printed: str) -> Path:
-    """The run's folder: the last line that run-local prints."""
-    return Path(printed.strip().splitlines()[-1])
-
-
-def result(printed: str) -> dict:
-    return dict(json.loads((folder(printed) / "result.json").read_text()))
-
-
-def everything_in(place: Path) -> bytes:
-    return b"".join(path.read_bytes() for path in sorted(place.rglob("*")) if path.is_file())
-
-
-def leftovers(engine: Engine) -> list[str]:
-    kinds = (("ps", "-aq"), ("network", "ls", "-q"), ("volume", "ls", "-q"))
-    return [
-        each
-        for kind in kinds
-        for each in engine.call(*kind, "--filter", "label=lambdactl.owner").stdout.decode().split()
-    ]
 
 
 def test_a_command_with_input_and_nothing_is_left_behind(project: Program, engine: Engine) -> None:

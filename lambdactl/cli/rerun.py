@@ -1,0 +1,104 @@
+"""`run-local --watch`: runs again when what is run has changed. Knows no job: only what `mark` tells.
+
+A file that changes is a reason to look: whether it matters, the mark says, which is made of the whole
+definition, image and input. So a file that is not included, or one that is written anew as it was, runs
+nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from lambdactl.cli import output
+from lambdactl.errors import LambdactlError
+
+OURS = ".lambdactl"
+LOOK_MS = 200  # milliseconds between looks at files outside of the project, and at Ctrl-C
+
+
+class Rerun:
+    """`mark` is equal for what would run alike, and raises LambdactlError for what cannot run.
+
+    `outside` are files that may lie elsewhere. `end` is set by the user.
+    """
+
+    def __init__(
+        self, root: Path, mark: Callable[[], str], outside: Iterable[Path], end: threading.Event
+    ) -> None:
+        self._root, self._mark, self._outside, self._end = root, mark, tuple(outside), end
+        self._changed = threading.Event()
+        self._running: threading.Event | None = None  # its `stop`
+        self._latest = ""
+
+    def forever(self, run: Callable[[threading.Event], int]) -> int:
+        """Run, wait for a change, run again; a change while it runs stops it softly. The last exit code,
+        once `end` is set while it runs; KeyboardInterrupt while it waits."""
+        watching = threading.Thread(target=self._watch, daemon=True)
+        self._latest = self._marked()
+        watching.start()
+        while True:
+            self._changed.clear()
+            stop = threading.Event()
+            self._running = stop
+            code = self._once(run, stop)
+            self._running = None
+            if self._end.is_set():
+                return code
+            if not self._changed.is_set():
+                output.note("waiting for a change; Ctrl-C ends", style="dim")
+            while not self._changed.wait(LOOK_MS / 1000):
+                if self._end.is_set():
+                    raise KeyboardInterrupt
+
+    def _once(self, run: Callable[[threading.Event], int], stop: threading.Event) -> int:
+        try:
+            return run(stop)
+        except LambdactlError as problem:
+            output.error(problem)
+            return problem.exit_code
+
+    def _watch(self) -> None:
+        from watchfiles import DefaultFilter, watch
+
+        looks = DefaultFilter(ignore_dirs=(*DefaultFilter.ignore_dirs, OURS))
+        before = self._stats()
+        for changes in watch(
+            self._root,
+            watch_filter=looks,
+            rust_timeout=LOOK_MS,
+            yield_on_timeout=True,
+            raise_interrupt=False,
+        ):
+            if self._end.is_set() and self._running:
+                self._running.set()
+            now = self._stats()
+            if (changes or now != before) and (mark := self._marked()) != self._latest:
+                self._latest = mark
+                names = sorted({Path(path).name for _, path in changes})
+                output.note(f"changed: {', '.join(names[:5]) or 'the input'}", style="magenta")
+                self._changed.set()
+                if self._running:
+                    output.note("stopping the run, to begin again", style="dim")
+                    self._running.set()
+            before = now
+
+    def _marked(self) -> str:
+        try:
+            return self._mark()
+        except LambdactlError as problem:
+            return f"{type(problem).__name__}: {problem}"
+        except OSError as problem:  # a file that is being replaced
+            return str(problem)
+
+    def _stats(self) -> list[tuple[int, int]]:
+        found = []
+        for path in self._outside:
+            try:
+                stat = path.stat()
+            except OSError:
+                found.append((0, 0))
+            else:
+                found.append((stat.st_mtime_ns, stat.st_size))
+        return found

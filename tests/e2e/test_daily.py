@@ -1,0 +1,229 @@
+"""`run-local` day by day: warm runs, retries, a shell, scripts, and runs on every change."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lambdactl.container import Engine
+from tests.e2e.left import leftovers
+from tests.support.program import Program
+
+PATIENCE = 120  # seconds for what takes two
+
+
+def job(project: Program, *command: str, **fields: Any) -> Path:
+    """The manifest of the job `hello`, which runs this command."""
+    manifest = {"agent": {"type": "command", "command": list(command)}, "prefix": "hello/", **fields}
+    file = project.root / "jobs" / "hello.yaml"
+    file.write_text(json.dumps(manifest))
+    return file
+
+
+def shell(script: str) -> tuple[str, ...]:
+    return ("/bin/sh", "-c", script)
+
+
+# -- several events -----------------------------------------------------------------------------------
+
+
+def test_several_runs_in_one_warm_sandbox(project: Program, engine: Engine) -> None:
+    before = leftovers(engine)
+    job(project, *shell("ls /tmp; cat /proc/1/stat | cut -d' ' -f22"))
+    done = project("run-local", "hello", "--repeat", "2", "--json", input="")
+    runs = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [each["run"]["state"] for each in runs] == ["succeeded", "succeeded"]
+    assert runs[0]["run"]["id"] != runs[1]["run"]["id"]
+    printed = [Path(each["run"]["folder"], "stdout/000001.log").read_text() for each in runs]
+    assert printed[0] == printed[1]  # the same process since the same tick, and nothing of the first in /tmp
+    assert done.stderr.count("Init Duration") == 1
+    assert set(leftovers(engine)) <= set(before)
+
+
+def test_one_failure_of_several_is_a_failure(project: Program) -> None:
+    job(project, *shell("exit 3"))
+    done = project("run-local", "hello", "--repeat", "2", code=1)
+    assert done.stdout.count("failed") == 2
+
+
+def test_json_says_what_lambda_would_have_answered(project: Program) -> None:
+    job(project, *shell("echo hi"))
+    done = project("run-local", "hello", "--json")
+    (line,) = done.stdout.splitlines()
+    said = json.loads(line)
+    assert said["run"]["state"] == said["response"]["payload"]["outcome"] == "succeeded"
+    assert said["response"]["functionError"] is None
+    assert said["response"]["durationMs"] > 0
+    assert said["response"]["maxMemoryMb"] > 0
+    assert said["attempts"] == 1
+    assert json.loads((Path(said["run"]["folder"]) / "result.json").read_text()) == said["run"]["result"]
+
+
+def test_an_asynchronous_event_is_tried_again_after_a_function_error(project: Program) -> None:
+    """As many times as the job says. The supervisor is the largest process when memory runs out."""
+    many = "for n in $(seq 30); do { head -c 8000000 /dev/zero; sleep 60; } | tail & done; wait"
+    job(project, *shell(many), retries=1, memory=128)
+    done = project("run-local", "hello", "--async", "--json", code=1)
+    (line,) = done.stdout.splitlines()
+    said = json.loads(line)
+    assert said["run"]["state"] == "lost"
+    # As in Lambda the second attempt finds that the first one began the work, and does none.
+    assert said["response"]["payload"]["outcome"] == "rejected"
+    assert "Error Type: Runtime.OutOfMemory" in done.stderr
+    assert said["attempts"] == 2
+    assert "attempt 2 of 2, in 1 s (Lambda: in 60 s)" in done.stderr
+    ids = {each.split()[2] for each in done.stderr.splitlines() if each.startswith("START RequestId")}
+    assert len(ids) == 1
+
+
+def test_an_event_over_lambda_s_limit_is_refused_first(project: Program, tmp_path: Path) -> None:
+    (tmp_path / "input.json").write_text(json.dumps("x" * (1 << 20)))
+    refused = project("run-local", "hello", "--async", "--input", str(tmp_path / "input.json"), code=1)
+    assert "Lambda takes 1,048,576 in an asynchronous invocation" in refused.stderr
+    assert "START" not in refused.stderr
+
+
+# -- a shell ------------------------------------------------------------------------------------------
+
+
+def test_a_shell_in_the_very_sandbox(project: Program, engine: Engine) -> None:
+    before = leftovers(engine)
+    script = """\
+id -u; id -un; touch /opt/x 2>&1 | tail -1; echo $AWS_LAMBDA_FUNCTION_NAME; ls /mnt/run/out -d
+python3 -c 'import os; print(os.environ.get("HOSTNAME"))'
+/opt/lambdactl/python/bin/python -m awslambdaric agent.handler.handle & sleep 8
+exit 7
+"""
+    done = project("run-local", "hello", "--shell", input=script, code=7)
+    lines = done.stdout.splitlines()
+    assert lines[:2] == ["993", "sbx_user1051"]
+    assert "Read-only file system" in lines[2]
+    assert lines[3] == "demo-main-hello"
+    assert lines[4] == "/mnt/run/out"
+    assert lines[5] == "None"
+    assert '"outcome": "succeeded"' in done.stdout.replace('":"', '": "')  # the event waited for a runtime
+    assert set(leftovers(engine)) <= set(before)
+
+
+# -- what does not go together ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--shell", "--repeat", "2"], "--shell does not go with --repeat"),
+        (["--shell", "--json", "--watch"], "--shell does not go with --json, --watch"),
+        (["--repeat", "2", "--async"], "--repeat does not go with --async"),
+        (["--repeat", "2", "--engine", "process"], "--repeat does not go with --engine process"),
+        (["--watch", "--input", "-"], "--watch does not go with --input -"),
+    ],
+)
+def test_flags_that_exclude_each_other(project: Program, flags: list[str], said: str) -> None:
+    assert said in project("run-local", "hello", *flags, code=64).stderr
+
+
+def test_strict_refuses_what_this_machine_cannot_do(project: Program, engine: Engine) -> None:
+    before = leftovers(engine)
+    job(project, *shell("echo hi"), memory=10_240)
+    loose = project("run-local", "hello")
+    assert "not as in Lambda: 10240 MB come with 5.8 CPUs" in loose.stderr
+    strict = project("run-local", "hello", "--strict", code=1)
+    assert "10240 MB come with 5.8 CPUs" in strict.stderr
+    assert "START" not in strict.stderr
+    assert set(leftovers(engine)) <= set(before)
+
+
+# -- on every change ----------------------------------------------------------------------------------
+
+
+class Watched:
+    """A `run-local --watch` under way, and what it has said."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process, self.said, self.results = process, "", ""
+        for read in (self._read_results, self._read_notes):
+            threading.Thread(target=read, daemon=True).start()
+
+    def _read_results(self) -> None:
+        assert self.process.stdout
+        for line in self.process.stdout:
+            self.results += line
+
+    def _read_notes(self) -> None:
+        assert self.process.stderr
+        for line in self.process.stderr:
+            self.said += line
+
+    def until(self, text: str, times: int = 1) -> None:
+        end = time.monotonic() + PATIENCE
+        while self.said.count(text) < times:
+            assert time.monotonic() < end, f"no {text!r} in {self.said}"
+            time.sleep(0.05)
+
+
+@contextmanager
+def watched(project: Program, *flags: str) -> Iterator[Watched]:
+    process = project.start("run-local", "hello", "--watch", *flags)
+    try:
+        yield Watched(process)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_a_change_of_what_is_run_runs_it_again(project: Program, engine: Engine) -> None:
+    before = leftovers(engine)
+    manifest = job(project, *shell("cat words.txt"), include=["words.txt"])
+    (project.root / "words.txt").write_text("first\n")
+    with watched(project) as run:
+        run.until("waiting for a change")
+        # What is no part of it runs nothing, nor does what is written anew as it was.
+        (project.root / "other.txt").write_text("other")
+        (project.root / "words.txt").write_text("first\n")
+        (project.root / "words.txt").write_text("second\n")
+        run.until("changed: ")
+        run.until("waiting for a change", 2)
+        manifest.write_text("agent: {type: command\n")
+        run.until("hello.yaml:2")
+        run.until("waiting for a change", 3)
+        job(project, *shell("echo third"))
+        run.until("waiting for a change", 4)
+        run.process.send_signal(signal.SIGINT)
+        assert run.process.wait(PATIENCE) == 130
+    runs = sorted((project.root / ".lambdactl/runs").iterdir())
+    assert [(each / "stdout/000001.log").read_text() for each in runs] == ["first\n", "second\n", "third\n"]
+    assert set(leftovers(engine)) <= set(before)
+
+
+def test_a_change_while_it_runs_stops_it_softly_and_begins_again(project: Program, engine: Engine) -> None:
+    before = leftovers(engine)
+    job(project, *shell("echo begun; sleep 600"))
+    with watched(project) as run:
+        run.until("begun")
+        job(project, *shell("echo begun anew; sleep 600"))
+        run.until("stopping the run, to begin again")
+        run.until("cancelled")
+        run.until("begun anew")
+        run.process.send_signal(signal.SIGINT)
+        assert run.process.wait(PATIENCE) == 1
+    assert run.results.count("cancelled") == 2
+    assert set(leftovers(engine)) <= set(before)
+
+
+def test_the_input_counts_too(project: Program, tmp_path: Path) -> None:
+    job(project, "/bin/cat")
+    file = tmp_path / "input.json"
+    file.write_text("1")
+    with watched(project, "--input", str(file)) as run:
+        run.until("waiting for a change")
+        file.write_text("2")
+        run.until("waiting for a change", 2)
