@@ -55,6 +55,7 @@ class translated:  # noqa: N801 - reads as a statement: `with translated(...)`
                 call=self.call,
                 request_id=str(metadata.get("RequestId", "")),
                 status=int(metadata.get("HTTPStatusCode", 0)),
+                hint=_hint(code, text),
             ) from None
         # ValueError: an endpoint that is no URL. The parser's own and KeyError: half an answer.
         if isinstance(error, BotoCoreError | ResponseParserError | ValueError | KeyError):
@@ -62,6 +63,12 @@ class translated:  # noqa: N801 - reads as a statement: `with translated(...)`
             raise AwsError(
                 masked(str(error), self.parameters), code=name, call=self.call, hint=_HINTS.get(name, "")
             ) from None
+
+
+def _hint(code: str, text: str) -> str:
+    if code == "MalformedPolicyDocument" and "principal" in text.lower():
+        return "a principal under `localDev:` in a manifest does not exist, or did not exist a minute ago"
+    return ""
 
 
 _HINTS = {

@@ -23,19 +23,12 @@ from lambdactl.tags import pairs
 
 POLICY_NAME = "job"
 _GONE = frozenset({"NoSuchEntity"})  # to a deletion: it is so already
-TRUST = normal(
-    {
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Sid": "Lambda",
-                "Effect": "Allow",
-                "Principal": {"Service": "lambda.amazonaws.com"},
-                "Action": "sts:AssumeRole",
-            }
-        ],
-    }
-)
+_LAMBDA: Mapping[str, Any] = {
+    "Sid": "Lambda",
+    "Effect": "Allow",
+    "Principal": {"Service": "lambda.amazonaws.com"},
+    "Action": "sts:AssumeRole",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +53,7 @@ class Role(Resource):
                 name=each.job.name,
                 role_name=site.role(each.job.name),
                 path=site.role_path,
-                trust=TRUST,
+                trust=normal(trust(each.job)),
                 policies={POLICY_NAME: normal(policy(each.job, site))},
                 permissions_boundary=site.permissions_boundary,
                 tags=tags_of(each.job, site) | ({LEGS_TAG: each.job.name} if each.job.legs > 1 else {}),
@@ -177,6 +170,15 @@ def _boundary(look: Look, detail: Mapping[str, Any]) -> str:
         role = look.aws.read("iam", "GetRole", RoleName=detail["RoleName"])["Role"]
         boundary = role.get("PermissionsBoundary")
     return str(boundary["PermissionsBoundaryArn"]) if boundary else ""
+
+
+def trust(job: Job) -> dict[str, Any]:
+    """Who may take the role: Lambda, and whom `localDev` names."""
+    statements = [dict(_LAMBDA)]
+    if job.local_principals:
+        principals = {"AWS": list(job.local_principals)}
+        statements.append({**_LAMBDA, "Sid": "LocalDev", "Principal": principals})
+    return {"Version": "2012-10-17", "Statement": statements}
 
 
 def policy(job: Job, site: Site) -> dict[str, Any]:

@@ -134,6 +134,7 @@ class Job:
     tags: Mapping[str, str] = field(default_factory=dict)
     protect: bool = False  # not removed, even when the manifest is gone
     role: str = ""  # ARN of an execution role made elsewhere; "" is the job's own
+    local_principals: tuple[str, ...] = ()  # ARNs of who may take the job's own role besides Lambda
     source: Path = field(default=Path(), compare=False)  # the manifest's file
 
     @property

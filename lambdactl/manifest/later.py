@@ -12,7 +12,6 @@ from types import MappingProxyType
 _LATER: Mapping[tuple[str, ...], str] = MappingProxyType(
     {
         ("permissionsBoundary",): "a permissions boundary for one job (the project's works: lambdactl.yaml)",
-        ("localDev",): "the job's role on developers' machines",
     }
 )
 

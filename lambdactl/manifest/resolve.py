@@ -34,6 +34,8 @@ def job(draft: Draft, source: Path) -> Job:
         rest["legs"] = value["legs"]["max"]
     if "schedule" in value:
         rest["schedule"] = _schedule(value["schedule"])
+    if "localDev" in value:
+        rest["local_principals"] = tuple(sorted(value["localDev"]["principals"]))
     return Job(
         name=draft.name,
         agent=_agent(draft),

@@ -11,7 +11,7 @@ import pytest
 
 from lambdactl import permissions
 from lambdactl.kinds.repository import Repository
-from lambdactl.kinds.role import TRUST, policy
+from lambdactl.kinds.role import policy, trust
 from lambdactl.manifest.job import Agent
 from lambdactl.setup import Trust
 from lambdactl.setup.bootstrap import template
@@ -93,7 +93,9 @@ def test_nor_in_the_policies_of_roles_and_the_repository(simulator: Simulator) -
     (repository,) = Repository.wanted(deployments(job(), site=BOUNDED))
     pull = {"Version": "2012-10-17", "Statement": [repository.pull_policy]}
     assert simulator.findings("resource", pull) == []
-    assert simulator.findings("trust", TRUST) == []
+    assert simulator.findings("trust", trust(job())) == []
+    people = ("arn:aws:iam::123456789012:role/Developers", "arn:aws:iam::123456789012:root")
+    assert simulator.findings("trust", trust(job(local_principals=people))) == []
 
 
 def test_the_simulators_linter_would_find_something(simulator: Simulator) -> None:

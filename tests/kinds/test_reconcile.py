@@ -61,6 +61,7 @@ def test_a_new_project_is_created_whole_and_the_second_apply_changes_nothing(clo
             ["definition.document.prompt", "function.environment.LAMBDACTL_DEFINITION", "stamp.value"],
         ),
         ({"secrets": {}}, ["role.policies.job.Statement"]),
+        ({"local_principals": (f"arn:aws:iam::{SITE.account}:root",)}, ["role.trust.Statement"]),
     ],
 )
 def test_one_change_is_one_difference_and_comes_true(

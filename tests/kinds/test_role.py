@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from lambdactl.kinds.role import TRUST, policy
+from lambdactl.kinds.role import policy, trust
 from lambdactl.manifest.job import Agent
 from lambdactl.policies import normal
 from tests.support.cloud import SITE, job
@@ -15,7 +15,19 @@ def statements(**changes: object) -> dict[str, dict]:
 
 
 def test_only_lambda_may_assume_it() -> None:
-    assert [each["Principal"] for each in TRUST["Statement"]] == [{"Service": "lambda.amazonaws.com"}]
+    assert [each["Principal"] for each in trust(job())["Statement"]] == [{"Service": "lambda.amazonaws.com"}]
+
+
+def test_whom_local_dev_names_may_assume_it_too() -> None:
+    people = ("arn:aws:iam::123456789012:role/Developers", "arn:aws:iam::123456789012:user/ada")
+    of_lambda, of_people = trust(job(local_principals=people))["Statement"]
+    assert of_lambda == trust(job())["Statement"][0]
+    assert of_people == {
+        "Sid": "LocalDev",
+        "Effect": "Allow",
+        "Principal": {"AWS": list(people)},
+        "Action": "sts:AssumeRole",
+    }
 
 
 def test_it_reads_just_its_parameters() -> None:

@@ -191,7 +191,7 @@ environments:
     acount: "111111111111"
     image: { base: debian }
     timeout: 1m
-    defaults: { memory: 1, localDev: {} }
+    defaults: { memory: 1, permissionsBoundary: x }
   prod:
     region: nowhere
     jobs:
@@ -212,7 +212,7 @@ def test_every_problem_of_lambdactl_yaml_has_its_place_and_cure(project: Write) 
         ),
         ("7:5", 'unknown field "timeout" in environments.dev', "it belongs to a job, or for all jobs under"),
         ("8:25", "environments.dev.defaults.memory is 1 but must be 128 to 10240 MB", "for example 3072"),
-        ("8:28", "environments.dev.defaults.localDev is not there yet", "remove it for now"),
+        ("8:28", "environments.dev.defaults.permissionsBoundary is not there yet", "remove it for now"),
         ("10:13", 'environments.prod.region is "nowhere" but must be a region', "for example"),
         ("12:7", 'there is no job "trige" (in prod)', "name it as its manifest's file is named"),
         ("13:12", 'unknown field "maxTurns" in environments.prod.jobs.a', "it belongs under `agent:`"),

@@ -410,3 +410,15 @@ def test_what_cannot_be_read_is_a_problem(project: Write) -> None:
         "the file cannot be read: No such file or directory",
         "the file cannot be read: it is not a file",
     ]
+
+
+def test_local_dev(project: Write) -> None:
+    principals = "arn:aws:iam::123456789012:root, arn:aws:iam::123456789012:role/a/Developers"
+    text = (
+        f"agent: {{ type: command, command: [x] }}\nprefix: x/\nlocalDev: {{ principals: [{principals}] }}\n"
+    )
+    (job,) = load(project(x=text)).checked().jobs
+    assert job.local_principals == (
+        "arn:aws:iam::123456789012:role/a/Developers",
+        "arn:aws:iam::123456789012:root",
+    )

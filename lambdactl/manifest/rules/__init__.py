@@ -56,6 +56,7 @@ RULES: tuple[Rule, ...] = (
     limits.event_age,
     tags.tags,
     roles.role,
+    roles.local_dev,
     limits.sizes,
     schedules.expression,
     schedules.timezone,

@@ -1,4 +1,4 @@
-"""A role made elsewhere: what of its ARN cannot be right. Pure."""
+"""A role made elsewhere, and who else may take the job's own. Pure."""
 
 from __future__ import annotations
 
@@ -21,3 +21,11 @@ def role(draft: Draft) -> Iterator[Finding]:
     if name.startswith(_OURS):
         what = f"the role is in /{_OURS}, where lambdactl makes and removes roles itself"
         yield Finding(("role",), what, "name one that is made elsewhere, or none")
+
+
+def local_dev(draft: Draft) -> Iterator[Finding]:
+    if "localDev" in draft.value and "role" in draft.value:
+        what = "localDev is about the job's own role, and this job has one that is made elsewhere"
+        yield Finding(
+            ("localDev",), what, "say in that role's trust who may take it; remove localDev", key=True
+        )
