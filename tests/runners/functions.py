@@ -24,6 +24,8 @@ if os.environ.get("FAIL_AT_START"):
     raise ValueError("no start")
 if os.environ.get("HANG_AT_START"):
     time.sleep(3600)
+if os.environ.get("SLEEP_AT_START"):
+    time.sleep(float(os.environ["SLEEP_AT_START"]))
 if os.environ.get("SLOW_FIRST_START"):
     # Of all that a first start leaves, /tmp alone is there in the second.
     print("start", len(list(Path("/tmp").iterdir())), flush=True)

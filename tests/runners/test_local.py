@@ -31,6 +31,7 @@ def test_an_image_that_is_not_there(runner: Runner) -> None:
         runner("echo", image="lambdactl-test-none:1")
 
 
+@pytest.mark.row("architecture")
 def test_an_image_of_another_architecture(runner: Runner) -> None:
     other = "x86_64" if runner.made("echo")[0].architecture == "arm64" else "arm64"
     with pytest.raises(RunError, match="the image is for"):
