@@ -11,7 +11,7 @@ import time
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,7 +54,9 @@ class Emulator:
 
 
 @contextlib.contextmanager
-def emulated(engine: Engine, image: str, rie: Path, **environment: str) -> Iterator[Emulator]:
+def emulated(
+    engine: Engine, image: str, rie: Path, *, command: Sequence[str] = COMMAND, **environment: str
+) -> Iterator[Emulator]:
     """A container of the image with the emulator in front, on a bridge of its own and no published port."""
     name = f"lambdactl-test-rie-{uuid.uuid4().hex[:12]}"
     engine.call("network", "create", name)
@@ -62,7 +64,7 @@ def emulated(engine: Engine, image: str, rie: Path, **environment: str) -> Itera
         given = [part for each in (SETTINGS | environment).items() for part in ("--env", "=".join(each))]
         mounted = ["--volume", f"{rie}:/opt/rie:ro", "--ulimit", f"nofile={FILES}:{FILES}"]
         options = ["--network", name, "--name", name, *given, *mounted, "--entrypoint", "/opt/rie"]
-        engine.call("run", "--detach", *options, image, *COMMAND)
+        engine.call("run", "--detach", *options, image, *command)
         found = json.loads(engine.call("inspect", name).stdout)[0]["NetworkSettings"]["Networks"][name]
         made = Emulator(engine, name, found["IPAddress"])
         _wait(made)
@@ -176,6 +178,13 @@ def test_an_exception_of_the_start(engine: Engine, image: str, rie: Path) -> Non
 def test_a_start_that_exits(engine: Engine, image: str, rie: Path) -> None:
     with emulated(engine, image, rie, LEAVE_AT_START="1") as theirs:
         assert theirs("echo") == (502, b"")
+
+
+@emulator("entry-point")
+def test_an_entry_point_that_is_not_there(engine: Engine, image: str, rie: Path) -> None:
+    with emulated(engine, image, rie, command=("/nowhere",)) as theirs:
+        assert theirs("echo") == (502, b"")
+        assert "Runtime.InvalidEntrypoint" in theirs.log()
 
 
 @emulator("init-limit")
