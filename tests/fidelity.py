@@ -16,7 +16,7 @@ HEAD = """\
 
 What Lambda does that concerns an image function, and what [`run-local`](run-local.md) makes of it. Written by `python -m tests.fidelity` from `tests/conformance/rows.yaml` and the tests; a test fails when a row says more than is checked.
 
-*checked* names where the row's tests run, in the same `make check` as everything else: on `docker`, on `podman`, on one engine (the one that lambdactl chooses), or without a container (our Runtime API server alone). Tests on an engine run a real `awslambdaric` function in an unmodified image. What Lambda does we know from the sources that are named (*users' reports*: AWS does not document it), not from an account of ours.
+*checked* names where the row's tests run, in the same `make check` as everything else: on `docker`, on `podman`, on one engine (the one that lambdactl chooses), or without a container (a part of `run-local` alone, most often its Runtime API server). Tests on an engine run a real `awslambdaric` function in an unmodified image. What Lambda does we know from the sources that are named (*users' reports*: AWS does not document it), not from an account of ours.
 """
 EMULATOR = f"""\
 ## AWS's own emulator
