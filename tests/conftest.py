@@ -20,6 +20,7 @@ pytest_plugins = [
     "tests.support.iam.gate",
     "tests.support.model",
     "tests.support.program",
+    "tests.support.rie",
 ]
 
 

@@ -68,6 +68,7 @@ def test_json_says_what_lambda_would_have_answered(project: Program) -> None:
     assert json.loads((Path(said["run"]["folder"]) / "result.json").read_text()) == said["run"]["result"]
 
 
+@pytest.mark.row("retries")
 def test_an_asynchronous_event_is_tried_again_after_a_function_error(project: Program) -> None:
     """As many times as the job says. The supervisor is the largest process when memory runs out."""
     many = "for n in $(seq 30); do { head -c 8000000 /dev/zero; sleep 60; } | tail & done; wait"
@@ -85,6 +86,7 @@ def test_an_asynchronous_event_is_tried_again_after_a_function_error(project: Pr
     assert len(ids) == 1
 
 
+@pytest.mark.row("request-size")
 def test_an_event_over_lambda_s_limit_is_refused_first(project: Program, tmp_path: Path) -> None:
     (tmp_path / "input.json").write_text(json.dumps("x" * (1 << 20)))
     refused = project("run-local", "hello", "--async", "--input", str(tmp_path / "input.json"), code=1)

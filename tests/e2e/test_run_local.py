@@ -130,6 +130,7 @@ def test_a_closed_terminal_loses_nothing(project: Program, engine: Engine, end: 
     assert f"-{child.pid}-" not in running
 
 
+@pytest.mark.row("credentials")
 def test_with_the_jobs_own_credentials_the_run_is_in_s3(project: Program) -> None:
     project("sandbox", "up")
     try:

@@ -65,6 +65,7 @@ def test_a_refused_push_of_what_is_there_already_is_a_success(
             push(engine, small, repository, "2")
 
 
+@pytest.mark.row("image-index")
 def test_an_index_behind_the_tag_is_refused(engine: Engine, registry: Registry, small: str) -> None:
     repository = registry.repository("indexed")
     digest = push(engine, small, repository, "single")

@@ -20,9 +20,10 @@ from lambdactl.image.programs import PROXIES
 from lambdactl.runners import local
 from lambdactl.runners.owner import PREFIX, Owner
 from lambdactl.runners.protocol import Function, Invocation, Response
-from tests.support.engine import CA_BUNDLE, base_tag, engine, podman
+from tests.support import require
+from tests.support.engine import CA_BUNDLE, ENGINES, base_tag, engine, needed
 
-__all__ = ["base_tag", "engine", "podman"]
+__all__ = ["base_tag", "engine"]
 
 FUNCTIONS = Path(__file__).with_name("functions.py")
 DOCKERFILE = """\
@@ -33,6 +34,10 @@ RUN mkdir /var/cache/masked && echo kept > /var/cache/masked/kept && chmod 1777 
 RUN mkdir -p /mnt/run && chmod 1777 /mnt/run
 VOLUME /var/cache/masked
 COPY functions.py /var/task/functions.py
+ENV OF_THE_IMAGE=given
+USER nobody
+EXPOSE 8080
+HEALTHCHECK --interval=1s CMD touch /tmp/healthcheck
 WORKDIR /var/task
 ENTRYPOINT ["/opt/venv/bin/python", "-m", "awslambdaric"]
 CMD ["functions.handle"]
@@ -99,7 +104,9 @@ class Runner:
         }
         of_function |= {name: options.pop(name) for name in of_function if name in options}
         given = {
-            name: options.pop(name) for name in ("request_id", "run_folder", "trace_id") if name in options
+            name: options.pop(name)
+            for name in ("request_id", "run_folder", "trace_id", "client_context")
+            if name in options
         }
         event = json.dumps({"do": do, **options}).encode()
         return Function(**of_function), Invocation(
@@ -120,3 +127,46 @@ def runner(engine: Engine, image: str) -> Iterator[Runner]:
     made = Runner(engine, image)
     yield made
     assert made.left_behind() == []
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def on(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """Each engine in turn; what a test that uses it checks, is checked on both."""
+    found = needed(request.param)
+    with pytest.MonkeyPatch.context() as environment:
+        if found.name == "podman":
+            _as_root(found)
+            if shutil.which("runc"):  # crun, podman's default, does without cgroup v1
+                settings = tmp_path_factory.mktemp("podman") / "containers.conf"
+                settings.write_text('[engine]\nruntime = "runc"\n')
+                environment.setenv("CONTAINERS_CONF", str(settings))
+        yield found
+
+
+@pytest.fixture(scope="session")
+def copies(
+    engine: Engine, image: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[Engine], str]]:
+    """The test image, by the name that an engine has for it. Brought there once."""
+    names = {engine.name: image}
+    taken: list[tuple[Engine, str]] = []
+
+    def copy(other: Engine) -> str:
+        if other.name not in names:
+            file = tmp_path_factory.mktemp("copy") / "image.tar"
+            engine.call("save", "--output", str(file), image, timeout=120)
+            loaded = other.call("load", "--quiet", "--input", str(file), timeout=120).stdout
+            file.unlink()
+            names[other.name] = loaded.decode().split()[-1]
+            taken.append((other, names[other.name]))
+        return names[other.name]
+
+    yield copy
+    for other, name in taken:
+        other.call("rmi", "--force", name, check=False)
+
+
+def _as_root(podman: Engine) -> None:
+    rootless = podman.call("info", "--format", "{{.Host.Security.Rootless}}").stdout.strip() == b"true"
+    if rootless:
+        require.missing("podman as root", "its rootless bridges are not on this machine")

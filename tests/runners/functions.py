@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import grp
 import itertools
 import json
 import os
@@ -23,6 +24,8 @@ if os.environ.get("FAIL_AT_START"):
     raise ValueError("no start")
 if os.environ.get("HANG_AT_START"):
     time.sleep(3600)
+if os.environ.get("SLEEP_AT_START"):
+    time.sleep(float(os.environ["SLEEP_AT_START"]))
 if os.environ.get("SLOW_FIRST_START"):
     # Of all that a first start leaves, /tmp alone is there in the second.
     print("start", len(list(Path("/tmp").iterdir())), flush=True)
@@ -156,6 +159,55 @@ def limits(event: dict[str, Any], context: Any) -> Any:
     return {name: resource.getrlimit(getattr(resource, f"RLIMIT_{name}")) for name in names}
 
 
+def linger(event: dict[str, Any], context: Any) -> Any:
+    """Ignores its end, and leaves word of it; a child in a session of its own goes on writing."""
+    signal.signal(signal.SIGTERM, lambda number, frame: Path("/tmp/terminated").touch())
+    beat = "while :; do echo >> /tmp/beats; sleep 0.05; done"
+    subprocess.Popen(["/bin/sh", "-c", beat], start_new_session=True)
+    while True:
+        time.sleep(3600)
+
+
+def beats(event: dict[str, Any], context: Any) -> Any:
+    """What is left of it."""
+    before = Path("/tmp/beats").stat().st_size
+    time.sleep(0.5)
+    return {
+        "before": before,
+        "more": Path("/tmp/beats").stat().st_size - before,
+        "terminated": Path("/tmp/terminated").exists(),
+    }
+
+
+def spin(event: dict[str, Any], context: Any) -> Any:
+    """The share of a CPU that it gets."""
+    began, cpu = time.monotonic(), time.process_time()
+    while time.monotonic() < began + event["seconds"]:
+        pass
+    return (time.process_time() - cpu) / (time.monotonic() - began)
+
+
+def found(event: dict[str, Any], context: Any) -> Any:
+    """What is in /tmp after some seconds."""
+    time.sleep(event["after"])
+    return sorted(path.name for path in Path("/tmp").iterdir())
+
+
+def talk(event: dict[str, Any], context: Any) -> Any:
+    for number in range(event["lines"]):
+        print(f"line {number}")
+
+
+def told(event: dict[str, Any], context: Any) -> Any:
+    """What the runtime was told of the event."""
+    return {
+        "trace": os.environ.get("_X_AMZN_TRACE_ID"),
+        "client": context.client_context and context.client_context.custom,
+        "version": context.function_version,
+        "tenant": context.tenant_id,
+    }
+
+
 def metadata(event: dict[str, Any], context: Any) -> Any:
     url = f"http://{os.environ['AWS_LAMBDA_METADATA_API']}/2026-01-15/metadata/execution-environment"
     token = {"Authorization": f"Bearer {os.environ['AWS_LAMBDA_METADATA_TOKEN']}"}
@@ -218,7 +270,15 @@ def look(event: dict[str, Any], context: Any) -> Any:
         "exec in /tmp": _exec(),
         "tmp MB": os.statvfs("/tmp").f_blocks * os.statvfs("/tmp").f_frsize >> 20,
         "tmp full": _refusal(lambda: Path("/tmp/full").write_bytes(b"x" * (event["fill"] << 20))),
+        "tmp mode": f"{Path('/tmp').stat().st_mode:o}",
+        "tmp owner": Path("/tmp").stat().st_uid,
+        "working folder": os.getcwd(),
+        "of the image": os.environ.get("OF_THE_IMAGE"),
+        "group": _group(),
+        "home": _refusal(Path("/home/sbx_user1051").mkdir),
         "files": os.sysconf("SC_OPEN_MAX"),
+        "CPUs": len(os.sched_getaffinity(0)),
+        "values": {name: value for name, value in os.environ.items() if name not in ("GIVEN", "PATH")},
         "capabilities": _status("CapEff"),
         "no new privileges": _status("NoNewPrivs"),
         "pdeathsig": _prctl(1, signal.SIGKILL),
@@ -237,6 +297,13 @@ def _refusal(act: Any) -> str:
     except OSError as refused:
         return errno.errorcode[refused.errno or 0]
     return ""
+
+
+def _group() -> str:
+    try:
+        return grp.getgrgid(os.getgid()).gr_name
+    except KeyError:
+        return "none"
 
 
 def _exec() -> str:
@@ -280,6 +347,12 @@ DOINGS = {
     "forks": forks,
     "descriptors": descriptors,
     "limits": limits,
+    "linger": linger,
+    "beats": beats,
+    "spin": spin,
+    "found": found,
+    "talk": talk,
+    "told": told,
     "metadata": metadata,
     "stubborn": stubborn,
     "fetch": fetch,

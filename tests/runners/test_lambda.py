@@ -9,6 +9,7 @@ import pytest
 
 from lambdactl.errors import RunError
 from lambdactl.runners.lambda_ import launch
+from lambdactl.runners.limits import check_event
 
 
 class Recorder:
@@ -34,6 +35,16 @@ def test_a_megabyte_is_sent_and_a_byte_more_is_not() -> None:
     with pytest.raises(RunError, match="1,048,577 bytes"):
         launch(aws, "demo-main-test", b" " * 1_048_577)
     assert len(aws.calls) == 1
+
+
+@pytest.mark.row("request-size")
+@pytest.mark.parametrize(("most", "asynchronous"), [(1_048_576, True), (6_291_456, False)])
+def test_the_limit_of_an_event(most: int, asynchronous: bool) -> None:
+    check_event(b" " * most, asynchronous=asynchronous)
+    with pytest.raises(
+        RunError, match=f"RequestTooLargeException: Request must be smaller than {most} bytes"
+    ):
+        check_event(b" " * (most + 1), asynchronous=asynchronous)
 
 
 def test_an_answer_that_is_no_acceptance() -> None:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import socketserver
 import subprocess
 import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +17,7 @@ import pytest
 from lambdactl.errors import RunError
 from lambdactl.runners.owner import Owner, sweep
 from lambdactl.runners.protocol import Relay
-from tests.runners.conftest import ARN, Runner
+from tests.runners.conftest import Runner
 
 SECRET = "a secret\nof two lines"
 
@@ -28,109 +26,12 @@ def answer(response: Any) -> Any:
     return json.loads(response.payload)
 
 
-def test_a_handler_s_answer_and_log(runner: Runner) -> None:
-    response = runner("echo", request_id="00000000-0000-7000-8000-000000000001", word="Grüße")
-    assert response.function_error == ""
-    said = answer(response)
-    assert said["event"] == {"do": "echo", "word": "Grüße"}
-    assert said["requestId"] == "00000000-0000-7000-8000-000000000001"
-    assert said["arn"] == ARN
-    assert 15_000 < said["left"] <= 20_000
-    lines = list(runner.lines)
-    lines.remove("started")  # of its start: it may arrive before START or after
-    assert lines[:3] == [
-        "START RequestId: 00000000-0000-7000-8000-000000000001 Version: $LATEST",
-        "hello from inside",
-        "END RequestId: 00000000-0000-7000-8000-000000000001",
-    ]
-    assert re.fullmatch(
-        r"REPORT RequestId: [0-9a-f-]+\tDuration: [\d.]+ ms\tBilled Duration: \d+ ms\tMemory Size: 512 MB"
-        r"(\tMax Memory Used: \d+ MB)?\tInit Duration: [\d.]+ ms",
-        lines[3],
-    )
-    assert response.log_tail.decode().splitlines() == runner.lines
-
-
-def test_a_handler_s_exception(runner: Runner) -> None:
-    response = runner("fail", text="no such city")
-    assert response.function_error == "Unhandled"
-    error = answer(response)
-    assert (error["errorType"], error["errorMessage"]) == ("ValueError", "no such city")
-    assert error["stackTrace"]
-    assert any("ValueError: no such city" in line for line in runner.lines)
-    assert not any("\r" in line for line in runner.lines)
-
-
-def test_an_exception_of_100_kb(runner: Runner) -> None:
-    """Its text comes in a header line, longer than Python's own server reads."""
-    response = runner("fail", text="x", times=100_000)
-    assert answer(response)["errorMessage"] == "x" * 100_000
-
-
-def test_a_handler_that_hangs_is_killed_with_all_its_children(runner: Runner) -> None:
-    before = time.monotonic()
-    response = runner("hang", timeout=1, request_id="r-1")
-    assert time.monotonic() - before < 8
-    assert response.function_error == "Unhandled"
-    assert answer(response) == {
-        "errorType": "Sandbox.Timedout",
-        "errorMessage": "RequestId: r-1 Error: Task timed out after 1.00 seconds",
-    }
-    assert 1000 <= response.duration_ms < 1500
-    assert "Status: timeout" in runner.lines[-1]
-
-
-@pytest.mark.parametrize(
-    ("code", "reason"),
-    [
-        (0, "Runtime exited without providing a reason"),
-        (127, "Runtime exited with error: exit status 127"),
-    ],
-)
-def test_a_runtime_that_exits(runner: Runner, code: int, reason: str) -> None:
-    response = runner("leave", code=code, request_id="r-1")
-    assert answer(response) == {
-        "errorType": "Runtime.ExitError",
-        "errorMessage": f"RequestId: r-1 Error: {reason}",
-    }
-    assert "last words" in runner.lines
-    assert "Error Type: Runtime.ExitError" in runner.lines[-1]
-
-
-def test_a_function_that_cannot_start(runner: Runner) -> None:
-    response = runner("echo", environment={"FAIL_AT_START": "1"})
-    assert response.function_error == "Unhandled"
-    error = answer(response)
-    assert (error["errorType"], error["errorMessage"], error["requestId"]) == ("ValueError", "no start", "")
-
-
-def test_a_response_over_6_mb(runner: Runner) -> None:
-    response = runner("large", size=7 << 20)
-    assert response.function_error == "Unhandled"
-    assert answer(response) == {
-        "errorType": "Function.ResponseSizeTooLarge",
-        "errorMessage": "Response payload size exceeded maximum allowed payload size (6291556 bytes).",
-    }
-
-
-def test_a_response_of_almost_6_mb(runner: Runner) -> None:
-    assert len(answer(runner("large", size=6_291_000))) == 6_291_000
-
-
-def test_out_of_memory(runner: Runner) -> None:
-    response = runner("hungry", memory=128, ephemeral_storage=16, megabytes=400, request_id="r-1")
-    assert answer(response) == {
-        "errorType": "Runtime.ExitError",
-        "errorMessage": "RequestId: r-1 Error: Runtime exited with error: signal: killed",
-    }
-    assert "Error Type: Runtime.OutOfMemory" in runner.lines[-1]
-
-
 def test_an_image_that_is_not_there(runner: Runner) -> None:
     with pytest.raises(RunError, match="no image lambdactl-test-none"):
         runner("echo", image="lambdactl-test-none:1")
 
 
+@pytest.mark.row("architecture")
 def test_an_image_of_another_architecture(runner: Runner) -> None:
     other = "x86_64" if runner.made("echo")[0].architecture == "arm64" else "arm64"
     with pytest.raises(RunError, match="the image is for"):
@@ -209,12 +110,6 @@ def test_names_of_others_are_nobody_s() -> None:
     assert Owner.of(f"{mine.new_name()}-holder") == mine
     assert not mine.is_gone()
     assert not Owner("elsewhere", mine.pid, "1").is_gone()
-
-
-def test_several_at_once(runner: Runner) -> None:
-    with ThreadPoolExecutor(3) as pool:
-        responses = list(pool.map(lambda word: runner("echo", word=word), ["a", "b", "c"]))
-    assert [answer(each)["event"]["word"] for each in responses] == ["a", "b", "c"]
 
 
 def test_a_relay_reaches_one_port_of_this_machine(runner: Runner) -> None:

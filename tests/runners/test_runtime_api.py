@@ -20,6 +20,7 @@ from lambdactl.runners.runtime_api import Event, Outcome, RuntimeApi
 from lambdactl.runners.runtime_server import RuntimeServer
 from lambdactl.runners.wire import Request
 
+row = pytest.mark.row
 NEXT = "/2018-06-01/runtime/invocation/next"
 INIT_ERROR = "/2018-06-01/runtime/init/error"
 EVENT = Event(
@@ -69,6 +70,10 @@ def said(response: HTTPResponse) -> tuple[int, str]:
     return response.status, json.loads(response.read())["errorType"]
 
 
+@row("deadline")
+@row("request-id")
+@row("arn")
+@row("trace")
 def test_an_event_is_handed_out_and_answered_on_one_connection(
     api: RuntimeApi, client: HTTPConnection
 ) -> None:
@@ -99,6 +104,7 @@ def test_other_paths(client: HTTPConnection, path: str) -> None:
     assert said(ask(client, "GET", path)) == (404, "NotFound")
 
 
+@row("api-headers")
 def test_an_error_with_a_header_of_a_megabyte(api: RuntimeApi, client: HTTPConnection) -> None:
     ask(client, "GET", NEXT).read()
     headers = {"Lambda_Runtime_Function_XRay_Error_Cause": "x" * (1 << 20)}
@@ -113,11 +119,13 @@ def test_headers_without_end_are_refused(server: RuntimeServer) -> None:
         assert raw.recv(1000).startswith(b"HTTP/1.1 400 ")
 
 
+@row("api-states")
 def test_an_unknown_request(client: HTTPConnection) -> None:
     ask(client, "GET", NEXT).read()
     assert said(ask(client, "POST", of("r-2"), b"")) == (400, "InvalidRequestID")
 
 
+@row("api-invocation-id")
 @pytest.mark.parametrize("end", ["response", "error"])
 @pytest.mark.parametrize("invocation_id", ["i-0", ""])
 def test_only_who_got_the_event_can_answer_it(
@@ -130,6 +138,7 @@ def test_only_who_got_the_event_can_answer_it(
     assert api.outcome is None
 
 
+@row("api-states")
 def test_an_answer_before_the_event_and_a_second_one(api: RuntimeApi, client: HTTPConnection) -> None:
     assert said(ask(client, "POST", of("r-1"), b"early")) == (403, "InvalidStateTransition")
     ask(client, "GET", NEXT).read()
@@ -138,11 +147,13 @@ def test_an_answer_before_the_event_and_a_second_one(api: RuntimeApi, client: HT
     assert api.outcome == Outcome("response", b"first")
 
 
+@row("api-states")
 def test_a_second_event_while_one_runs(client: HTTPConnection) -> None:
     ask(client, "GET", NEXT).read()
     assert said(ask(client, "GET", NEXT)) == (403, "InvalidStateTransition")
 
 
+@row("api-response-size")
 @pytest.mark.parametrize(("size", "status"), [(RESPONSE_MAX, 202), (RESPONSE_MAX + 1, 413), (8 << 20, 413)])
 def test_the_limit_of_a_response(api: RuntimeApi, client: HTTPConnection, size: int, status: int) -> None:
     ask(client, "GET", NEXT).read()
@@ -158,6 +169,7 @@ def test_the_limit_of_a_response(api: RuntimeApi, client: HTTPConnection, size: 
     assert api.outcome.kind == ("response" if status == 202 else "too_large")
 
 
+@row("api-chunks")
 def test_a_response_in_chunks_with_an_error_at_its_end(api: RuntimeApi, server: RuntimeServer) -> None:
     """As the Node.js runtime streams."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=5) as raw:
@@ -172,6 +184,7 @@ def test_a_response_in_chunks_with_an_error_at_its_end(api: RuntimeApi, server: 
     assert api.outcome == Outcome("error", b"{}", "Late")
 
 
+@row("api-chunks")
 def test_a_response_in_chunks(api: RuntimeApi, client: HTTPConnection) -> None:
     ask(client, "GET", NEXT).read()
     headers = {"Lambda-Runtime-Invocation-Id": "i-1"}
@@ -180,6 +193,7 @@ def test_a_response_in_chunks(api: RuntimeApi, client: HTTPConnection) -> None:
     assert api.outcome == Outcome("response", b"hello world")
 
 
+@row("api-init-error")
 def test_a_failed_start(api: RuntimeApi, client: HTTPConnection) -> None:
     answer = ask(
         client, "POST", INIT_ERROR, b"{}", Lambda_Runtime_Function_Error_Type="Runtime.ImportModuleError"
@@ -188,6 +202,7 @@ def test_a_failed_start(api: RuntimeApi, client: HTTPConnection) -> None:
     assert api.outcome == Outcome("init_error", b"{}", "Runtime.ImportModuleError")
 
 
+@row("api-init-error")
 def test_a_failed_start_after_the_start(client: HTTPConnection) -> None:
     ask(client, "GET", NEXT).read()
     assert said(ask(client, "POST", INIT_ERROR, b"{}")) == (403, "InvalidStateTransition")
@@ -249,6 +264,7 @@ def test_a_relay_to_nobody_ends_the_connection() -> None:
                 ask(client, "GET", "/")
 
 
+@row("metadata")
 def test_the_metadata_endpoint_wants_its_token(client: HTTPConnection) -> None:
     path = "/2026-01-15/metadata/execution-environment"
     assert said(ask(client, "GET", path)) == (401, "Unauthorized")
@@ -258,6 +274,8 @@ def test_the_metadata_endpoint_wants_its_token(client: HTTPConnection) -> None:
     assert answer.headers["Cache-Control"] == "private, max-age=43200, immutable"
 
 
+@row("client-context")
+@row("api-states")
 def test_a_second_event_for_the_same_runtime(api: RuntimeApi, client: HTTPConnection) -> None:
     """The runtime waits for it; what it says of the first one is refused."""
     ask(client, "GET", NEXT).read()

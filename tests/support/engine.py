@@ -26,6 +26,7 @@ from tests.support import once, require
 CA_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 BASE_TAG = "lambdactl-test-base:bookworm"
 SCRIPT = Path(__file__).with_name("base_image.sh")
+ENGINES = ("docker", "podman")
 
 REGISTRY_CONFIG = """\
 version: 0.1
@@ -58,10 +59,15 @@ def engine() -> Engine:
 
 @pytest.fixture(scope="session")
 def podman() -> Engine:
+    return needed("podman")
+
+
+def needed(name: str) -> Engine:
+    """The engine of this name."""
     try:
-        return container.find("podman")
+        return container.find(name)
     except MissingTool as absent:
-        require.missing("podman", str(absent))
+        require.missing(name, str(absent))
         raise
 
 
