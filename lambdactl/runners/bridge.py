@@ -1,7 +1,8 @@
 """A TCP server for containers on one bridge, stopped with all its connections. Knows no protocol.
 
 It binds the one address it is given, loopback or the gateway of the run's own bridge, and takes only
-peers of `peers`: nothing else on this machine or its networks gets to talk to it.
+peers of `peers`: nothing else on this machine or its networks gets to talk to it. Without an address it
+listens nowhere, and serves the connections that somebody else made (`adopt`).
 """
 
 from __future__ import annotations
@@ -29,18 +30,34 @@ class BridgeServer(socketserver.ThreadingTCPServer):
 
     def __init__(
         self,
-        address: tuple[str, int],
+        address: tuple[str, int] | None,
         handler: type[socketserver.BaseRequestHandler],
         peers: ipaddress.IPv4Network | None = None,
     ) -> None:
         self._peers = peers
         self._open: set[socket.socket] = set()
+        self._listens, self._ended = address is not None, False
         self._serving = threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True)
-        super().__init__(address, handler)
+        super().__init__(address or ("", 0), handler, bind_and_activate=self._listens)
 
     @property
     def port(self) -> int:
         return int(self.server_address[1])
+
+    def adopt(self, connection: socket.socket) -> None:
+        """Serve one end of a socket pair, whose peer is the caller's business. Closed if too many are."""
+        if self._ended or len(self._open) >= self.most_open:
+            self.shutdown_request(connection)
+            return
+        try:
+            self.process_request(connection, "")
+        except RuntimeError:  # no further thread
+            self.shutdown_request(connection)
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        connection, peer = super().get_request()
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return connection, peer
 
     def server_bind(self) -> None:
         if self._peers is not None and sys.platform == "linux":
@@ -62,19 +79,26 @@ class BridgeServer(socketserver.ThreadingTCPServer):
 
     def shutdown_request(self, request: Any) -> None:
         self._open.discard(request)
+        if request.family == socket.AF_UNIX:
+            # Adopted: says at once that nothing is read any more either, which a TCP peer learns by a reset.
+            with contextlib.suppress(OSError):
+                request.shutdown(socket.SHUT_RDWR)
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A connection that breaks is no event: containers are killed in the middle of things."""
 
     def __enter__(self) -> Self:
-        self._serving.start()
+        if self._listens:
+            self._serving.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.shutdown()
+        self._ended = True
+        if self._listens:
+            self.shutdown()
         self.server_close()
         for connection in list(self._open):
             # A killed container's end of a connection may never say that it is gone.

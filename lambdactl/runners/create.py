@@ -6,16 +6,19 @@ its own part of it.
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from lambdactl.container import Engine
 from lambdactl.errors import RunError
 from lambdactl.manifest.job import Architecture
+from lambdactl.runners import holder_script
 from lambdactl.runners.host import MB_PER_CPU, Host, visible_cpus
 from lambdactl.runners.owner import PATIENCE
 from lambdactl.runners.protocol import RUN_VOLUME, Function
@@ -29,6 +32,7 @@ ULIMITS = ("nofile=1024:1024", "core=10737418240:10737418240", "stack=8388608:-1
 USER_PROCESSES = 16384
 HOLDER_MEMORY = "64m"
 FOREVER = 2**31 - 1  # seconds
+PYTHON = re.compile(r"python3?(\.\d+)?")
 PAGE = os.sysconf("SC_PAGE_SIZE")  # bytes: the block of a tmpfs
 NOT_IN_LAMBDA = ("HOME", "HOSTNAME", "USER", "TERM", "container")  # engines set some of these
 ENGINE_ARCHITECTURES: Mapping[Architecture, str] = {"x86_64": "amd64", "arm64": "arm64"}
@@ -58,6 +62,7 @@ class Place:
     tmp: str  # the volume at /tmp, which outlives a runtime that is killed
     run_volume: str
     host: Host
+    holder_address: str = ""  # where the holder listens for the runtimes; "" where this process does itself
 
 
 def read_image(engine: Engine, function: Function) -> Image:
@@ -114,23 +119,40 @@ def holder_name(place: Place) -> str:
 
 
 def holder_arguments(engine: Engine, image: Image, place: Place) -> list[str]:
-    """A container that only waits, for as long as the sandbox lives: a tmpfs lives while it is mounted."""
+    """A container that waits for as long as the sandbox lives: a tmpfs lives while it is mounted.
+
+    With an address it carries connections meanwhile (`tunnel`), and ends with its standard input.
+    """
+    carries = place.holder_address
+    network = (
+        ["--network", place.network, "--ip", carries, "--interactive"] if carries else ["--network", "none"]
+    )
+    program, *words = _carrying(image, carries) if carries else ("/usr/bin/env", "sleep", str(FOREVER))
     return [
         "create",
         *_common(place, holder_name(place)),
-        "--network", "none",
+        *network,
+        "--workdir", "/",
         "--read-only",
         *_podmans(engine),
         "--volume", f"{place.tmp}:/tmp:nocopy",
         *_run_volume(place),
         "--memory", HOLDER_MEMORY,
+        "--memory-swap", HOLDER_MEMORY,
         "--pids-limit", "16",
         *_ulimits(engine, ULIMITS[:1]),
         *_privileges(place),
-        "--entrypoint", "/usr/bin/env",
+        "--entrypoint", program,
         image.id,
-        "sleep", str(FOREVER),
+        *words,
     ]  # fmt: skip
+
+
+def _carrying(image: Image, address: str) -> list[str]:
+    """The script is an argument, so that it needs no file there; it holds no secret."""
+    first = image.command[0]
+    python = [first] if PYTHON.fullmatch(PurePosixPath(first).name) else ["/usr/bin/env", "python3"]
+    return [*python, "-I", "-S", "-c", inspect.getsource(holder_script), address]
 
 
 def volumes(place: Place, image: Image) -> list[str]:

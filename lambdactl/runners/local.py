@@ -1,9 +1,9 @@
 """Runs a function in containers, as Lambda would, on this machine's engine. Leaves nothing behind.
 
-The unmodified image talks to a Runtime API served by this process on the gateway of a bridge network
-made for the sandbox (docs/design.md). Whatever ends it, also an exception, its containers, network and
-volumes go; what a SIGKILL of this process leaves, the next run removes. Signals are the caller's
-business: a soft stop is `stop`, KeyboardInterrupt kills.
+The unmodified image talks to a Runtime API served by this process, over a bridge network made for the
+sandbox (`network` has the two ways; docs/design.md). Whatever ends it, also an exception, its containers,
+network and volumes go; what a SIGKILL of this process leaves, the next run removes. Signals are the
+caller's business: a soft stop is `stop`, KeyboardInterrupt kills.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from lambdactl.container import Engine
@@ -31,7 +31,7 @@ from lambdactl.runners.environment import check, environment
 from lambdactl.runners.folders import sweep_folders, throwaway
 from lambdactl.runners.host import differences, host
 from lambdactl.runners.log import Log
-from lambdactl.runners.network import Network
+from lambdactl.runners.network import TRANSPORT, Network
 from lambdactl.runners.network import opened as opened_network
 from lambdactl.runners.owner import LABEL, Owner, remove, run, sweep
 from lambdactl.runners.passwd import read_passwd
@@ -40,8 +40,11 @@ from lambdactl.runners.relay import RelayServer
 from lambdactl.runners.runtime_api import RuntimeApi
 from lambdactl.runners.runtime_server import PORT, RuntimeServer
 from lambdactl.runners.sandbox import Sandbox
+from lambdactl.runners.tunnel import Tunnel
 
 __all__ = ["Function", "Invocation", "Relay", "Response", "Sandbox", "invoke", "opened", "sweep"]
+
+LOST = "lambdactl: the container that carries the sandbox's connections ended"
 
 
 def invoke(
@@ -90,8 +93,6 @@ def _sandbox(function: Function, engine: Engine, image: Image, log: Log) -> Iter
     token = secrets.token_hex(16)
     with ExitStack() as stack:
         network = stack.enter_context(opened_network(engine, name, owner))
-        server = _serve(stack, network)
-        relayed = _relays(stack, function.relays, network)
         files = stack.enter_context(throwaway(name))
         place = Place(
             name=name,
@@ -102,12 +103,15 @@ def _sandbox(function: Function, engine: Engine, image: Image, log: Log) -> Iter
             tmp=f"{name}-tmp",
             run_volume=f"{name}-run" if function.run_volume else "",
             host=host(engine),
+            holder_address=network.address if network.transport == "sidecar" else "",
         )
         place.seccomp.write_bytes(seccomp.profile())
-        stack.enter_context(_held(engine, function, image, place))
+        tunnel = stack.enter_context(_held(engine, function, image, place, log))
+        server = _serve(stack, network, tunnel)
+        relayed = _relays(stack, function.relays, network, tunnel)
         variables = environment(
             function,
-            runtime_api=f"{network.gateway}:{PORT}",
+            runtime_api=f"{network.address}:{PORT}",
             handler=image.handler,
             image=image.environment,
             metadata_token=token,
@@ -126,33 +130,55 @@ def _sandbox(function: Function, engine: Engine, image: Image, log: Log) -> Iter
         yield sandbox
 
 
-def _serve(stack: ExitStack, network: Network) -> RuntimeServer:
+def _serve(stack: ExitStack, network: Network, tunnel: Tunnel | None) -> RuntimeServer:
+    if tunnel:
+        server = stack.enter_context(RuntimeServer(RuntimeApi()))
+        tunnel.serve(PORT, server)
+        return server
     try:
-        return stack.enter_context(RuntimeServer(RuntimeApi(), (network.gateway, PORT), network.subnet))
+        return stack.enter_context(RuntimeServer(RuntimeApi(), (network.address, PORT), network.subnet))
     except OSError as refused:
-        address = f"{network.gateway}:{PORT}"
-        raise RunError(f"the Lambda Runtime API cannot be served at {address}", why=str(refused)) from None
+        raise RunError(
+            f"the Lambda Runtime API cannot be served at {network.address}:{PORT}",
+            why=str(refused),
+            hint=f"{TRANSPORT}=sidecar needs no port of this machine",
+        ) from None
 
 
-def _relays(stack: ExitStack, relays: tuple[Relay, ...], network: Network) -> dict[str, str]:
+def _relays(
+    stack: ExitStack, relays: tuple[Relay, ...], network: Network, tunnel: Tunnel | None
+) -> dict[str, str]:
     """The variables that point to them."""
     found = {}
     for relay in relays:
-        server = stack.enter_context(RelayServer(network.gateway, relay.target, network.subnet))
-        found[relay.name] = f"http://{network.gateway}:{server.port}{relay.path}"
+        if tunnel:
+            port = tunnel.serve(0, stack.enter_context(RelayServer(None, relay.target)))
+        else:
+            server = RelayServer(network.address, relay.target, network.subnet)
+            port = stack.enter_context(server).port
+        found[relay.name] = f"http://{network.address}:{port}{relay.path}"
     return found
 
 
 @contextmanager
-def _held(engine: Engine, function: Function, image: Image, place: Place) -> Iterator[None]:
-    """The volumes, and a container that keeps them mounted; gone with all that was put there."""
+def _held(
+    engine: Engine, function: Function, image: Image, place: Place, log: Log
+) -> Iterator[Tunnel | None]:
+    """The volumes, and a container that keeps them mounted; gone with all that was put there.
+
+    Where the servers of this process cannot listen for the sandbox, the way to them.
+    """
     holder = holder_name(place)
     try:
         run(engine, *tmp_volume(engine, function, place))
         run(engine, *holder_arguments(engine, image, place))
         _write_passwd(place.passwd, read_passwd(engine, holder))
-        run(engine, "start", holder)
-        yield
+        if place.holder_address:
+            with closing(Tunnel(engine, holder, lambda why: log.line(f"{LOST}: {why}"))) as tunnel:
+                yield tunnel
+        else:
+            run(engine, "start", holder)
+            yield None
     finally:
         remove(engine, "rm", "--force", "--volumes", holder)
         remove(engine, "volume", "rm", "--force", *volumes(place, image))

@@ -1,19 +1,30 @@
-"""A bridge network for one run, and its end. The gateway of it is this machine's way to the container."""
+"""A bridge network for one run, how its containers reach this process, and its end.
+
+Two transports. "bridge": the engine's bridges are on this machine, and lambdactl serves on the bridge's
+gateway. "sidecar": they are elsewhere (a virtual or remote machine, a user namespace), and a container on
+the network carries what it is sent to this process (`tunnel`). Either way the address is Lambda's own.
+"""
 
 from __future__ import annotations
 
 import errno
 import ipaddress
+import os
 import re
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Literal
 
 from lambdactl.container import Engine, last_words
 from lambdactl.errors import RunError
 from lambdactl.runners.owner import LABEL, PATIENCE, Owner, remove
 
+Transport = Literal["bridge", "sidecar"]
+TRANSPORTS: tuple[Transport, ...] = ("bridge", "sidecar")
+TRANSPORT = "LAMBDACTL_TRANSPORT"  # the one to take, whatever would be chosen
 # The first is Lambda's own. Not .169 and .170, where clouds serve credentials.
 SUBNETS = range(100, 150)
 TAKEN = re.compile(rb"overlap|already (?:used|in use|exists)|being used", re.IGNORECASE)
@@ -23,24 +34,72 @@ TAKEN = re.compile(rb"overlap|already (?:used|in use|exists)|being used", re.IGN
 class Network:
     name: str
     subnet: ipaddress.IPv4Network
-    gateway: str
+    transport: Transport
+
+    @property
+    def address(self) -> str:
+        """Where the containers find what this process serves."""
+        return str(self.subnet[1])
+
+    @property
+    def gateway(self) -> str:
+        return str(self.subnet[1 if self.transport == "bridge" else 254])
 
 
 @contextmanager
 def opened(engine: Engine, name: str, owner: Owner) -> Iterator[Network]:
     """The first free one of our subnets: several runs at once each have their own."""
-    network = _create(engine, name, owner)
     try:
-        _check_reach(engine, network)
-        yield network
+        yield _made(engine, name, owner)
     finally:
         remove(engine, "network", "rm", name)
 
 
-def _create(engine: Engine, name: str, owner: Owner) -> Network:
+def _made(engine: Engine, name: str, owner: Owner) -> Network:
+    """With the transport that the environment names, else "bridge" where the bridge is on this machine."""
+    forced, may_be_here = _forced(), _may_be_here(engine)
+    network = _create(engine, name, owner, forced or ("bridge" if may_be_here else "sidecar"))
+    if network.transport == "sidecar" or (may_be_here and _is_here(engine, network)):
+        return network
+    if forced:
+        raise RunError(
+            f"the bridges of {engine.name} are not on this machine (no {network.gateway} here)",
+            why="its containers cannot reach the Lambda Runtime API that lambdactl serves",
+            hint=f"unset {TRANSPORT}, or set it to sidecar",
+        )
+    remove(engine, "network", "rm", name)
+    return _create(engine, name, owner, "sidecar")
+
+
+def _forced() -> Transport | None:
+    wanted = os.environ.get(TRANSPORT, "")
+    for each in TRANSPORTS:
+        if wanted == each:
+            return each
+    if wanted:
+        raise RunError(f"{TRANSPORT} is {wanted!r}", hint=f"say {' or '.join(TRANSPORTS)}, or unset it")
+    return None
+
+
+def _may_be_here(engine: Engine) -> bool:
+    """What can be told of the engine before it has made a network."""
+    if sys.platform != "linux":
+        return False
+    if engine.name != "podman":
+        return True
+    asked = "{{.Host.Security.Rootless}} {{.Host.ServiceIsRemote}}"
+    done = engine.call("info", "--format", asked, timeout=PATIENCE, check=False)
+    return done.stdout.split() == [b"false", b"false"]
+
+
+def _is_here(engine: Engine, network: Network) -> bool:
+    return engine.name == "podman" or is_ours(network.gateway)  # podman's comes up with the first container
+
+
+def _create(engine: Engine, name: str, owner: Owner, transport: Transport) -> Network:
     for third in SUBNETS:
-        network = Network(name, ipaddress.IPv4Network(f"169.254.{third}.0/24"), f"169.254.{third}.1")
-        if is_ours(network.gateway):
+        network = Network(name, ipaddress.IPv4Network(f"169.254.{third}.0/24"), transport)
+        if is_ours(str(network.subnet[1])) or is_ours(str(network.subnet[254])):
             continue  # somebody's bridge, maybe that of another engine
         options = ["--driver", "bridge", "--subnet", str(network.subnet), "--gateway", network.gateway]
         done = engine.call(
@@ -54,21 +113,6 @@ def _create(engine: Engine, name: str, owner: Owner) -> Network:
         f"no free network for the run among 169.254.{SUBNETS.start}.0/24 to 169.254.{SUBNETS.stop - 1}.0/24",
         hint=f"see `{engine.name} network ls --filter label={LABEL}`",
     )
-
-
-def _check_reach(engine: Engine, network: Network) -> None:
-    """The Runtime API is served by this process on the gateway: that must be an address of this machine."""
-    if engine.name == "podman":
-        done = engine.call("info", "--format", "{{.Host.Security.Rootless}}", timeout=PATIENCE, check=False)
-        there = done.stdout.strip() == b"false"  # the bridge itself comes up with the container
-    else:
-        there = is_ours(network.gateway)
-    if not there:
-        raise RunError(
-            f"the bridges of {engine.name} are not on this machine (no {network.gateway} here)",
-            why="its containers cannot reach the Lambda Runtime API that lambdactl serves",
-            hint="use an engine that runs on this Linux machine and as root's daemon, or --engine process",
-        )
 
 
 def is_ours(address: str) -> bool:

@@ -1,4 +1,4 @@
-"""Passes TCP connections on from a run's bridge to one port of this machine. Reads nothing of them."""
+"""Passes connections on from a run's bridge to one port of this machine. Reads nothing of them."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ CONNECT = 5.0  # seconds
 
 class RelayServer(BridgeServer):
     def __init__(
-        self, host: str, target: tuple[str, int], peers: ipaddress.IPv4Network | None = None
+        self, host: str | None, target: tuple[str, int], peers: ipaddress.IPv4Network | None = None
     ) -> None:
         self.target = target
-        super().__init__((host, 0), _Relayed, peers)
+        super().__init__(None if host is None else (host, 0), _Relayed, peers)
 
 
 class _Relayed(socketserver.BaseRequestHandler):

@@ -17,7 +17,7 @@ PORT = 9001  # as in Lambda: 169.254.100.1:9001
 
 
 class RuntimeServer(BridgeServer):
-    """The Runtime API on one address; loopback or the gateway of the run's own bridge.
+    """The Runtime API on one address, loopback or the gateway of the run's own bridge; or see `adopt`.
 
     `api` is that of the sandbox's present runtime: each one that starts gets its own.
     """
@@ -25,7 +25,10 @@ class RuntimeServer(BridgeServer):
     most_open = 16  # a runtime uses two; each may hold a response of 6 MB
 
     def __init__(
-        self, api: RuntimeApi, address: tuple[str, int], peers: ipaddress.IPv4Network | None = None
+        self,
+        api: RuntimeApi,
+        address: tuple[str, int] | None = None,
+        peers: ipaddress.IPv4Network | None = None,
     ) -> None:
         self.api = api
         super().__init__(address, _Connection, peers)
@@ -40,7 +43,6 @@ class _Connection(socketserver.StreamRequestHandler):
 
     connection: socket.socket
     server: RuntimeServer
-    disable_nagle_algorithm = True
     wbufsize = -1
 
     def handle(self) -> None:

@@ -20,6 +20,7 @@ from lambdactl.runners.create import Image, Place, arguments, holder_name
 from lambdactl.runners.ending import Ended, Exit, answer
 from lambdactl.runners.log import InitReport, Log, Phase, Status
 from lambdactl.runners.memory import Memory
+from lambdactl.runners.network import TRANSPORT
 from lambdactl.runners.owner import remove, run
 from lambdactl.runners.protocol import Function, Invocation, Response
 from lambdactl.runners.runtime import Runtime
@@ -156,11 +157,16 @@ class Sandbox:
             )
         )
         if status == "timeout" and phase == "init":
-            api = self.variables["AWS_LAMBDA_RUNTIME_API"]
             self.log.line(
-                f"lambdactl: the runtime has not asked for its event after {INIT_LIMIT:g} s: its start is "
-                f"slow, or a firewall of this machine keeps its network from {api}"
+                f"lambdactl: the runtime has not asked for its event after {INIT_LIMIT:g} s: its start is slow"
+                f"{'' if self.place.holder_address else self._or_a_firewall()}"
             )
+
+    def _or_a_firewall(self) -> str:
+        api = self.variables["AWS_LAMBDA_RUNTIME_API"]
+        return (
+            f", or a firewall of this machine keeps its network from {api} ({TRANSPORT}=sidecar does without)"
+        )
 
     def _ended(
         self,
