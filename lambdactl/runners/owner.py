@@ -1,15 +1,18 @@
 """Names what belongs to a run by the process that made it, and removes what dead ones left behind.
 
-A run's container, network and volume share one name, which says whose they are: boot, PID namespace,
-process id and its start time. (Names, since docker's and podman's listings of labels differ.)
+A run's containers, network and volumes share one name, which says whose they are: boot, PID namespace,
+process id and its start time. (Names, since docker's and podman's listings of labels differ.) Where there
+is no /proc, on macOS, `sysctl` and `ps` tell them.
 """
 
 from __future__ import annotations
 
+import calendar
 import contextlib
 import os
 import secrets
 import subprocess
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +24,8 @@ PREFIX = "lambdactl-run"
 LABEL = "lambdactl.owner"
 PATIENCE = 60.0  # seconds for one call to the engine
 PROC = Path("/proc")
+UNKNOWN = "unknown"  # a machine or a time that cannot be told
+ASKING = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "LC_ALL": "C", "TZ": "UTC"}
 
 # What a run makes, in the order in which it can be removed: how to list it, and how to remove one.
 LEFTOVERS = (
@@ -36,7 +41,7 @@ class Owner:
 
     machine: str
     pid: int
-    started: str  # clock ticks since boot
+    started: str  # clock ticks since boot; without /proc, seconds since 1970
 
     @classmethod
     def this(cls) -> Owner:
@@ -58,7 +63,9 @@ class Owner:
 
     def is_gone(self) -> bool:
         """Known to have ended. What another machine or container owns is never known to."""
-        return self.machine == _machine() and _started(self.pid) != self.started
+        if self.machine != _machine() or UNKNOWN in (self.machine, self.started):
+            return False
+        return _started(self.pid) not in (self.started, UNKNOWN)
 
 
 def sweep(engine: Engine) -> list[str]:
@@ -101,13 +108,15 @@ def run(engine: Engine, *args: str, env: Mapping[str, str] | None = None) -> str
 
 
 def _machine() -> str:
-    """Without /proc nothing is known of other processes, and nothing is ever taken for dead."""
+    """This boot of this machine, and the PID namespace."""
     try:
         boot = (PROC / "sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         namespace = os.readlink(PROC / "self/ns/pid")  # pid:[4026531836]
     except OSError:
-        return "unknown"
-    return f"{boot[:8]}.{''.join(filter(str.isdigit, namespace))}"
+        boot, namespace = _asked("sysctl", "-n", "kern.bootsessionuuid"), "0"
+        if boot in ("", UNKNOWN):
+            return UNKNOWN
+    return f"{boot[:8].lower()}.{''.join(filter(str.isdigit, namespace))}"
 
 
 def _started(pid: int) -> str:
@@ -115,5 +124,26 @@ def _started(pid: int) -> str:
     try:
         stat = (PROC / str(pid) / "stat").read_text(encoding="ascii", errors="replace")
     except OSError:
-        return ""
+        return "" if (PROC / "self").exists() else _started_by_ps(pid)
     return stat.rpartition(")")[2].split()[19]  # field 22; field 2 is a name and may hold spaces
+
+
+def _started_by_ps(pid: int) -> str:
+    said = _asked("ps", "-o", "lstart=", "-p", str(pid))
+    if said in ("", UNKNOWN):
+        return said
+    try:
+        return str(calendar.timegm(time.strptime(said, "%a %b %d %H:%M:%S %Y")))
+    except ValueError:
+        return UNKNOWN
+
+
+def _asked(*argv: str) -> str:
+    """What a program of the system says, which may be nothing; UNKNOWN when it is not there or complains."""
+    try:
+        done = subprocess.run(
+            argv, env=ASKING, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return UNKNOWN
+    return UNKNOWN if done.stderr.strip() else done.stdout.strip()

@@ -157,16 +157,15 @@ class Sandbox:
             )
         )
         if status == "timeout" and phase == "init":
-            self.log.line(
-                f"lambdactl: the runtime has not asked for its event after {INIT_LIMIT:g} s: its start is slow"
-                f"{'' if self.place.holder_address else self._or_a_firewall()}"
-            )
+            late = f"lambdactl: the runtime has not asked for its event after {INIT_LIMIT:g} s"
+            self.log.line(f"{late}: {self._why_slow()}")
 
-    def _or_a_firewall(self) -> str:
+    def _why_slow(self) -> str:
+        if self.place.holder_address:
+            return "its start is slow"
         api = self.variables["AWS_LAMBDA_RUNTIME_API"]
-        return (
-            f", or a firewall of this machine keeps its network from {api} ({TRANSPORT}=sidecar does without)"
-        )
+        firewall = f"a firewall of this machine keeps its network from {api}"
+        return f"its start is slow, or {firewall} ({TRANSPORT}=sidecar does without)"
 
     def _ended(
         self,

@@ -86,6 +86,8 @@ class Tunnel:
             why = f"it sent what it may not: {broken}"
             self._process.kill()
         finally:
+            assert self._process.stdin
+            self._process.stdin.close()  # docker's client waits for this, too, before its last words
             if not self._closing:
                 self._reading.join(ENDING)
                 why = why or last_words(self._words) or "it said nothing"

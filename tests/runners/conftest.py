@@ -11,15 +11,21 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from socketserver import BaseRequestHandler
 from typing import Any
 
 import pytest
 
 from lambdactl.container import Engine
 from lambdactl.image.programs import PROXIES
-from lambdactl.runners import local
-from lambdactl.runners.owner import PREFIX, Owner
+from lambdactl.runners import folders, local, network, seccomp
+from lambdactl.runners.bridge import BridgeServer
+from lambdactl.runners.create import Image, Place, holder_name, read_image
+from lambdactl.runners.host import host
+from lambdactl.runners.log import Log
+from lambdactl.runners.owner import LABEL, PREFIX, Owner
 from lambdactl.runners.protocol import Function, Invocation, Response
+from lambdactl.runners.tunnel import Tunnel
 from tests.support import require
 from tests.support.engine import CA_BUNDLE, ENGINES, base_tag, engine, needed
 
@@ -170,3 +176,35 @@ def _as_root(podman: Engine) -> None:
     rootless = podman.call("info", "--format", "{{.Host.Security.Rootless}}").stdout.strip() == b"true"
     if rootless:
         require.missing("podman as root", "its rootless bridges are not on this machine")
+
+
+@contextmanager
+def held(runner: Runner, image: Image | None = None) -> Iterator[tuple[Tunnel, str]]:
+    """A sandbox's holder that carries connections, and its container's name."""
+    engine, owner = runner.engine, Owner.this()
+    function, _ = runner.made("")
+    with (
+        network.opened(engine, owner.new_name(), owner) as net,
+        folders.throwaway(net.name) as folder,
+    ):
+        place = Place(
+            name=net.name,
+            label=f"{LABEL}={owner}",
+            network=net.name,
+            passwd=folder / "passwd",
+            seccomp=folder / "seccomp.json",
+            tmp=f"{net.name}-tmp",
+            run_volume="",
+            host=host(engine),
+            holder_address=net.address,
+        )
+        place.seccomp.write_bytes(seccomp.profile())
+        with (
+            local._held(
+                engine, function, image or read_image(engine, function), place, Log(runner.lines.append)
+            ) as tunnel,
+            BridgeServer(None, BaseRequestHandler) as server,
+        ):
+            assert tunnel
+            assert tunnel.serve(9001, server) == 9001
+            yield tunnel, holder_name(place)
