@@ -22,9 +22,8 @@ from lambdactl.runners import holder_script
 from lambdactl.runners.host import MB_PER_CPU, Host, visible_cpus
 from lambdactl.runners.owner import PATIENCE
 from lambdactl.runners.protocol import RUN_VOLUME, Function
+from lambdactl.runners.users import GID, UID
 
-UID, GID = 993, 990
-PASSWD_ENTRY = f"sbx_user1051:x:{UID}:{GID}::/home/sbx_user1051:/sbin/nologin\n"
 PIDS = 1024
 # As recorded in Lambda (LocalStack's snapshots, November 2024). Of NPROC 742 was seen once, AWS's quotas
 # say 1,024: and it counts a user's processes on the whole machine, so here it is --pids-limit.
@@ -58,6 +57,7 @@ class Place:
     label: str
     network: str
     passwd: Path
+    group: Path
     seccomp: Path
     tmp: str  # the volume at /tmp, which outlives a runtime that is killed
     run_volume: str
@@ -182,6 +182,7 @@ def _common(place: Place, name: str) -> list[str]:
         "--pull", "never",
         "--log-driver", "none",
         "--no-healthcheck",
+        "--stop-timeout", "0",  # podman's `rm --force` would wait for it
     ]  # fmt: skip
 
 
@@ -191,6 +192,7 @@ def _filesystem(engine: Engine, image: Image, place: Place) -> list[str]:
         *_podmans(engine),
         "--volume", f"{place.tmp}:/tmp:nocopy",
         "--volume", f"{place.passwd}:/etc/passwd:ro",
+        "--volume", f"{place.group}:/etc/group:ro",
         "--ipc", "none",
         *_run_volume(place),
     ]  # fmt: skip

@@ -51,6 +51,9 @@ class Ended:
 def answer(ended: Ended, log: Log) -> Response:
     """What Lambda answers and logs at such an end."""
     payload, error, status, error_type = _payload(ended)
+    if ended.outcome is None:
+        for line in payloads.logged(payload, status == "timeout"):
+            log.line(line)
     log.line(f"END RequestId: {ended.invocation.request_id}")
     report = Report(
         request_id=ended.invocation.request_id,

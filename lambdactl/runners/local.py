@@ -12,13 +12,11 @@ import secrets
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
-from pathlib import Path
 
 from lambdactl.container import Engine
 from lambdactl.errors import RunError
 from lambdactl.runners import seccomp
 from lambdactl.runners.create import (
-    PASSWD_ENTRY,
     Image,
     Place,
     holder_arguments,
@@ -34,13 +32,13 @@ from lambdactl.runners.log import Log
 from lambdactl.runners.network import TRANSPORT, Network
 from lambdactl.runners.network import opened as opened_network
 from lambdactl.runners.owner import LABEL, Owner, remove, run, sweep
-from lambdactl.runners.passwd import read_passwd
 from lambdactl.runners.protocol import Function, Invocation, Relay, Response
 from lambdactl.runners.relay import RelayServer
 from lambdactl.runners.runtime_api import RuntimeApi
 from lambdactl.runners.runtime_server import PORT, RuntimeServer
 from lambdactl.runners.sandbox import Sandbox
 from lambdactl.runners.tunnel import Tunnel
+from lambdactl.runners.users import write_users
 
 __all__ = ["Function", "Invocation", "Relay", "Response", "Sandbox", "invoke", "opened", "sweep"]
 
@@ -99,6 +97,7 @@ def _sandbox(function: Function, engine: Engine, image: Image, log: Log) -> Iter
             label=f"{LABEL}={owner}",
             network=name,
             passwd=files / "passwd",
+            group=files / "group",
             seccomp=files / "seccomp.json",
             tmp=f"{name}-tmp",
             run_volume=f"{name}-run" if function.run_volume else "",
@@ -172,7 +171,7 @@ def _held(
     try:
         run(engine, *tmp_volume(engine, function, place))
         run(engine, *holder_arguments(engine, image, place))
-        _write_passwd(place.passwd, read_passwd(engine, holder))
+        write_users(engine, holder, place.passwd, place.group)
         if place.holder_address:
             with closing(Tunnel(engine, holder, lambda why: log.line(f"{LOST}: {why}"))) as tunnel:
                 yield tunnel
@@ -182,8 +181,3 @@ def _held(
     finally:
         remove(engine, "rm", "--force", "--volumes", holder)
         remove(engine, "volume", "rm", "--force", *volumes(place, image))
-
-
-def _write_passwd(file: Path, of_image: bytes) -> None:
-    file.write_bytes(of_image + PASSWD_ENTRY.encode())
-    file.chmod(0o644)

@@ -79,7 +79,7 @@ class Memory:
                 done = self._engine.call(
                     "inspect",
                     "--format",
-                    "{{.State.Running}} {{.State.Pid}}",
+                    "{{.State.Running}} {{.State.Pid}} {{.Id}}",
                     self._container,
                     check=False,
                     timeout=PATIENCE,
@@ -87,23 +87,29 @@ class Memory:
             except LambdactlError:
                 return None  # a run is worth more than its measure
             match done.stdout.decode().split():
-                case ["true", pid]:
-                    return group_of(pid)
-                case ["false", _]:
+                case ["true", pid, identity]:
+                    return group_of(pid, identity)
+                case ["false", *_]:
                     continue
                 case _:
                     return None
         return None
 
 
-def group_of(pid: str) -> Path | None:
-    """The memory group of a process, where it can be read from here."""
+def group_of(pid: str, container: str) -> Path | None:
+    """The memory group of a container's process, where it can be read from here.
+
+    Of an engine on another machine, the number is some other process's here: its group has not the
+    container's id in its name.
+    """
     try:
         groups = (PROC / pid / "cgroup").read_text(encoding="ascii").splitlines()
     except OSError:
         return None
     for line in groups:
         number, controllers, path = line.split(":", 2)
+        if container not in path:
+            continue
         if "memory" in controllers.split(","):
             return _there(CGROUP / "memory" / path.lstrip("/"))
         if number == "0" and (found := _there(CGROUP / path.lstrip("/"))):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import signal
+from datetime import UTC, datetime
 
 from lambdactl.runners.protocol import RESPONSE_MAX
 
@@ -29,6 +30,15 @@ def response_too_large() -> bytes:
         "Function.ResponseSizeTooLarge",
         f"Response payload size exceeded maximum allowed payload size ({RESPONSE_MAX} bytes).",
     )
+
+
+def logged(payload: bytes, timed_out: bool, now: datetime | None = None) -> list[str]:
+    """The lines of the log that tell of such a payload (aws-lambda-go#554; a time-out's since 2023)."""
+    error = json.loads(payload)
+    if not timed_out:
+        return [error["errorMessage"], error["errorType"]]
+    request_id, _, text = error["errorMessage"].removeprefix("RequestId: ").partition(" Error: ")
+    return [f"{(now or datetime.now(UTC)).strftime('%Y-%m-%dT%H:%M:%S.%f')[:-3]}Z {request_id} {text}"]
 
 
 def _exit_text(code: int) -> str:

@@ -75,6 +75,7 @@ class RuntimeApi:
         self._token = metadata_token
         self._event: Event | None = None
         self._waiting = False  # the event is not handed out yet
+        self._on_dispatch: Callable[[], None] = lambda: None
         self._state = State.INIT
         self._condition = threading.Condition()
         self._closed = False
@@ -89,12 +90,13 @@ class RuntimeApi:
         """It has an event that it did not answer yet."""
         return self._state is State.RUNNING
 
-    def offer(self, event: Event) -> None:
+    def offer(self, event: Event, on_dispatch: Callable[[], None] = lambda: None) -> None:
         """To the runtime as soon as it asks. The one before has its outcome."""
         with self._condition:
             assert not self._waiting
             assert not self.running
             self._event, self._waiting, self.outcome = event, True, None
+            self._on_dispatch = on_dispatch
             self._condition.notify_all()
 
     def withdraw(self) -> None:
@@ -145,6 +147,7 @@ class RuntimeApi:
             assert self._event
             self._waiting, self._state = False, State.RUNNING
             event = self._event
+        self._on_dispatch()
         self.changed.set()
         return Answer(HTTPStatus.OK, event.body, _headers(event))
 

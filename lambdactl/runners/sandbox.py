@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,6 +30,21 @@ from lambdactl.runners.watch import INIT_LIMIT, Ending, Watch
 
 SETTLED = 0.05  # seconds for the last lines of a runtime that was frozen; the engine does not say when
 SHELL = ("/bin/sh", "-c", "command -v bash >/dev/null && exec bash; exec sh")
+
+
+@dataclass(slots=True)
+class Once:
+    """Does it at the first call, of whichever thread."""
+
+    act: Callable[[], None]
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _done: bool = False
+
+    def __call__(self) -> None:
+        with self._lock:
+            if not self._done:
+                self._done = True
+                self.act()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -104,13 +119,14 @@ class Sandbox:
             runtime.thaw()
         began = time.monotonic()
         deadline = began + self.function.timeout
-        self.log.line(f"START RequestId: {invocation.request_id} Version: $LATEST")
+        begin = Once(lambda: self.log.line(f"START RequestId: {invocation.request_id} Version: $LATEST"))
         if stop.is_set():
+            begin()
             self._discard()
             return self._ended(invocation, "stopped", began=began, init=init)
         if runtime is None:
             runtime, fresh = self._start(), True
-        runtime.api.offer(self._event(invocation, deadline))
+        runtime.api.offer(self._event(invocation, deadline), begin)
         watch = self._watch(runtime, stop)
         ending = watch.until_answered(deadline)
         ended = time.monotonic()
@@ -123,6 +139,7 @@ class Sandbox:
             exit_ = self._discard(ending)
         if fresh and runtime.api.ready_at is None and ending != "stopped":
             self._say_init(runtime, "invoke", ending, exit_)
+        begin()
         return self._ended(invocation, ending, runtime, exit_, began=began, ended=ended, init=init)
 
     def _init(self, stop: threading.Event) -> float | None:

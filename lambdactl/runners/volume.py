@@ -15,8 +15,8 @@ from pathlib import Path, PurePosixPath
 
 from lambdactl.container import Engine, last_words
 from lambdactl.errors import RunError
-from lambdactl.runners.create import GID, UID
 from lambdactl.runners.protocol import RUN_VOLUME
+from lambdactl.runners.users import GID, UID
 
 # What comes home at most, of a volume that a job may fill as it likes. The agent itself stores half of it.
 MOST_BYTES = 4 << 30

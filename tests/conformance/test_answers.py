@@ -88,6 +88,7 @@ def test_a_response_over_6_mb(sandbox: Shared) -> None:
 
 
 @row("exit")
+@row("log-failure")
 @pytest.mark.parametrize(
     ("code", "reason"),
     [
@@ -98,16 +99,23 @@ def test_a_response_over_6_mb(sandbox: Shared) -> None:
 def test_a_runtime_that_exits(sandbox: Shared, code: int, reason: str) -> None:
     assert error(sandbox("leave", code=code, request_id="r-1")) == exited(reason)
     assert "last words" in sandbox.lines
+    assert sandbox.lines[-4:-1] == [
+        f"RequestId: r-1 Error: {reason}",
+        "Runtime.ExitError",
+        "END RequestId: r-1",
+    ]
     assert "Error Type: Runtime.ExitError" in sandbox.lines[-1]
 
 
 @row("timeout")
 @row("timeout-kill")
+@row("log-failure")
 def test_a_handler_that_hangs_is_killed_with_all_its_children(sandbox: Shared) -> None:
     """It is not asked to end, and what it started in a session of its own ends with it."""
     response = sandbox("linger", request_id="r-1")
     assert error(response) == TIMED_OUT
     assert response.duration_ms >= 8000
+    assert sandbox.lines[-3].endswith("Z r-1 Task timed out after 8.00 seconds")
     assert "Status: timeout" in sandbox.lines[-1]
     left = answer(sandbox("beats"))
     assert left["before"] > 0

@@ -46,6 +46,8 @@ def test_a_start_that_never_ends(runner: Runner) -> None:
     }
     phases = [line.partition("\t")[2] for line in runner.lines if line.startswith("INIT_REPORT")]
     assert phases == ["Phase: init\tStatus: timeout", "Phase: invoke\tStatus: timeout"]
+    told = [line.split(" ")[0] for line in runner.lines if line[0].isupper()]
+    assert told == ["INIT_REPORT", "INIT_REPORT", "START", "END", "REPORT"]
     assert "Status: timeout" in runner.lines[-1]
 
 

@@ -192,6 +192,7 @@ def held(runner: Runner, image: Image | None = None) -> Iterator[tuple[Tunnel, s
             label=f"{LABEL}={owner}",
             network=net.name,
             passwd=folder / "passwd",
+            group=folder / "group",
             seccomp=folder / "seccomp.json",
             tmp=f"{net.name}-tmp",
             run_volume="",

@@ -99,7 +99,8 @@ def test_what_a_killed_lambdactl_left_frozen_is_swept(runner: Runner) -> None:
         assert state == [b"paused"]
         dead = names[0].replace(str(Owner.this()), f"{Owner.this().machine}-{os.getpid()}-1")
         runner.engine.call("rename", names[0], dead)
-        assert dead in sweep(runner.engine)
+        sweep(runner.engine)  # or that of another test, which is as good
+        assert dead not in runner.engine.call("ps", "--all", "--format", "{{.Names}}").stdout.decode()
 
 
 def test_names_of_others_are_nobody_s() -> None:

@@ -136,7 +136,7 @@ def test_a_holder_that_is_killed_ends_the_run_and_is_told(carried: Runner) -> No
     response = carried("hang", timeout=5)
     killing.join()
     assert response.function_error == "Unhandled"
-    assert any("carries the connections of the run ended" in line for line in carried.lines)
+    assert any("that carries the sandbox's connections ended" in line for line in carried.lines)
 
 
 def test_an_image_without_python(carried: Runner) -> None:
