@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 
 from lambdactl.container import Engine
@@ -42,6 +42,7 @@ from lambdactl.runners.users import write_users
 
 __all__ = ["Function", "Invocation", "Relay", "Response", "Sandbox", "invoke", "opened", "sweep"]
 
+ELSEWHERE = "the limit of memory includes /tmp, and its peak is not known: the engine is not on this machine"
 LOST = "lambdactl: the container that carries the sandbox's connections ended"
 
 
@@ -66,14 +67,11 @@ def opened(
     check(function.environment)
     image = read_image(engine, function)
     log = Log(on_line)
-    for line in (found := list(differences(host(engine), function, image.architecture))):
-        log.line(f"lambdactl: not as in Lambda: {line}")
-    if strict and found:
-        raise RunError("not as in Lambda", why="; ".join(found), hint="run it without --strict")
+    _tell(differences(host(engine), function, image.architecture), log, strict=strict)
     sweeping = threading.Thread(target=_sweep, args=(engine,), daemon=True)
     sweeping.start()
     try:
-        with _sandbox(function, engine, image, log) as sandbox:
+        with _sandbox(function, engine, image, log, strict=strict) as sandbox:
             yield sandbox
     finally:
         sweeping.join()
@@ -84,13 +82,26 @@ def _sweep(engine: Engine) -> None:
     sweep_folders()
 
 
+def _tell(found: Iterable[str], log: Log, *, strict: bool) -> None:
+    """What is not as in Lambda."""
+    lines = list(found)
+    for line in lines:
+        log.line(f"lambdactl: not as in Lambda: {line}")
+    if strict and lines:
+        raise RunError("not as in Lambda", why="; ".join(lines), hint="run it without --strict")
+
+
 @contextmanager
-def _sandbox(function: Function, engine: Engine, image: Image, log: Log) -> Iterator[Sandbox]:
+def _sandbox(
+    function: Function, engine: Engine, image: Image, log: Log, *, strict: bool
+) -> Iterator[Sandbox]:
     owner = Owner.this()
     name = owner.new_name()
     token = secrets.token_hex(16)
     with ExitStack() as stack:
         network = stack.enter_context(opened_network(engine, name, owner))
+        if network.elsewhere:
+            _tell([ELSEWHERE], log, strict=strict)
         files = stack.enter_context(throwaway(name))
         place = Place(
             name=name,

@@ -162,6 +162,7 @@ def test_the_python_that_runs_the_holder(command: tuple[str, ...], expected: str
         label="l",
         network="n",
         passwd=Path("passwd"),
+        group=Path("group"),
         seccomp=Path("seccomp"),
         tmp="n-tmp",
         run_volume="",
