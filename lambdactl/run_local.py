@@ -22,7 +22,7 @@ from lambdactl.manifest.durations import seconds
 from lambdactl.manifest.job import INVOCATION_MAX, Job
 from lambdactl.outlets import Bucket, Outlet, volume
 from lambdactl.project import Line, Project
-from lambdactl.runners import asynchronous, legs, limits
+from lambdactl.runners import asynchronous, legs, limits, trace
 from lambdactl.runners.protocol import Function, Invocation, Response
 from lambdactl.runs import Run
 from lambdactl.site import Site
@@ -61,7 +61,10 @@ def run_local(
             with play.outlet(run_id, folder) as outlet:
                 where = outlet.prepare(play.definition)
                 invocation = Invocation(
-                    event=runs.event(run_id, options.input), request_id=run_id, run_folder=outlet.volume
+                    event=runs.event(run_id, options.input),
+                    request_id=run_id,
+                    run_folder=outlet.volume,
+                    trace_id=trace.first(play.template.arn),
                 )
                 if sandbox is None:
                     sandbox = warm.enter_context(play.opening(play.function(where), on_line))
@@ -73,7 +76,12 @@ def run_local(
                     note(f"leg {leg_number} of at most {job.legs}")
                     warm.close()
                     outlet.between(play.definition, folder)
-                    invocation = replace(invocation, event=event, request_id=runs.new_run_id())
+                    invocation = replace(
+                        invocation,
+                        event=event,
+                        request_id=runs.new_run_id(),
+                        trace_id=trace.following(invocation.trace_id, play.template.arn),
+                    )
                     # Credentials last an hour at most: each leg gets its own.
                     sandbox = warm.enter_context(play.opening(play.function(where), on_line))
                     response = sandbox.invoke(invocation, stop, keep=False)
@@ -156,6 +164,7 @@ def _prepared(project: Project, job: Job, options: Options, note: Line) -> Itera
             ephemeral_storage=job.ephemeral_storage,
             architecture=job.architecture,
             environment={},
+            log_format=job.log_format,
             run_volume=options.creds is Creds.none,
             relays=relays,
         )

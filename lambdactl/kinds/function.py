@@ -94,6 +94,7 @@ class Function(Resource):
                 BUCKET: site.bucket,
                 DEFINITION: site.definition_key(job.name, each.definition_sha256),
             },
+            log_format=job.log_format,
             log_group=site.log_group(job.name),
             tags=tags_of(job, site),
             retries=job.retries,

@@ -131,6 +131,7 @@ class Job:
     concurrency: int | None = None  # reserved concurrency
     schedule: Schedule | None = None
     log_retention_days: int = 30
+    log_format: Literal["Text", "JSON"] = "Text"  # of the function's log group
     tags: Mapping[str, str] = field(default_factory=dict)
     protect: bool = False  # not removed, even when the manifest is gone
     role: str = ""  # ARN of an execution role made elsewhere; "" is the job's own

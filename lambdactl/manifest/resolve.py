@@ -29,6 +29,8 @@ def job(draft: Draft, source: Path) -> Job:
         rest["ephemeral_storage"] = value["ephemeralStorage"]
     if "retentionDays" in value.get("logs", {}):
         rest["log_retention_days"] = value["logs"]["retentionDays"]
+    if value.get("logs", {}).get("format") == "json":
+        rest["log_format"] = "JSON"
     timeout = _seconds(value.get("timeout", "10m"))
     if "legs" in value and timeout > INVOCATION_MAX:
         rest["legs"] = value["legs"]["max"]

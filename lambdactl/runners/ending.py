@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from lambdactl.runners import payloads
-from lambdactl.runners.log import Log, Report, Status
+from lambdactl.runners.log import Log
+from lambdactl.runners.platform import End, Report, Status
 from lambdactl.runners.protocol import Function, FunctionError, Invocation, Response
 from lambdactl.runners.runtime_api import Outcome
 from lambdactl.runners.watch import Ending
@@ -54,7 +55,7 @@ def answer(ended: Ended, log: Log) -> Response:
     if ended.outcome is None:
         for line in payloads.logged(payload, status == "timeout"):
             log.line(line)
-    log.line(f"END RequestId: {ended.invocation.request_id}")
+    log.platform(End(ended.invocation.request_id, status, error_type))
     report = Report(
         request_id=ended.invocation.request_id,
         duration=ended.duration,
@@ -64,7 +65,7 @@ def answer(ended: Ended, log: Log) -> Response:
         status=status,
         error_type=error_type,
     )
-    log.line(str(report))
+    log.platform(report)
     return Response(
         payload=payload,
         function_error=error,

@@ -54,6 +54,8 @@ def environment(
         "LAMBDA_RUNTIME_DIR": "/var/runtime",
         "TZ": ":UTC",
     }
+    if function.log_format == "JSON":
+        ours |= {"AWS_LAMBDA_LOG_FORMAT": "JSON", "AWS_LAMBDA_LOG_LEVEL": "INFO"}
     if "LANG" not in image:
         ours["LANG"] = "en_US.UTF-8"
     return {**ours, **function.environment}

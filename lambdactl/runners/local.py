@@ -66,7 +66,7 @@ def opened(
     or machine cannot do something as Lambda does, which else is a line of the log."""
     check(function.environment)
     image = read_image(engine, function)
-    log = Log(on_line)
+    log = Log(on_line, function.log_format)
     _tell(differences(host(engine), function, image.architecture), log, strict=strict)
     sweeping = threading.Thread(target=_sweep, args=(engine,), daemon=True)
     sweeping.start()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from lambdactl.manifest.job import Architecture
+from lambdactl.runners.platform import LogFormat
 
 # AWS Lambda quotas, "Invocation payload": synchronous response (6 MB and a little) and request, asynchronous
 # request.
@@ -47,6 +48,7 @@ class Function:
     ephemeral_storage: int
     architecture: Architecture
     environment: Mapping[str, str] = field(repr=False)
+    log_format: LogFormat = "Text"
     run_volume: bool = False
     relays: tuple[Relay, ...] = ()
 

@@ -18,6 +18,7 @@ from enum import Enum
 from http import HTTPStatus
 from typing import Literal
 
+from lambdactl.runners import trace
 from lambdactl.runners.protocol import RESPONSE_MAX
 from lambdactl.runners.wire import Answer, Request
 
@@ -193,15 +194,9 @@ def _headers(event: Event) -> dict[str, str]:
         "Lambda-Runtime-Aws-Request-Id": event.request_id,
         "Lambda-Runtime-Deadline-Ms": str(deadline),
         "Lambda-Runtime-Invoked-Function-Arn": event.function_arn,
-        "Lambda-Runtime-Trace-Id": event.trace_id or _trace_id(),
+        "Lambda-Runtime-Trace-Id": event.trace_id or trace.first(event.function_arn),
         "Lambda-Runtime-Invocation-Id": event.invocation_id,
     }
-
-
-def _trace_id() -> str:
-    root, parent = uuid.uuid4().hex, uuid.uuid4().hex
-    lineage = parent[16:24]
-    return f"Root=1-{int(time.time()):08x}-{root[:24]};Parent={parent[:16]};Sampled=0;Lineage=1:{lineage}:0"
 
 
 def _response(request: Request) -> Outcome:

@@ -18,10 +18,11 @@ from lambdactl.container import Engine
 from lambdactl.runners import volume
 from lambdactl.runners.create import Image, Place, arguments, holder_name
 from lambdactl.runners.ending import Ended, Exit, answer
-from lambdactl.runners.log import InitReport, Log, Phase, Status
+from lambdactl.runners.log import Log
 from lambdactl.runners.memory import Memory
 from lambdactl.runners.network import TRANSPORT
 from lambdactl.runners.owner import remove, run
+from lambdactl.runners.platform import InitReport, Phase, Start, Status
 from lambdactl.runners.protocol import Function, Invocation, Response
 from lambdactl.runners.runtime import Runtime
 from lambdactl.runners.runtime_api import Event, RuntimeApi
@@ -119,7 +120,7 @@ class Sandbox:
             runtime.thaw()
         began = time.monotonic()
         deadline = began + self.function.timeout
-        begin = Once(lambda: self.log.line(f"START RequestId: {invocation.request_id} Version: $LATEST"))
+        begin = Once(lambda: self.log.platform(Start(invocation.request_id)))
         if stop.is_set():
             begin()
             self._discard()
@@ -166,13 +167,8 @@ class Sandbox:
         outcome = runtime.api.outcome
         error_type = exit_.error_type if exit_ else outcome.error_type if outcome else ""
         ended = runtime.api.answered_at or time.monotonic()
-        self.log.line(
-            str(
-                InitReport(
-                    duration=ended - runtime.started, phase=phase, status=status, error_type=error_type
-                )
-            )
-        )
+        duration = ended - runtime.started
+        self.log.platform(InitReport(duration=duration, phase=phase, status=status, error_type=error_type))
         if status == "timeout" and phase == "init":
             late = f"lambdactl: the runtime has not asked for its event after {INIT_LIMIT:g} s"
             self.log.line(f"{late}: {self._why_slow()}")

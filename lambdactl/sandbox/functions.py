@@ -9,6 +9,7 @@ from typing import Any
 
 from lambdactl.errors import SandboxError
 from lambdactl.manifest.job import Architecture
+from lambdactl.runners.platform import LogFormat
 
 # A name, a partial ARN or an ARN, each perhaps with a qualifier. (botocore: NamespacedFunctionName)
 _NAME = re.compile(
@@ -31,12 +32,14 @@ class Function:
     reserved: int | None = None  # concurrent executions; None has no limit of its own
     retries: int = 2  # of asynchronous invocations, as Lambda's default
     max_event_age: int = 21600
+    log_format: LogFormat = "Text"
 
 
-def name_of(identifier: str) -> str | None:
-    """The function's name out of what an invocation may call it, or None when it is none of it."""
+def name_of(identifier: str) -> tuple[str, str] | None:
+    """Name and qualifier ("" without) out of what an invocation may call a function, or None when it is
+    none of it."""
     match = _NAME.fullmatch(identifier)
-    return match["name"] if match else None
+    return (match["name"], match["qualifier"] or "") if match else None
 
 
 class Functions:
@@ -64,6 +67,7 @@ class Functions:
             reserved=answer.get("Concurrency", {}).get("ReservedConcurrentExecutions"),
             retries=retries,
             max_event_age=age,
+            log_format=configuration.get("LoggingConfig", {}).get("LogFormat", "Text"),
         )
 
     def _asynchronous(self, name: str) -> tuple[int, int]:

@@ -6,28 +6,45 @@ concurrent executions, the queue of asynchronous events with its retries, and wh
 
 from __future__ import annotations
 
+import base64
+import binascii
+import json
 import threading
 import time
 import uuid
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import parse_qs, unquote
 
 from botocore.exceptions import ClientError
 
 from lambdactl.errors import LambdactlError, SandboxError
+from lambdactl.runners import asynchronous, trace
+from lambdactl.runners.protocol import EVENT_MAX, REQUEST_MAX, Invocation
 from lambdactl.sandbox.answers import Answer, answered, failed, refusal, refused, throttled
 from lambdactl.sandbox.functions import Function, Functions, name_of
 from lambdactl.sandbox.journal import Journal
 from lambdactl.sandbox.messages import Request, Response
 from lambdactl.sandbox.slots import Slots
 
-LARGEST = {"RequestResponse": 6 << 20, "Event": 1 << 20, "DryRun": 6 << 20}  # bytes (botocore: Invoke)
+LARGEST = {"RequestResponse": REQUEST_MAX, "Event": EVENT_MAX, "DryRun": REQUEST_MAX}  # bytes
+CONTEXT_MAX = 3583  # bytes, in base64 (botocore: Invoke)
 AT_ONCE = 20  # of all functions together; an AWS account starts with 1,000
-ASYNC_WAIT = 1.0  # seconds before the first retry, doubled for the second; Lambda: 60, then 120
+RECURSION = (
+    "Lambda has detected the function being invoked in a recursive loop with other Amazon Web Services "
+    "resources and stopped your function's invocation."
+)  # botocore's model: RecursiveInvocationException
 
-Run = Callable[[Function, bytes, str, Callable[[str], None], threading.Event], Answer]
-"""(function, event, request id, on_line, stop) -> Answer; raises LambdactlError when it cannot start."""
+Run = Callable[[Function, Invocation, Callable[[str], None], threading.Event], Answer]
+"""(function, invocation, on_line, stop) -> Answer; raises LambdactlError when it cannot start."""
+
+
+class _Refused(Exception):
+    """What Lambda answers instead of an invocation."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.response = refusal(status, code, message)
 
 
 class Invoker:
@@ -40,7 +57,7 @@ class Invoker:
         run: Run,
         *,
         at_once: int = AT_ONCE,
-        async_wait: float = ASYNC_WAIT,
+        async_wait: float = asynchronous.UNIT,
     ) -> None:
         self._functions, self._logs, self._run = functions, logs, run
         self._slots = Slots(at_once)
@@ -50,24 +67,29 @@ class Invoker:
 
     def __call__(self, request: Request) -> Response:
         kind = request.header("x-amz-invocation-type") or "RequestResponse"
-        name = name_of(unquote(request.path.split("/")[3]))
-        if kind not in LARGEST or name is None:
+        named = name_of(unquote(request.path.split("/")[3]))
+        if kind not in LARGEST or named is None:
             return refusal(400, "InvalidParameterValueException", f"not an invocation: {kind} {request.path}")
-        if len(request.body) > LARGEST[kind]:
-            return refusal(413, "RequestTooLargeException", f"the payload is over {LARGEST[kind]} bytes")
         request_id = str(uuid.uuid4())
         try:
-            function = self._functions.read(name)
+            function = self._functions.read(named[0])
+            invocation = _invocation(request, kind, function, named[1], request_id)
+        except _Refused as refused_:
+            return refused_.response
         except ClientError as error:
             return refused(error)
         except LambdactlError as broken:
             return failed(broken, request_id)
         if kind == "DryRun":
             return Response(status=204, headers=(("x-amzn-RequestId", request_id),))
+        looping = trace.count(invocation.trace_id) >= trace.MOST
         if kind == "Event":
-            self._start(function, request.body, request_id)
+            if not looping:  # else it is dropped, as Lambda does
+                self._start(function, invocation)
             return Response(status=202, headers=(("x-amzn-RequestId", request_id),))
-        return self._now(function, request, request_id)
+        if looping:
+            return refusal(400, "RecursiveInvocationException", RECURSION)
+        return self._now(function, invocation, tail=request.header("x-amz-log-type") == "Tail")
 
     def close(self, patience: float = 40) -> None:
         """`patience` is in seconds: what has not ended then is left to end with this process."""
@@ -76,31 +98,30 @@ class Invoker:
         while (self._slots.taken() or self._working) and time.monotonic() < until:
             time.sleep(0.02)
 
-    def _now(self, function: Function, request: Request, request_id: str) -> Response:
+    def _now(self, function: Function, invocation: Invocation, *, tail: bool) -> Response:
         if not self._slots.take(function.name, function.reserved):
             whose = "" if function.reserved is None else "ReservedFunction"
             return throttled(f"{whose}ConcurrentInvocationLimitExceeded")
         try:
-            answer = self._attempt(function, request.body, request_id)
+            answer = self._attempt(function, invocation)
         except LambdactlError as broken:
-            return failed(broken, request_id)
+            return failed(broken, invocation.request_id)
         finally:
             self._slots.give(function.name)
-        return answered(answer, request_id, tail=request.header("x-amz-log-type") == "Tail")
+        return answered(answer, invocation.request_id, tail=tail)
 
-    def _start(self, function: Function, event: bytes, request_id: str) -> None:
-        worker = threading.Thread(target=self._later, args=(function, event, request_id), daemon=True)
+    def _start(self, function: Function, invocation: Invocation) -> None:
+        worker = threading.Thread(target=self._later, args=(function, invocation), daemon=True)
         self._working.add(worker)
         worker.start()
 
-    def _later(self, function: Function, event: bytes, request_id: str) -> None:
+    def _later(self, function: Function, invocation: Invocation) -> None:
         """An asynchronous event: waits for its turn, tries again after a function error."""
         until = time.monotonic() + function.max_event_age
         try:
-            for attempt in range(function.retries + 1):
-                if attempt:
-                    self._stop.wait(self._async_wait * 2 ** (attempt - 1))
-                if not self._turn(function, until) or self._succeeds(function, event, request_id):
+            for wait in asynchronous.waits(function.retries, self._async_wait):
+                self._stop.wait(wait)
+                if not self._turn(function, until) or self._succeeds(function, invocation):
                     return
         finally:
             self._working.discard(threading.current_thread())
@@ -112,21 +133,61 @@ class Invoker:
             self._stop.wait(0.1)
         return False
 
-    def _succeeds(self, function: Function, event: bytes, request_id: str) -> bool:
+    def _succeeds(self, function: Function, invocation: Invocation) -> bool:
         try:
-            return not self._attempt(function, event, request_id).function_error
+            return not self._attempt(function, invocation).function_error
         except LambdactlError:
             return False  # the journal has it
         finally:
             self._slots.give(function.name)
 
-    def _attempt(self, function: Function, event: bytes, request_id: str) -> Answer:
-        with Journal(self._logs, function.name, request_id) as journal:
+    def _attempt(self, function: Function, invocation: Invocation) -> Answer:
+        with Journal(self._logs, function.name, invocation.request_id) as journal:
             try:
-                return self._run(function, event or b"{}", request_id, journal.write, self._stop)
+                return self._run(function, invocation, journal.write, self._stop)
             except LambdactlError as broken:
                 journal.write(f"lambdactl sandbox: {broken}")
                 raise
             except Exception as bug:  # else the client would see a broken connection, and try again
                 journal.write(f"lambdactl sandbox: {bug!r}")
                 raise SandboxError("the runner failed", why=repr(bug)) from bug
+
+
+def _invocation(
+    request: Request, kind: str, function: Function, qualifier: str, request_id: str
+) -> Invocation:
+    """What the request asks for; what Lambda refuses of it, is refused."""
+    most = LARGEST[kind]
+    if len(request.body) > most:
+        text = f"Request must be smaller than {most} bytes for the InvokeFunction operation"
+        raise _Refused(413, "RequestTooLargeException", text)
+    qualifier = qualifier or parse_qs(request.query).get("Qualifier", [""])[0]
+    arn = f"{function.arn}:{qualifier}" if qualifier else function.arn
+    if qualifier not in ("", "$LATEST"):  # lambdactl publishes no versions and makes no aliases
+        raise _Refused(404, "ResourceNotFoundException", f"Function not found: {arn}")
+    try:
+        json.loads(request.body or b"{}")
+    except (ValueError, RecursionError) as error:
+        text = f"Could not parse request body into json: {error}"
+        raise _Refused(400, "InvalidRequestContentException", text) from None
+    return Invocation(
+        event=request.body or b"{}",
+        request_id=request_id,
+        arn=arn,
+        trace_id=trace.following(request.header("x-amzn-trace-id"), function.arn),
+        client_context=_client_context(request) if kind == "RequestResponse" else "",
+    )
+
+
+def _client_context(request: Request) -> str:
+    given = request.header("x-amz-client-context")
+    if not given:
+        return ""
+    try:
+        found = json.loads(base64.b64decode(given, validate=True))
+        if len(given) <= CONTEXT_MAX and isinstance(found, dict):
+            return json.dumps(found)  # on one line, of ASCII: it travels in a header
+    except (binascii.Error, ValueError, RecursionError):
+        pass
+    text = f"Client context must be a valid Base64-encoded JSON object of at most {CONTEXT_MAX} bytes."
+    raise _Refused(400, "InvalidRequestContentException", text)

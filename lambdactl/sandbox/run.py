@@ -1,4 +1,4 @@
-"""Hands an invocation to a local runner. The only module of the sandbox that knows the runners."""
+"""Hands an invocation to a local runner. The only module of the sandbox that knows what runs it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 
 from lambdactl.errors import SandboxError
 from lambdactl.image.tree import tree_of
+from lambdactl.runners import protocol
+from lambdactl.runners.protocol import Invocation
 from lambdactl.sandbox.answers import Answer
 from lambdactl.sandbox.functions import Function
 from lambdactl.sandbox.invoke import Run
@@ -24,13 +26,10 @@ def runner(engine: str, *, root: Path, relays: Mapping[str, int], environment: M
 
     def run(
         function: Function,
-        event: bytes,
-        request_id: str,
+        invocation: Invocation,
         on_line: Callable[[str], None],
         stop: threading.Event,
     ) -> Answer:
-        from lambdactl.runners import protocol
-
         configured = protocol.Function(
             image=tree(root, function) if engine == PROCESS else in_engine(function),
             name=function.name,
@@ -40,11 +39,11 @@ def runner(engine: str, *, root: Path, relays: Mapping[str, int], environment: M
             ephemeral_storage=function.ephemeral_storage,
             architecture=function.architecture,
             environment={**function.environment, **environment},
+            log_format=function.log_format,
             relays=tuple(
                 protocol.Relay(name=name, target=("127.0.0.1", port)) for name, port in relays.items()
             ),
         )
-        invocation = protocol.Invocation(event=event, request_id=request_id)
         if engine == PROCESS:
             from lambdactl.runners import process
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from concurrent.futures import ThreadPoolExecutor
@@ -82,3 +83,15 @@ def test_two_events_at_once_have_a_sandbox_each(runner: Runner) -> None:
         responses = list(pool.map(lambda word: runner("count", leave=word), ["a", "b"]))
     assert [len(answer(each)["events"]) for each in responses] == [1, 1]
     assert [answer(each)["found"] for each in responses] == [[], []]
+
+
+@row("log-json")
+def test_lines_of_a_log_in_json(runner: Runner) -> None:
+    """Lambda's own and what is logged are documents; what is printed stays as it is."""
+    assert answer(runner("logs", log_format="JSON", request_id="r-1")) == "INFO"
+    assert "printed here" in runner.lines
+    documents = [json.loads(line) for line in runner.lines if line.startswith("{")]
+    platform = [each["type"] for each in documents if "type" in each]
+    assert platform == ["platform.start", "platform.runtimeDone", "platform.report"]
+    (logged,) = [each for each in documents if "level" in each]
+    assert (logged["level"], logged["message"], logged["requestId"]) == ("WARNING", "logged here", "r-1")

@@ -75,6 +75,14 @@ def test_one_change_is_one_difference_and_comes_true(
     assert plan(cloud.aws(), wanted).steps == ()
 
 
+@pytest.mark.parametrize("cloud", ["ministack"], indirect=True)  # moto keeps no LoggingConfig
+def test_the_log_format_is_a_setting_of_the_function(cloud: Cloud) -> None:
+    applied(cloud, deployments(job()))
+    wanted = deployments(job(log_format="JSON"))
+    assert sorted(changed(applied(cloud, wanted))) == ["function.log_format", "stamp.value"]
+    assert plan(cloud.aws(), wanted).steps == ()
+
+
 def test_a_new_image_is_built_and_the_function_follows_it(cloud: Cloud) -> None:
     applied(cloud, deployments(job(), image="a" * 32))
     wanted = deployments(job(), image="b" * 32)

@@ -105,6 +105,7 @@ class Runner:
             "ephemeral_storage": 64,
             "architecture": "arm64" if os.uname().machine == "aarch64" else "x86_64",
             "environment": {},
+            "log_format": "Text",
             "run_volume": folder is not None,
             "relays": (),
         }

@@ -8,6 +8,7 @@ import errno
 import grp
 import itertools
 import json
+import logging
 import os
 import pwd
 import resource
@@ -216,6 +217,13 @@ def metadata(event: dict[str, Any], context: Any) -> Any:
         return json.load(answer)
 
 
+def logs(event: dict[str, Any], context: Any) -> Any:
+    """Through logging, and past it."""
+    logging.getLogger().warning("logged %s", "here")
+    print("printed here")
+    return os.environ.get("AWS_LAMBDA_LOG_LEVEL")
+
+
 def stubborn(event: dict[str, Any], context: Any) -> Any:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     print("waiting", flush=True)
@@ -354,6 +362,7 @@ DOINGS = {
     "talk": talk,
     "told": told,
     "metadata": metadata,
+    "logs": logs,
     "stubborn": stubborn,
     "fetch": fetch,
     "output": output,

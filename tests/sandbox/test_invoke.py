@@ -22,6 +22,8 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from lambdactl.errors import RunError
+from lambdactl.runners import trace
+from lambdactl.runners.protocol import Invocation
 from lambdactl.sandbox.answers import Answer
 from lambdactl.sandbox.emulator import Emulator
 from lambdactl.sandbox.front import Front
@@ -38,16 +40,17 @@ class Processes:
     """Runs the program in the function's variable PROGRAM: event in, lines and the last one out."""
 
     ran: list[tuple[Function, str]] = field(default_factory=list)
+    invocations: list[Invocation] = field(default_factory=list)
 
     def __call__(
         self,
         function: Function,
-        event: bytes,
-        request_id: str,
+        invocation: Invocation,
         on_line: Callable[[str], None],
         stop: threading.Event,
     ) -> Answer:
-        self.ran.append((function, request_id))
+        self.ran.append((function, invocation.request_id))
+        self.invocations.append(invocation)
         if "PROGRAM" not in function.environment:
             raise RunError("no such image in the engine", hint="apply again")
         child = subprocess.Popen(
@@ -59,7 +62,7 @@ class Processes:
         )
         assert child.stdin is not None
         assert child.stdout is not None
-        child.stdin.write(event.decode())
+        child.stdin.write(invocation.event.decode())
         child.stdin.close()
         threading.Thread(target=end, args=(child, stop), daemon=True).start()
         lines = [line.rstrip("\n") for line in child.stdout]
@@ -309,14 +312,99 @@ def test_a_run_may_invoke_through_its_own_door(site: Site) -> None:
 @pytest.mark.parametrize(
     ("identifier", "name"),
     [
-        ("demo-main-x", "demo-main-x"),
-        ("demo-main-x:$LATEST", "demo-main-x"),
-        ("000000000000:function:f", "f"),
-        ("arn:aws:lambda:us-east-1:000000000000:function:f", "f"),
-        ("arn:aws:lambda:us-east-1:000000000000:function:f:7", "f"),
+        ("demo-main-x", ("demo-main-x", "")),
+        ("demo-main-x:$LATEST", ("demo-main-x", "$LATEST")),
+        ("000000000000:function:f", ("f", "")),
+        ("arn:aws:lambda:us-east-1:000000000000:function:f", ("f", "")),
+        ("arn:aws:lambda:us-east-1:000000000000:function:f:7", ("f", "7")),
         ("../etc", None),
         ("", None),
     ],
 )
-def test_names_of_functions(identifier: str, name: str | None) -> None:
+def test_names_of_functions(identifier: str, name: tuple[str, str] | None) -> None:
     assert name_of(identifier) == name
+
+
+# -- what an invocation carries, and what is refused -------------------------------------------------
+
+
+def refusal(call: Callable[[], Any]) -> tuple[int, str, str]:
+    with pytest.raises(ClientError) as error:
+        call()
+    answer = error.value.response
+    return (
+        answer["ResponseMetadata"]["HTTPStatusCode"],
+        answer["Error"]["Code"],
+        answer["Error"]["Message"],
+    )
+
+
+def test_the_invoked_arn_carries_the_qualifier(site: Site) -> None:
+    name = site.deploy(ECHO)
+    for given in ({}, {"Qualifier": "$LATEST"}):
+        site.client("lambda").invoke(FunctionName=name, **given)
+    arns = [each.arn.rpartition(name)[2] for each in site.run.invocations]
+    assert arns == ["", ":$LATEST"]
+    status, code, message = refusal(lambda: site.client("lambda").invoke(FunctionName=f"{name}:7"))
+    assert (status, code) == (404, "ResourceNotFoundException")
+    assert message.startswith("Function not found: arn:aws:lambda:")
+    assert message.endswith(f"{name}:7")
+
+
+def test_the_client_context_is_handed_on_decoded(site: Site) -> None:
+    name, client = site.deploy(ECHO), site.client("lambda")
+    context = base64.b64encode(json.dumps({"custom": {"a": "ä"}}).encode()).decode()
+    client.invoke(FunctionName=name, ClientContext=context)
+    client.invoke(FunctionName=name, ClientContext=context, InvocationType="Event")
+    until(lambda: len(site.run.invocations) == 2)
+    assert json.loads(site.run.invocations[0].client_context) == {"custom": {"a": "ä"}}
+    assert site.run.invocations[1].client_context == ""  # synchronous only
+    for bad in ("no base64", base64.b64encode(b"[]").decode(), base64.b64encode(b"{}" * 2000).decode()):
+        status, code, _ = refusal(lambda bad=bad: client.invoke(FunctionName=name, ClientContext=bad))  # type: ignore[misc]
+        assert (status, code) == (400, "InvalidRequestContentException")
+
+
+def test_a_payload_that_is_no_json_or_too_large(site: Site) -> None:
+    name, client = site.deploy(ECHO), site.client("lambda")
+    status, code, message = refusal(lambda: client.invoke(FunctionName=name, Payload=b"{"))
+    assert (status, code) == (400, "InvalidRequestContentException")
+    assert message.startswith("Could not parse request body into json: ")
+    large = json.dumps("x" * (1 << 20)).encode()
+    status, code, message = refusal(
+        lambda: client.invoke(FunctionName=name, Payload=large, InvocationType="Event")
+    )
+    assert (status, code) == (413, "RequestTooLargeException")
+    assert message == "Request must be smaller than 1048576 bytes for the InvokeFunction operation"
+    assert site.run.invocations == []
+
+
+def traced(site: Site, header: str) -> Any:
+    """A client that sends what botocore sends inside a function."""
+    client = site.client("lambda")
+    client.meta.events.register(
+        "before-sign.lambda.Invoke",
+        lambda request, **_: request.headers.add_header("X-Amzn-Trace-Id", header),
+    )
+    return client
+
+
+@pytest.mark.row("recursive-loops")
+def test_a_function_that_invokes_itself_is_counted_and_stopped(site: Site) -> None:
+    name = site.deploy(ECHO)
+    site.client("lambda").invoke(FunctionName=name)
+    header = site.run.invocations[0].trace_id
+    assert trace.count(header) == 0
+    for _ in range(trace.MOST - 1):
+        traced(site, header).invoke(FunctionName=name)
+        header = site.run.invocations[-1].trace_id
+    assert trace.count(header) == trace.MOST - 1
+    status, code, message = refusal(lambda: traced(site, header).invoke(FunctionName=name))
+    assert (status, code) == (400, "RecursiveInvocationException")
+    assert "recursive loop" in message
+    ran = len(site.run.invocations)
+    answer = traced(site, header).invoke(FunctionName=name, InvocationType="Event")
+    assert answer["StatusCode"] == 202
+    other = site.deploy(ECHO)
+    traced(site, header).invoke(FunctionName=other)  # another function's chain is its own
+    assert len(site.run.invocations) == ran + 1
+    assert trace.count(site.run.invocations[-1].trace_id) == 0
