@@ -65,7 +65,7 @@ def test_the_defaults_that_editors_show_are_those_that_hold(project: Write) -> N
         "schedule": {"expression": "cron(0 6 * * ? *)"},
     }
     said = _defaults(schema("job"))
-    assert (said["memory"], said["logs"]) == (3072, {"retentionDays": 30})
+    assert (said["memory"], said["logs"]) == (3072, {"format": "text", "retentionDays": 30})
     full = {**least, **said, **{key: {**least[key], **said[key]} for key in ("agent", "schedule")}}
     short = load(project(a=yaml.safe_dump(least))).checked()
     long = load(
