@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from lambdactl.cli import output
-from lambdactl.errors import LambdactlError
+from lambdactl.errors import LambdactlError, RunError
 
 OURS = ".lambdactl"
 LOOK_MS = 200  # milliseconds between looks at files outside of the project, and at Ctrl-C
@@ -31,11 +31,12 @@ class Rerun:
         self._changed = threading.Event()
         self._running: threading.Event | None = None  # its `stop`
         self._latest = ""
+        self._broken = ""  # why nothing is watched any more
 
     def forever(self, run: Callable[[threading.Event], int]) -> int:
         """Run, wait for a change, run again; a change while it runs stops it softly. The last exit code,
         once `end` is set while it runs; KeyboardInterrupt while it waits."""
-        watching = threading.Thread(target=self._watch, daemon=True)
+        watching = threading.Thread(target=self._watch_or_tell, daemon=True)
         self._latest = self._marked()
         watching.start()
         while True:
@@ -48,9 +49,15 @@ class Rerun:
                 return code
             if not self._changed.is_set():
                 output.note("waiting for a change; Ctrl-C ends", style="dim")
-            while not self._changed.wait(LOOK_MS / 1000):
+            while not (self._broken or self._changed.wait(LOOK_MS / 1000)):
                 if self._end.is_set():
                     raise KeyboardInterrupt
+            if self._broken:
+                raise RunError(
+                    f"cannot watch {self._root}",
+                    why=self._broken,
+                    hint="set WATCHFILES_FORCE_POLLING=1, which looks at each file instead",
+                )
 
     def _once(self, run: Callable[[threading.Event], int], stop: threading.Event) -> int:
         try:
@@ -58,6 +65,14 @@ class Rerun:
         except LambdactlError as problem:
             output.error(problem)
             return problem.exit_code
+
+    def _watch_or_tell(self) -> None:
+        try:
+            self._watch()
+        except Exception as broken:  # of any kind that the system's notices fail with
+            self._broken = str(broken) or repr(broken)
+        else:
+            self._broken = "the system says nothing of changed files any more"
 
     def _watch(self) -> None:
         from watchfiles import DefaultFilter, watch

@@ -14,7 +14,7 @@ from lambdactl.errors import RunError
 from lambdactl.runners.ending import Exit
 from lambdactl.runners.log import Log
 from lambdactl.runners.memory import Memory
-from lambdactl.runners.owner import remove, run
+from lambdactl.runners.owner import PATIENCE, remove, run
 from lambdactl.runners.runtime_api import RuntimeApi
 
 FLUSH = 10.0  # seconds for the last lines of a container that has ended
@@ -50,15 +50,19 @@ class Runtime:
         """The most memory it has used, in MB; 0 where that cannot be known."""
         return self._memory.peak
 
-    def freeze(self) -> None:
-        """As Lambda does between events: nothing of it runs, its memory stays."""
-        run(self._engine, "pause", self.name)
-        self._frozen = True
+    def freeze(self) -> bool:
+        """As Lambda does between events: nothing of it runs, its memory stays. False when it has ended."""
+        done = self._engine.call("pause", self.name, check=False, timeout=PATIENCE)
+        self._frozen = done.returncode == 0
+        return self._frozen
 
-    def thaw(self) -> None:
+    def thaw(self) -> bool:
+        """False when it has ended, which one that was about to may do as it is frozen."""
         if self._frozen:
-            run(self._engine, "unpause", self.name)
             self._frozen = False
+            if self._engine.call("unpause", self.name, check=False, timeout=PATIENCE).returncode:
+                return False
+        return not self.ended.is_set()
 
     def terminate(self) -> None:
         """Asks its main process to end."""

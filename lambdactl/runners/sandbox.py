@@ -115,9 +115,9 @@ class Sandbox:
 
     def _serve(self, invocation: Invocation, stop: threading.Event, *, keep: bool) -> Ended:
         init = self._init(stop)
+        if self._runtime and not self._runtime.thaw():
+            self._discard()
         runtime, fresh = self._runtime, False
-        if runtime:
-            runtime.thaw()
         began = time.monotonic()
         deadline = began + self.function.timeout
         begin = Once(lambda: self.log.platform(Start(invocation.request_id)))
@@ -131,8 +131,8 @@ class Sandbox:
         watch = self._watch(runtime, stop)
         ending = watch.until_answered(deadline)
         ended = time.monotonic()
-        if ending == "answered" and keep and watch.until_idle(deadline) == "ready":
-            runtime.freeze()
+        idle = ending == "answered" and keep and watch.until_idle(deadline) == "ready"
+        if idle and runtime.freeze():
             time.sleep(SETTLED)
             exit_ = None
         else:

@@ -103,6 +103,14 @@ def test_what_a_killed_lambdactl_left_frozen_is_swept(runner: Runner) -> None:
         assert dead not in runner.engine.call("ps", "--all", "--format", "{{.Names}}").stdout.decode()
 
 
+def test_a_runtime_that_is_gone_before_it_is_frozen(runner: Runner) -> None:
+    """Its answer counts, and the next event gets another runtime."""
+    with runner.sandbox() as invoke:
+        for _ in range(3):
+            assert answer(invoke("leave later")) == "answered"
+        assert answer(invoke("count", leave="a", request_id="r-1"))["events"] == ["r-1"]
+
+
 def test_names_of_others_are_nobody_s() -> None:
     assert Owner.of("lambdactl-run-x") is None
     assert Owner.of("postgres") is None
