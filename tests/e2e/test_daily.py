@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import select
 import signal
 import subprocess
 import threading
@@ -114,6 +116,38 @@ exit 7
     assert lines[5] == "None"
     assert '"outcome": "succeeded"' in done.stdout.replace('":"', '": "')  # the event waited for a runtime
     assert set(leftovers(engine)) <= set(before)
+
+
+def test_a_shell_on_a_terminal(project: Program, engine: Engine) -> None:
+    """As a person has it: a prompt, a terminal inside, and Ctrl-C that is the shell's."""
+    before = leftovers(engine)
+    ours, theirs = os.openpty()
+    process = project.start(
+        "run-local", "hello", "--shell", stdin=theirs, stdout=theirs, stderr=subprocess.DEVNULL
+    )
+    try:
+        os.close(theirs)
+        said = _until(ours, "$ ")
+        os.write(ours, b"tty; sleep 600\n")
+        said += _until(ours, "/dev/pts/0")
+        os.write(ours, b"\x03")
+        said += _until(ours, "$ ")
+        os.write(ours, b"exit 5\n")
+        assert process.wait(PATIENCE) == 5, said
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)
+    assert set(leftovers(engine)) <= set(before)
+
+
+def _until(terminal: int, text: str) -> str:
+    said, end = "", time.monotonic() + PATIENCE
+    while text not in said:
+        ready, _, _ = select.select([terminal], [], [], max(0, end - time.monotonic()))
+        assert ready, said
+        said += os.read(terminal, 4096).decode(errors="replace")
+    return said
 
 
 # -- what does not go together ------------------------------------------------------------------------
