@@ -10,7 +10,7 @@ import json
 import threading
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,45 +51,11 @@ def run_local(
     `on_line` gets the run's own lines, `note` ours. Setting `stop` ends a run softly, and no other begins.
     """
     limits.check_event(runs.event(runs.new_run_id(), options.input), asynchronous=options.asynchronous)
-    with _prepared(project, job, options, note) as play, ExitStack() as warm:
-        sandbox: Sandbox | None = None
+    with _prepared(project, job, options, on_line, note) as play:
         for number in range(1, options.repeat + 1):
             if options.repeat > 1:
                 note(f"event {number} of {options.repeat}")
-            run_id = runs.new_run_id()
-            folder = project.local_runs / run_id
-            with play.outlet(run_id, folder) as outlet:
-                where = outlet.prepare(play.definition)
-                invocation = Invocation(
-                    event=runs.event(run_id, options.input),
-                    request_id=run_id,
-                    run_folder=outlet.volume,
-                    trace_id=trace.first(play.template.arn),
-                )
-                if sandbox is None:
-                    sandbox = warm.enter_context(play.opening(play.function(where), on_line))
-                keep = number < options.repeat
-                response, attempts = _attempts(sandbox, invocation, job, options, note, stop, keep=keep)
-                for leg_number in range(2, job.legs + 1):
-                    if not (event := legs.following(response, run_id, leg_number)):
-                        break
-                    note(f"leg {leg_number} of at most {job.legs}")
-                    warm.close()
-                    outlet.between(play.definition, folder)
-                    invocation = replace(
-                        invocation,
-                        event=event,
-                        request_id=runs.new_run_id(),
-                        trace_id=trace.following(invocation.trace_id, play.template.arn),
-                    )
-                    # Credentials last an hour at most: each leg gets its own.
-                    sandbox = warm.enter_context(play.opening(play.function(where), on_line))
-                    response = sandbox.invoke(invocation, stop, keep=False)
-                outlet.fetch(folder)
-            run = _outcome(folder, run_id, job, response, outlet)
-            if run.state == "lost" and stop.is_set() and not (folder / "request.json").exists():
-                run = replace(run, state="cancelled", reason="stopped before it began")
-            yield Ended(run=run, folder=folder, response=response, attempts=attempts)
+            yield play.run(stop, keep=number < options.repeat)
             if stop.is_set():
                 return
 
@@ -98,12 +64,11 @@ def shell(project: Project, job: Job, options: Options, *, on_line: Line, note: 
     """A shell in the job's sandbox, where the event of a run waits for a runtime; the shell's exit code."""
     run_id = runs.new_run_id()
     with (
-        _prepared(project, job, options, note) as play,
-        play.outlet(run_id, project.local_runs / run_id) as outlet,
-        play.opening(play.function(outlet.prepare(play.definition)), on_line) as sandbox,
+        _prepared(project, job, options, on_line, note) as play,
+        play.outlet(run_id) as outlet,
     ):
-        event = runs.event(run_id, options.input)
-        return sandbox.shell(Invocation(event=event, request_id=run_id, run_folder=outlet.volume))
+        sandbox = play.fresh(outlet.prepare(play.definition))
+        return sandbox.shell(play.invocation(run_id, outlet))
 
 
 def leg(job: Job, text: str) -> int:
@@ -121,32 +86,102 @@ def leg(job: Job, text: str) -> int:
 # -- what is run, and how often -----------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class _Play:
     """What all runs of one call have in common. `template` is the function without its outlet."""
 
     project: Project
     job: Job
     options: Options
+    on_line: Line
     note: Line
     site: Site
     definition: Mapping[str, Any]
     template: Function
     opening: Opening
+    opened: ExitStack = field(default_factory=ExitStack)
+    sandbox: Sandbox | None = None  # what `opened` holds
 
-    def outlet(self, run_id: str, folder: Path) -> AbstractContextManager[Outlet]:
+    def run(self, stop: threading.Event, *, keep: bool) -> Ended:
+        """One run, in the sandbox there is; with `keep` another is to come."""
+        run_id = runs.new_run_id()
+        folder = self.project.local_runs / run_id
+        with self.outlet(run_id) as outlet:
+            where = outlet.prepare(self.definition)
+            first = self.invocation(run_id, outlet)
+            sandbox = self.sandbox or self.fresh(where)
+            response, attempts = self._attempts(sandbox, first, stop, keep=keep)
+            response = self._further_legs(response, first, outlet, where, stop)
+            outlet.fetch(folder)
+        run = _outcome(folder, run_id, self.job, response, outlet)
+        if run.state == "lost" and stop.is_set() and not (folder / "request.json").exists():
+            run = replace(run, state="cancelled", reason="stopped before it began")
+        return Ended(run=run, folder=folder, response=response, attempts=attempts)
+
+    def outlet(self, run_id: str) -> AbstractContextManager[Outlet]:
         if self.options.creds is Creds.none:
-            return volume(folder, self.note)
+            return volume(self.project.local_runs / run_id, self.note)
         return nullcontext(Bucket(self.project, self.job, run_id, self.note))
 
-    def function(self, where: Mapping[str, str]) -> Function:
-        """With the environment of the moment; `where` is what the outlet adds to it."""
+    def invocation(self, run_id: str, outlet: Outlet) -> Invocation:
+        return Invocation(
+            event=runs.event(run_id, self.options.input),
+            request_id=run_id,
+            run_folder=outlet.volume,
+            trace_id=trace.first(self.template.arn),
+        )
+
+    def fresh(self, where: Mapping[str, str]) -> Sandbox:
+        """Another sandbox, with the environment of the moment; `where` is what the outlet adds to it."""
+        self.opened.close()
         environment = local_function.environment(self.project, self.job, self.site, self.options, self.note)
-        return replace(self.template, environment={**environment, **where, **legs.ENVIRONMENT})
+        function = replace(self.template, environment={**environment, **where, **legs.ENVIRONMENT})
+        self.sandbox = self.opened.enter_context(self.opening(function, self.on_line))
+        return self.sandbox
+
+    def _attempts(
+        self, sandbox: Sandbox, invocation: Invocation, stop: threading.Event, *, keep: bool
+    ) -> tuple[Response, int]:
+        """The last response, and how many there were: an asynchronous event is tried again after an error."""
+        retries = self.job.retries if self.options.asynchronous else 0
+        response = sandbox.invoke(invocation, stop, keep=keep or retries > 0)
+        for attempt, wait in enumerate(asynchronous.waits(retries), start=2):
+            if not response.function_error:
+                return response, attempt - 1
+            lambda_s = wait * asynchronous.LAMBDA_S / asynchronous.UNIT
+            self.note(f"attempt {attempt} of {retries + 1}, in {wait:g} s (Lambda: in {lambda_s:g} s)")
+            if stop.wait(wait):
+                return response, attempt - 1
+            response = sandbox.invoke(invocation, stop, keep=keep or attempt <= retries)
+        return response, retries + 1
+
+    def _further_legs(
+        self,
+        response: Response,
+        invocation: Invocation,
+        outlet: Outlet,
+        where: Mapping[str, str],
+        stop: threading.Event,
+    ) -> Response:
+        """The last leg's response. Each has a sandbox of its own: credentials last an hour at most."""
+        run_id = invocation.request_id
+        for number in range(2, self.job.legs + 1):
+            if not (event := legs.following(response, run_id, number)):
+                break
+            self.note(f"leg {number} of at most {self.job.legs}")
+            outlet.between(self.definition, self.project.local_runs / run_id)
+            invocation = replace(
+                invocation,
+                event=event,
+                request_id=runs.new_run_id(),
+                trace_id=trace.following(invocation.trace_id, self.template.arn),
+            )
+            response = self.fresh(where).invoke(invocation, stop, keep=False)
+        return response
 
 
 @contextmanager
-def _prepared(project: Project, job: Job, options: Options, note: Line) -> Iterator[_Play]:
+def _prepared(project: Project, job: Job, options: Options, on_line: Line, note: Line) -> Iterator[_Play]:
     """The image is there, and the ways out are open."""
     project = project.within(containers=options.engine != local_function.PROCESS)
     site = project.site if options.creds is not Creds.none else project.offline_site
@@ -168,39 +203,19 @@ def _prepared(project: Project, job: Job, options: Options, note: Line) -> Itera
             run_volume=options.creds is Creds.none,
             relays=relays,
         )
-        yield _Play(
+        play = _Play(
             project=project,
             job=job,
             options=options,
+            on_line=on_line,
             note=note,
             site=site,
             definition=definition,
             template=template,
             opening=opening,
         )
-
-
-def _attempts(
-    sandbox: Sandbox,
-    invocation: Invocation,
-    job: Job,
-    options: Options,
-    note: Line,
-    stop: threading.Event,
-    *,
-    keep: bool,
-) -> tuple[Response, int]:
-    """The last response, and how many there were: an asynchronous event is tried again after an error."""
-    waits = list(asynchronous.waits(job.retries if options.asynchronous else 0))
-    for attempt, wait in enumerate(waits, start=1):
-        if attempt > 1:
-            lambda_s = wait * asynchronous.LAMBDA_S / asynchronous.UNIT
-            note(f"attempt {attempt} of {len(waits)}, in {wait:g} s (Lambda: in {lambda_s:g} s)")
-            stop.wait(wait)
-        response = sandbox.invoke(invocation, stop, keep=keep or attempt < len(waits))
-        if not response.function_error or stop.is_set():
-            break
-    return response, attempt
+        with play.opened:
+            yield play
 
 
 # -- what came of it ----------------------------------------------------------------------------------

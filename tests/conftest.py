@@ -12,6 +12,11 @@ from hypothesis import settings
 settings.register_profile("lambdactl", deadline=None)
 settings.load_profile("lambdactl")
 
+# In the background of a shell, as by nohup, Ctrl-C is ignored, and by what is started here as well: a test
+# that interrupts a program would wait for ever.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 pytest_plugins = [
     "tests.support.clis",
     "tests.support.cloud",

@@ -1,4 +1,4 @@
-"""An asynchronous event as Lambda treats it: attempts after function errors, for as long as it may. Pure.
+"""When an asynchronous event is tried again after a function error, as in Lambda. Pure.
 
 Lambda waits 1 minute before its first and 2 minutes before its second retry (AWS, "Error handling for
 asynchronous invocations"); here the waits have the same proportion and a unit of one's own.
@@ -13,7 +13,6 @@ UNIT = 1.0  # and here
 
 
 def waits(retries: int, unit: float = UNIT) -> Iterator[float]:
-    """Seconds before each attempt, the first one included."""
-    yield 0.0
+    """Seconds before each retry."""
     for retry in range(retries):
         yield unit * 2**retry

@@ -17,9 +17,8 @@ from typing import Any
 
 from lambdactl.container import Engine
 from lambdactl.errors import RunError
-from lambdactl.manifest.job import Architecture
 from lambdactl.runners import holder_script
-from lambdactl.runners.host import MB_PER_CPU, Host, visible_cpus
+from lambdactl.runners.host import ARCHITECTURES, MB_PER_CPU, Host, visible_cpus
 from lambdactl.runners.owner import PATIENCE
 from lambdactl.runners.protocol import RUN_VOLUME, Function
 from lambdactl.runners.users import GID, UID
@@ -34,7 +33,6 @@ FOREVER = 2**31 - 1  # seconds
 PYTHON = re.compile(r"python3?(\.\d+)?")
 PAGE = os.sysconf("SC_PAGE_SIZE")  # bytes: the block of a tmpfs
 NOT_IN_LAMBDA = ("HOME", "HOSTNAME", "USER", "TERM", "container")  # engines set some of these
-ENGINE_ARCHITECTURES: Mapping[Architecture, str] = {"x86_64": "amd64", "arm64": "arm64"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +69,7 @@ def read_image(engine: Engine, function: Function) -> Image:
     if done.returncode:
         raise RunError(f"{engine.name} has no image {function.image}", hint="`lambdactl build` makes it")
     image = _image(json.loads(done.stdout)[0])
-    wanted = ENGINE_ARCHITECTURES[function.architecture]
+    wanted = ARCHITECTURES[function.architecture]
     if image.architecture != wanted:
         raise RunError(
             f"the image is for {image.architecture}, the function for {wanted}", where=function.image

@@ -17,7 +17,8 @@ MB = 1 << 20
 MB_PER_CPU = 1769  # AWS Lambda quotas: one vCPU at 1,769 MB
 # Visible CPUs, up to which memory in MB (as seen in Lambda by github.com/rwnx/lambda-cpuinfo)
 VISIBLE = ((3008, 2), (5307, 3), (7076, 4), (8845, 5), (10240, 6))
-ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+# As Lambda, kernels and engines name them, by the engines' names.
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64", "amd64": "amd64"}
 # What docker says it can do without, and what then is not as in Lambda.
 MISSING = {
     "MemoryLimit": "memory has no limit",

@@ -34,7 +34,7 @@ SHELL = ("/bin/sh", "-c", "command -v bash >/dev/null && exec bash; exec sh")
 
 
 @dataclass(slots=True)
-class Once:
+class _Once:
     """Does it at the first call, of whichever thread."""
 
     act: Callable[[], None]
@@ -120,7 +120,7 @@ class Sandbox:
         runtime, fresh = self._runtime, False
         began = time.monotonic()
         deadline = began + self.function.timeout
-        begin = Once(lambda: self.log.platform(Start(invocation.request_id)))
+        begin = _Once(lambda: self.log.platform(Start(invocation.request_id)))
         if stop.is_set():
             begin()
             self._discard()

@@ -84,7 +84,10 @@ class Invoker:
             return Response(status=204, headers=(("x-amzn-RequestId", request_id),))
         looping = trace.count(invocation.trace_id) >= trace.MOST
         if kind == "Event":
-            if not looping:  # else it is dropped, as Lambda does
+            if looping:  # dropped, as Lambda does, which tells of it elsewhere
+                with Journal(self._logs, function.name, request_id) as journal:
+                    journal.write(f"lambdactl sandbox: dropped: {RECURSION}")
+            else:
                 self._start(function, invocation)
             return Response(status=202, headers=(("x-amzn-RequestId", request_id),))
         if looping:
@@ -119,7 +122,7 @@ class Invoker:
         """An asynchronous event: waits for its turn, tries again after a function error."""
         until = time.monotonic() + function.max_event_age
         try:
-            for wait in asynchronous.waits(function.retries, self._async_wait):
+            for wait in (0.0, *asynchronous.waits(function.retries, self._async_wait)):
                 self._stop.wait(wait)
                 if not self._turn(function, until) or self._succeeds(function, invocation):
                     return

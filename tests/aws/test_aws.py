@@ -11,10 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ClientError
 
 from lambdactl.aws import Aws, Endpoint, Reader
 from lambdactl.aws.client import READERS
-from lambdactl.aws.translate import masked
+from lambdactl.aws.translate import masked, translated
 from lambdactl.engine import Call, ImageRef, Wait
 from lambdactl.errors import AwsError, NotFound
 from lambdactl.sandbox.front import Front, Next, Request, Response
@@ -366,3 +367,12 @@ def test_ctrl_c_ends_many_reads() -> None:
 
 def test_many_reads_come_in_order() -> None:
     assert Aws(region="us-east-1").each(lambda number: number * 2, range(500)) == list(range(0, 1_000, 2))
+
+
+def test_a_principal_that_is_not_there_is_traced_to_its_manifest() -> None:
+    text = 'Invalid principal in policy: "AWS":"arn:aws:iam::123456789012:role/gone"'
+    answer = {"Error": {"Code": "MalformedPolicyDocument", "Message": text}}
+    with pytest.raises(AwsError) as error, translated("iam.CreateRole"):
+        raise ClientError(answer, "CreateRole")  # type: ignore[arg-type]
+    assert "role/gone" in str(error.value)
+    assert "`localDev:`" in error.value.hint

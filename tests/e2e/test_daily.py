@@ -167,6 +167,14 @@ def test_flags_that_exclude_each_other(project: Program, flags: list[str], said:
     assert said in project("run-local", "hello", *flags, code=64).stderr
 
 
+def test_legs_are_not_repeated(project: Program) -> None:
+    agent = {"type": "claude-code", "model": "claude-sonnet-4-5", "prompt": "Hi"}
+    secrets = {"ANTHROPIC_API_KEY": "/agents/key"}
+    job(project, agent=agent, secrets=secrets, timeout="28m", legs={"max": 2})
+    refused = project("run-local", "hello", "--repeat", "2", code=64)
+    assert "hello has legs: --repeat is for jobs of one" in refused.stderr
+
+
 def test_strict_refuses_what_this_machine_cannot_do(project: Program, engine: Engine) -> None:
     before = leftovers(engine)
     job(project, *shell("echo hi"), memory=10_240)

@@ -404,6 +404,7 @@ def test_a_function_that_invokes_itself_is_counted_and_stopped(site: Site) -> No
     ran = len(site.run.invocations)
     answer = traced(site, header).invoke(FunctionName=name, InvocationType="Event")
     assert answer["StatusCode"] == 202
+    assert [line for line in site.lines(name) if "dropped: Lambda has detected" in line]
     other = site.deploy(ECHO)
     traced(site, header).invoke(FunctionName=other)  # another function's chain is its own
     assert len(site.run.invocations) == ran + 1
