@@ -63,6 +63,7 @@ class Exchange:
         self._billed = False  # the model may have worked for it
         self._begun = False  # the client has the head of an answer
         self._tap: Tap | None = None
+        self._ticket: Ticket | None = None  # of a request that is counted, until its answer is
 
     def run(self) -> None:
         """Nothing is raised but for a client that vanished."""
@@ -86,17 +87,23 @@ class Exchange:
             self._ask(target)
             return
         try:
-            ticket = self._proxy.meter.enter(self._body.length or 0)
+            self._ticket = self._proxy.meter.enter(self._body.length or 0)
         except Exceeded as exceeded:
             # 400, since both CLIs repeat what is "too many" or "unavailable", for minutes.
             raise _Refused(400, f"lambdactl refuses this request: {exceeded}") from None
         try:
-            self._ask(target, ticket)
+            self._ask(target)
         finally:
-            tap = self._tap
-            told, guessed = (tap.told, tap.guessed) if tap else (Told(), 0)
-            ticket.size = max(ticket.size, self._body.size)
-            self._proxy.meter.leave(ticket, told, billed=self._billed, guessed=guessed)
+            self._settle()
+
+    def _settle(self) -> None:
+        """Count it for good, once: before its last byte is passed on, for who has it may ask again."""
+        ticket, self._ticket, tap = self._ticket, None, self._tap
+        if ticket is None:
+            return
+        told, guessed = (tap.told, tap.guessed) if tap else (Told(), 0)
+        ticket.size = max(ticket.size, self._body.size if self._body else 0)
+        self._proxy.meter.leave(ticket, told, billed=self._billed, guessed=guessed)
 
     def _target(self) -> tuple[str, bool]:
         """The path below the API's base, with its query, and whether what it costs is counted."""
@@ -114,7 +121,7 @@ class Exchange:
 
     # -- there -----------------------------------------------------------------------------------
 
-    def _ask(self, target: str, ticket: Ticket | None = None) -> None:
+    def _ask(self, target: str) -> None:
         with self._connected() as (connection, prefix):
             self._send(connection, prefix + target)
             self._billed = True  # the whole request is there, or as much of it as was taken
@@ -123,7 +130,7 @@ class Exchange:
                 self._billed = False
                 self._pass_error(answer)
             else:
-                self._pass(answer, ticket)
+                self._pass(answer)
 
     @contextlib.contextmanager
     def _connected(self) -> Iterator[tuple[HTTPConnection, str]]:
@@ -192,7 +199,7 @@ class Exchange:
 
     # -- and back --------------------------------------------------------------------------------
 
-    def _pass(self, answer: HTTPResponse, ticket: Ticket | None) -> None:
+    def _pass(self, answer: HTTPResponse) -> None:
         """As it comes, byte by byte. An answer that breaks off breaks off for the client, too."""
         kind, encoding = answer.getheader("content-type", ""), answer.getheader("content-encoding", "")
         tap = self._tap = Tap(self._dialect, kind, encoding.strip().lower())
@@ -206,15 +213,15 @@ class Exchange:
                 break
             tap.feed(piece)
             if not answer.length and not chunked:
-                tap.close()  # before its last byte is passed on: who has the answer may ask again
-            if ticket:
-                self._proxy.meter.count(ticket, tap.told)
+                tap.close()
+                self._settle()
+            elif self._ticket:
+                self._proxy.meter.count(self._ticket, tap.told)
             there = there and self._write(b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
         else:
             return
         tap.close()
-        if ticket:
-            self._proxy.meter.count(ticket, tap.told)
+        self._settle()
         if there and chunked:
             self._write(b"0\r\n\r\n")
 

@@ -128,8 +128,10 @@ def test_a_shell_on_a_terminal(project: Program, engine: Engine) -> None:
     try:
         os.close(theirs)
         said = _until(ours, "$ ")
-        os.write(ours, b"tty; sleep 600\n")
+        # The process that says so is the one that sleeps: a Ctrl-C between two of them is nobody's.
+        os.write(ours, b"tty; sh -c 'echo be\\gun; exec sleep 600'\n")
         said += _until(ours, "/dev/pts/0")
+        said += _until(ours, "begun")
         os.write(ours, b"\x03")
         said += _until(ours, "$ ")
         os.write(ours, b"exit 5\n")

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from lambdactl import permissions
-from lambdactl.kinds.role import TRUST
+from lambdactl.kinds.role import trust
 from lambdactl.setup.bootstrap import role_arn
 from tests.iam.policies import assert_denied
-from tests.support.cloud import ACCOUNT
+from tests.support.cloud import ACCOUNT, job
 from tests.support.iam.gate import Enforced
 from tests.support.iam.simulator import Ask, Caller, Simulator
 from tests.support.life import BOUNDED as SITE
@@ -20,6 +20,7 @@ from tests.support.life import BOUNDED as SITE
 APPLY = permissions.apply(SITE)
 ME = "AKIAAPPLY"
 NAME = SITE.role("triage")
+TRUST = json.dumps(trust(job()))
 ADMINISTRATOR = "arn:aws:iam::aws:policy/AdministratorAccess"
 ANYTHING = json.dumps(
     {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
@@ -33,9 +34,8 @@ def iam(enforced: Enforced) -> Any:
 
 
 def a_role(**changes: str) -> dict[str, str]:
-    trust = json.dumps(TRUST)
     bound = {"Path": SITE.role_path, "PermissionsBoundary": SITE.permissions_boundary}
-    made = {"RoleName": NAME, "AssumeRolePolicyDocument": trust, **bound, **changes}
+    made = {"RoleName": NAME, "AssumeRolePolicyDocument": TRUST, **bound, **changes}
     return {key: value for key, value in made.items() if value}
 
 
@@ -66,7 +66,7 @@ def test_it_cannot_change_its_own_role_nor_the_boundary(enforced: Enforced, iam:
     own = role_arn(SITE, "apply").rpartition("/")[2]
     enforced.client("iam").create_role(**a_role(RoleName=own, Path="/lambdactl-ci/"))
     assert_denied(iam.put_role_policy, RoleName=own, PolicyName="apply", PolicyDocument=ANYTHING)
-    assert_denied(iam.update_assume_role_policy, RoleName=own, PolicyDocument=json.dumps(TRUST))
+    assert_denied(iam.update_assume_role_policy, RoleName=own, PolicyDocument=TRUST)
     assert_denied(iam.delete_role, RoleName=own)
     # The gate knows no managed policies: no action on one is in the policy.
     assert not [each for each in APPLY["Statement"] if any("PolicyVersion" in one for one in each["Action"])]

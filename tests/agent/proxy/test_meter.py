@@ -6,6 +6,7 @@ import contextlib
 import gzip
 import json
 import threading
+import time
 import zlib
 from collections.abc import Callable
 from http.client import IncompleteRead
@@ -218,6 +219,23 @@ def test_an_answer_in_the_background_is_the_last(answer: Callable[[Any], None]) 
         assert (proxy.meter.refused_at is not None) == (second == 400)
         assert proxy.meter.cost_usd is None
         assert "in the background" in proxy.meter.notes()[0]
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_an_answer_is_counted_before_its_end_is_passed_on(chunked: bool, monkeypatch: Any) -> None:
+    """Whoever has it may ask again at once, and is then held to what it took."""
+    count = Meter.leave
+
+    def slowly(*args: Any, **options: Any) -> None:
+        time.sleep(0.2)
+        count(*args, **options)
+
+    monkeypatch.setattr(Meter, "leave", slowly)
+    created = sse({"type": "response.created", "response": QUEUED})
+    answer = stream(created) if chunked else reply(body=json.dumps(QUEUED).encode())
+    with provider(answer) as upstream, proxied(upstream.url, "openai", max_tokens=1_000_000) as proxy:
+        ask(proxy, path="/v1/responses")
+        assert proxy.meter.background == 1
 
 
 def test_who_waits_is_let_go_at_the_end() -> None:
