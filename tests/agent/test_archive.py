@@ -8,6 +8,7 @@ import stat
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,7 +29,7 @@ class Chunks:
         return (self.content[at : at + 1021] for at in range(0, len(self.content), 1021))
 
 
-def roundtrip(root: Path, fresh: Path, **changes: Bounds) -> Packer:
+def roundtrip(root: Path, fresh: Path, **changes: Any) -> Packer:
     packer = Packer(root, (root / "workspace", root / "home"), **changes)
     chunks = Chunks()
     paths = [*below(root / "workspace"), *below(root / "home", without=(".cache",))]

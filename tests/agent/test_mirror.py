@@ -22,7 +22,7 @@ from agent.folder import Folder
 from agent.left import Left
 from agent.mirror import ASK, CANCEL, LOOK, STREAMS, Mirror
 from agent.redact import Redactor
-from agent.stream import FRESH
+from agent.stream import FRESH, Source
 from agent.supervise import Limits
 from lambdactl.sandbox.answers import xml_refusal
 from lambdactl.sandbox.front import Front, HangUp, Layer, Next, Request, Response
@@ -297,7 +297,7 @@ def test_what_floods_costs_no_event(tmp_path: Path) -> None:
     store, left = Folder(tmp_path / "run"), Left()
     store.open("triage/", RUN_ID)
     (tmp_path / "logs").mkdir()
-    found = []
+    found: list[Source] = []
     for name, size in (("events", 400), ("stderr", 100), ("a", 400), ("b", 400)):
         (tmp_path / "logs" / f"{name}.log").write_bytes(b"x" * (size - 1) + b"\n")
     for name in ("events", "stderr", "a", "b"):

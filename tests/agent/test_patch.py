@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -92,7 +93,7 @@ def patches(
     return {item.name: item.file.read_bytes() for item in made.items(left)}, "; ".join(left.notes())
 
 
-def patch(workspace: Path, **values: str) -> bytes:
+def patch(workspace: Path, **values: Any) -> bytes:
     found, notes = patches(workspace, **values)
     assert (list(found), notes) == (["artifacts/workspace.patch"], "")
     return found["artifacts/workspace.patch"]

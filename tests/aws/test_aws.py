@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
@@ -282,8 +283,8 @@ def test_without_credentials_the_way_to_log_in_is_named(monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
 def test_no_proxy_of_the_machine_sees_what_goes_to_a_chosen_endpoint(
-    scripted, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:  # type: ignore[no-untyped-def]
+    scripted: Any, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     """The value of a secret is in this call: over plain HTTP, a proxy would read it."""
     aws, script, _ = scripted
     seen: list[str] = []
@@ -373,6 +374,6 @@ def test_a_principal_that_is_not_there_is_traced_to_its_manifest() -> None:
     text = 'Invalid principal in policy: "AWS":"arn:aws:iam::123456789012:role/gone"'
     answer = {"Error": {"Code": "MalformedPolicyDocument", "Message": text}}
     with pytest.raises(AwsError) as error, translated("iam.CreateRole"):
-        raise ClientError(answer, "CreateRole")  # type: ignore[arg-type]
+        raise ClientError(answer, "CreateRole")
     assert "role/gone" in str(error.value)
     assert "`localDev:`" in error.value.hint

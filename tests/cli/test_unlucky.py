@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from io import TextIOWrapper
 
 import pytest
 
@@ -64,7 +65,7 @@ def test_an_input_that_is_no_json_is_wrong_usage(sandbox: Program, text: str) ->
 
 def test_a_value_that_is_no_text_is_refused_and_not_shown(sandbox: Program) -> None:
     with sandbox.start("secrets", "set", "/demo/x", stdin=subprocess.PIPE) as child:
-        assert child.stdin is not None
+        assert isinstance(child.stdin, TextIOWrapper)
         child.stdin.buffer.write(b"made-up-\xff-value")
         child.stdin.close()
         assert child.stderr is not None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests import fidelity
@@ -17,10 +19,9 @@ groups:
 """
 
 
-def table(**row: str) -> tuple[Group, ...]:
-    return (
-        Group("One", (Row(**{"id": "a", "lambda_": "It does.", "sources": ("x",), "here": "exact"} | row),)),
-    )
+def table(**row: Any) -> tuple[Group, ...]:
+    values: dict[str, Any] = {"id": "a", "lambda_": "It does.", "sources": ("x",), "here": "exact", **row}
+    return (Group("One", (Row(**values),)),)
 
 
 def mark(**fields: str) -> Mark:

@@ -24,6 +24,7 @@ from tests.convergence.ledger import Ledger
 from tests.support.cloud import SITE, StrictCloud, job, strict_front
 from tests.support.strict import Options
 from tests.support.strict.call import seen
+from tests.support.strict.states import States
 
 ANY = {"Version": "2012-10-17", "Statement": {"Effect": "Deny", "Action": "*", "Resource": "*"}}
 FUNCTION, ROLE = SITE.function("triage"), SITE.role("triage")
@@ -127,7 +128,7 @@ def test_a_function_that_failed_for_want_of_permissions_is_made_once_more(strict
 
 def test_and_not_a_third_time(strict_cloud: StrictCloud) -> None:
     ledger = Ledger()
-    states = []
+    states: list[States] = []
 
     def always(request: Request, following: Next) -> Response:
         if seen(request).operation == "CreateFunction":

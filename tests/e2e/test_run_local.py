@@ -6,6 +6,7 @@ import json
 import shutil
 import signal
 import time
+from typing import Any
 
 import pytest
 
@@ -115,7 +116,7 @@ def test_a_closed_terminal_loses_nothing(project: Program, engine: Engine, end: 
     manifest = {"agent": agent, "prefix": "hello/", "timeout": "30s"}
     (project.root / "jobs" / "hello.yaml").write_text(json.dumps(manifest))
     # Under nohup a child would inherit that SIGHUP is ignored, and rightly go on.
-    heard = {"preexec_fn": lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL)}
+    heard: dict[str, Any] = {"preexec_fn": lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL)}
     with project.start("run-local", "hello", **heard) as child:
         assert child.stderr is not None
         assert child.stdout is not None

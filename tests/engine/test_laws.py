@@ -19,7 +19,7 @@ NAMES = "abcdef"
 @st.composite
 def worlds(draw: st.DrawFn) -> dict:
     """Things that use only things with an earlier letter: never a circle."""
-    things = []
+    things: list[Thing] = []
     for name in draw(st.lists(st.sampled_from(NAMES), unique=True)):
         earlier = [thing.name for thing in things if thing.name < name]
         uses = draw(st.lists(st.sampled_from(earlier), unique=True)) if earlier else []

@@ -132,7 +132,7 @@ def world(enforcing: Enforced) -> Iterator[Enforced]:
 SONNET = "anthropic.claude-sonnet-4-5-20250929-v1:0"
 PROFILE = f"arn:aws:bedrock:{REGION}:{ACCOUNT}:inference-profile/us.{SONNET}"
 THROUGH = {"bedrock:InferenceProfileArn": PROFILE}
-MODELS = (
+MODELS: tuple[tuple[str, str, Mapping[str, str], bool], ...] = (
     ("bedrock:InvokeModel", PROFILE, {}, True),
     ("bedrock:InvokeModelWithResponseStream", PROFILE, {}, True),
     (

@@ -14,6 +14,7 @@ from lambdactl import permissions
 from lambdactl.deployment import Deployments
 from lambdactl.engine import Failed
 from lambdactl.grants import Permissions
+from lambdactl.kinds import KINDS
 from lambdactl.reconcile import carry_out, plan
 from lambdactl.scope import Scope
 from lambdactl.secrets import missing_notes
@@ -87,7 +88,7 @@ def test_what_is_listed_is_the_operations_that_the_modules_name() -> None:
 
 def test_each_kind_lists_only_what_its_own_module_calls() -> None:
     shared = operations(CLIENT) | operations(PACKAGE / "kinds" / "look.py")
-    for kind in permissions.KINDS:
+    for kind in KINDS:
         module = sys.modules[kind.__module__]
         table: Permissions = module.PERMISSIONS
         listed = set().union(table.reads, table.writes, table.withheld) - PUSH

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from lambdactl.kinds.role import policy, trust
 from lambdactl.manifest.job import Agent
@@ -10,7 +11,7 @@ from lambdactl.policies import normal
 from tests.support.cloud import SITE, job
 
 
-def statements(**changes: object) -> dict[str, dict]:
+def statements(**changes: Any) -> dict[str, dict]:
     return {each["Sid"]: each for each in policy(job(**changes), SITE)["Statement"]}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ JOB = 'agent: {type: command, command: [x], env: {T: "${secrets.TOKEN}"}}\nsecre
 
 
 @pytest.fixture
-def root(tmp_path: Path, cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def root(tmp_path: Path, cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project for another account; this machine's credentials and endpoint are the emulator's."""
     for name, value in {
         "AWS_ACCESS_KEY_ID": ACCOUNT,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -29,7 +30,7 @@ NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
 FIRST = "019ac1b2-5a3c-7def-8a12-3456789abcde"
 
 
-def world(**changes: object) -> dict[Address, Resource]:
+def world(**changes: Any) -> dict[Address, Resource]:
     return wanted(deployments(job(**changes)))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 # {beacon} is a server that would see a request; `pwned` is what a script that ran would leave.
@@ -108,7 +109,11 @@ def _codex(bad: str) -> list[dict[str, Any]]:
     return [*done, {"type": "turn.failed", "error": {"message": bad}}, {"type": "error", "message": bad}]
 
 
-_EVENTS = {"claude-code": _claude_code, "codex": _codex, "command": lambda bad: []}
+_EVENTS: dict[str, Callable[[str], list[dict[str, Any]]]] = {
+    "claude-code": _claude_code,
+    "codex": _codex,
+    "command": lambda bad: [],
+}
 
 
 def _patch(plain: bytes) -> bytes:

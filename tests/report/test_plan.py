@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ from tests.support.cloud import deployments, job
 HOSTILE = "[red]x[/red] \x1b[2J\x1b]0;title\x07 `tick` ``` @someone <img src=x> ::error::boo \u202eevil"
 
 
-def changed(**changes: object) -> Plan:
+def changed(**changes: Any) -> Plan:
     return make_plan(wanted(deployments(job())), wanted(deployments(job(**changes))))
 
 

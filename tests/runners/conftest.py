@@ -110,15 +110,14 @@ class Runner:
             "relays": (),
         }
         of_function |= {name: options.pop(name) for name in of_function if name in options}
-        given = {
+        given: dict[str, Any] = {
             name: options.pop(name)
             for name in ("request_id", "run_folder", "trace_id", "client_context")
             if name in options
         }
         event = json.dumps({"do": do, **options}).encode()
-        return Function(**of_function), Invocation(
-            **{"event": event, "request_id": str(uuid.uuid4()), **given}
-        )
+        invocation = {"event": event, "request_id": str(uuid.uuid4()), **given}
+        return Function(**of_function), Invocation(**invocation)
 
     def left_behind(self) -> list[str]:
         """What runs of this process left in the engine."""

@@ -133,7 +133,7 @@ def parent(event: dict[str, Any], context: Any) -> Any:
 
 def forks(event: dict[str, Any], context: Any) -> Any:
     """As many processes as may be."""
-    made = []
+    made: list[int] = []
     with contextlib.suppress(OSError):
         while len(made) < 3000:
             made.append(os.fork())
@@ -226,7 +226,7 @@ def logs(event: dict[str, Any], context: Any) -> Any:
 
 def leave_later(event: dict[str, Any], context: Any) -> Any:
     """Answers, and is gone in place of asking for the next event."""
-    from awslambdaric.lambda_runtime_client import LambdaRuntimeClient
+    from awslambdaric.lambda_runtime_client import LambdaRuntimeClient  # it is in the image alone
 
     LambdaRuntimeClient.wait_next_invocation = lambda self: os._exit(1)
     return "answered"

@@ -180,8 +180,10 @@ def test_the_holder_ends_by_itself_when_lambdactl_is_killed(
 ) -> None:
     monkeypatch.setenv(TRANSPORT, "sidecar")
     (tmp_path / "in.json").write_text("{}")
-    argv = [sys.executable, "-m", "tests.runners.other_process", engine.executable, image, "hang", tmp_path]
-    process = subprocess.Popen(argv, cwd=Path(__file__).parents[2], stdout=subprocess.PIPE, text=True)
+    argv = [sys.executable, "-m", "tests.runners.other_process", engine.executable, image, "hang"]
+    process = subprocess.Popen(
+        [*argv, str(tmp_path)], cwd=Path(__file__).parents[2], stdout=subprocess.PIPE, text=True
+    )
     assert process.stdout
     assert any(line.strip() == "hanging" for line in process.stdout)
     assert len(_holders(engine, process.pid)) == 1

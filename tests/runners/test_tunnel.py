@@ -305,7 +305,8 @@ def test_a_holder_that_dies_is_told_and_ends_its_connections(made: Made, stack: 
         assert client.recv(1) == b"a"
         made.tunnel._process.kill()
         assert seen.wait(30)
-    assert made.tunnel._carrying.join(30) is None
+    made.tunnel._carrying.join(30)
+    assert not made.tunnel._carrying.is_alive()
     assert made.lost == ["it said nothing"]
     with pytest.raises(RunError, match="ended"):
         made.serve(stack, Echo)

@@ -21,7 +21,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from lambdactl.sandbox.fill import Fill
-from lambdactl.sandbox.front import Front, HangUp, Layer, Request, Response, chain
+from lambdactl.sandbox.front import Front, HangUp, Layer, Next, Request, Response, chain
 from lambdactl.sandbox.layers import Record, invoke, latency, narrow, programs_only
 
 MB = 1 << 20
@@ -277,10 +277,13 @@ AMBIGUOUS = {
 def test_a_run_cannot_pass_off_one_call_as_another(request_: tuple[str, str, list[tuple[str, str]]]) -> None:
     """The emulator tells services apart by other signs, in another order: only what is plain passes."""
     method, target, headers = request_
-    passed = []
-    with Front(
-        "http://127.0.0.1:9", [narrow(), lambda request, _: passed.append(request) or Response(status=200)]
-    ) as front:  # type: ignore[func-returns-value]
+    passed: list[Request] = []
+
+    def behind(request: Request, following: Next) -> Response:
+        passed.append(request)
+        return Response(status=200)
+
+    with Front("http://127.0.0.1:9", [narrow(), behind]) as front:
         connection = http.client.HTTPConnection("127.0.0.1", front.port)
         connection.putrequest(method, target)
         for name, value in headers:

@@ -152,7 +152,7 @@ def test_inline_policies_are_measured_together_without_white_space(behind: Behin
 
 def test_a_trust_policy_has_at_most_2048_characters(behind: Behind) -> None:
     bench = behind(IamLimits())
-    statement = {**TRUST["Statement"][0], "Sid": "s" * 2000}  # type: ignore[index]
+    statement = {**TRUST["Statement"][0], "Sid": "s" * 2000}
     long = {**TRUST, "Statement": [statement]}
     over = (409, "LimitExceeded", "Cannot exceed quota for ACLSizePerRole: 2048")
     assert refused(bench.role, name="long", trust=long) == over

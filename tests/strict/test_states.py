@@ -36,7 +36,7 @@ def configuration(bench: Bench) -> Any:
     return bench.client("lambda").get_function(FunctionName="f")["Configuration"]
 
 
-CHANGES = [
+CHANGES: list[tuple[str, dict[str, Any]]] = [
     ("update_function_configuration", {"Timeout": 5}),
     ("update_function_code", {"ImageUri": f"{REGISTRY}@sha256:{'3' * 64}"}),
     ("put_function_concurrency", {"ReservedConcurrentExecutions": 1}),

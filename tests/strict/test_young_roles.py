@@ -19,7 +19,7 @@ FOREIGN: Any = {
 }
 
 
-def layer(clock: VirtualClock, **seconds: float) -> YoungRoles:
+def layer(clock: VirtualClock, **seconds: Any) -> YoungRoles:
     return YoungRoles(clock=clock.now, **{"assumable": 6, "visible": 0, **seconds})
 
 

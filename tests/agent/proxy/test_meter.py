@@ -20,7 +20,7 @@ from agent.proxy.meter import Exceeded, Limits, Meter
 from agent.result import Usage
 from tests.agent.proxy.upstream import PRICES, ask, provider, proxied, reply, stream
 
-MESSAGE = {
+MESSAGE: dict[str, Any] = {
     "type": "message", "model": "cheap-20260101",
     "usage": {
         "input_tokens": 1000, "output_tokens": 2000, "cache_read_input_tokens": 10_000,
@@ -209,7 +209,7 @@ QUEUED = {"object": "response", "status": "queued", "background": True, "usage":
 )
 def test_an_answer_in_the_background_is_the_last(answer: Callable[[Any], None]) -> None:
     """OpenAI goes on with it when nobody listens any more, and tells us nothing of what it costs."""
-    ways = {"max_tokens": 1_000_000}, {"max_cost_usd": 100.0}, {}
+    ways: tuple[dict[str, Any], ...] = {"max_tokens": 1_000_000}, {"max_cost_usd": 100.0}, {}
     for limits, second in zip(ways, (400, 400, 200), strict=True):
         with provider(answer) as upstream, proxied(upstream.url, "openai", **limits) as proxy:
             with contextlib.suppress(IncompleteRead):

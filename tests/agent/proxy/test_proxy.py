@@ -328,10 +328,11 @@ def test_a_thousand_connections_and_slow_clients_keep_nobody_out_for_good(
 
 def test_a_client_that_vanishes_ends_the_request_there_too(upstream: Provider, proxy: Proxy) -> None:
     gone = threading.Event()
+    pieces: list[Any] = [b"data: " + b"x" * 5000 + b"\n\n", lambda: time.sleep(0.005)]
 
     def endless(handler: Any) -> None:
         try:
-            stream(*[b"data: " + b"x" * 5000 + b"\n\n", lambda: time.sleep(0.005)] * 4000)(handler)
+            stream(*pieces * 4000)(handler)
         except OSError:
             gone.set()
 
