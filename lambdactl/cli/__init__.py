@@ -33,8 +33,10 @@ def run(arguments: list[str]) -> int:
     from lambdactl.cli import output
     from lambdactl.cli.app import app
     from lambdactl.cli.options import Exit
+    from lambdactl.cli.signals import ending
 
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in ending():
+        signal.signal(number, _interrupt)
     annotates = arguments[:1] == ["validate"] and any(each.endswith("github") for each in arguments)
     quoted = os.environ.get("GITHUB_ACTIONS") == "true" and not annotates
     try:
@@ -50,7 +52,8 @@ def run(arguments: list[str]) -> int:
         output.error(problem)
         return problem.exit_code
     except (Abort, KeyboardInterrupt):
-        print("interrupted", file=sys.stderr)  # noqa: T201 - rich may be half-way through a line
+        with suppress(OSError):  # the terminal may be what has gone
+            print("interrupted", file=sys.stderr)  # noqa: T201 - rich may be half-way through a line
         return 128 + signal.SIGINT
     except BrokenPipeError:
         # The reader left (`lambdactl plan | head`): nothing more to say, and not to the closed pipe.

@@ -90,6 +90,7 @@ def run_local(
             "--json": as_json,
             "--leg": bool(leg),
             "--engine process": engine == "process",
+            "--strict": strict,
             "--input -": input == "-",
         },
     )
@@ -146,6 +147,7 @@ def _check_together(modes: dict[str, bool], others: dict[str, bool]) -> None:
         "--shell": {"--repeat", "--async", "--watch", "--json", "--leg", "--engine process"},
         "--repeat": {"--async", "--leg", "--engine process"},
         "--async": {"--engine process"},
+        "--strict": {"--engine process"},
         "--watch": {"--input -"},
     }
     for name in given:

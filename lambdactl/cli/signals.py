@@ -11,6 +11,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
+def ending() -> list[signal.Signals]:
+    """That ask a process to end; a closed terminal's only where it is not ignored, as `nohup` has it."""
+    ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    return [signal.SIGTERM] if ignored else [signal.SIGTERM, signal.SIGHUP]
+
+
 @contextmanager
 def stopping(message: str) -> Iterator[threading.Event]:
     """An event that the first signal sets, saying `message`; the second raises KeyboardInterrupt."""
@@ -24,10 +30,7 @@ def stopping(message: str) -> Iterator[threading.Event]:
         with contextlib.suppress(OSError):
             os.write(sys.stderr.fileno(), f"\n{message}\n".encode())
 
-    numbers = [signal.SIGINT, signal.SIGTERM]
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as `nohup` has it
-        numbers.append(signal.SIGHUP)
-    before = {number: signal.signal(number, handle) for number in numbers}
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, *ending())}
     try:
         yield stop
     finally:

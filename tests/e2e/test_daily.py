@@ -129,7 +129,8 @@ def test_a_shell_on_a_terminal(project: Program, engine: Engine) -> None:
         os.close(theirs)
         said = _until(ours, "$ ")
         # The process that says so is the one that sleeps: a Ctrl-C between two of them is nobody's.
-        os.write(ours, b"tty; sh -c 'echo be\\gun; exec sleep 600'\n")
+        os.write(ours, b"echo $TERM; tty; sh -c 'echo be\\gun; exec sleep 600'\n")
+        said += _until(ours, "a-terminal")
         said += _until(ours, "/dev/pts/0")
         said += _until(ours, "begun")
         os.write(ours, b"\x03")
@@ -140,6 +141,23 @@ def test_a_shell_on_a_terminal(project: Program, engine: Engine) -> None:
         process.kill()
         process.wait()
         os.close(ours)
+    assert set(leftovers(engine)) <= set(before)
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
+def test_a_shell_whose_terminal_closes_leaves_nothing(
+    project: Program, engine: Engine, number: signal.Signals
+) -> None:
+    before = leftovers(engine)
+    process = project.start("run-local", "hello", "--shell", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdin
+    assert process.stdout
+    process.stdin.write("echo ready; sleep 600\n")
+    process.stdin.flush()
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(number)
+    process.communicate(timeout=PATIENCE)
+    assert process.returncode == 130
     assert set(leftovers(engine)) <= set(before)
 
 
@@ -162,6 +180,7 @@ def _until(terminal: int, text: str) -> str:
         (["--shell", "--json", "--watch"], "--shell does not go with --json, --watch"),
         (["--repeat", "2", "--async"], "--repeat does not go with --async"),
         (["--repeat", "2", "--engine", "process"], "--repeat does not go with --engine process"),
+        (["--strict", "--engine", "process"], "--strict does not go with --engine process"),
         (["--watch", "--input", "-"], "--watch does not go with --input -"),
     ],
 )
