@@ -37,6 +37,7 @@ class BridgeServer(socketserver.ThreadingTCPServer):
         self._peers = peers
         self._open: set[socket.socket] = set()
         self._listens, self._ended = address is not None, False
+        self.reached = False  # somebody has connected
         self._serving = threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True)
         super().__init__(address or ("", 0), handler, bind_and_activate=self._listens)
 
@@ -74,6 +75,7 @@ class BridgeServer(socketserver.ThreadingTCPServer):
         return ipaddress.IPv4Address(peer) in self._peers and peer != self.server_address[0]
 
     def process_request(self, request: Any, client_address: Any) -> None:
+        self.reached = True
         self._open.add(request)
         super().process_request(request, client_address)
 

@@ -148,9 +148,14 @@ def holder_arguments(engine: Engine, image: Image, place: Place) -> list[str]:
 
 def _carrying(image: Image, address: str) -> list[str]:
     """The script is an argument, so that it needs no file there; it holds no secret."""
+    return [*python(image), "-c", inspect.getsource(holder_script), address]
+
+
+def python(image: Image) -> list[str]:
+    """The image's own, without what a function's files and environment would do to it."""
     first = image.command[0]
-    python = [first] if PYTHON.fullmatch(PurePosixPath(first).name) else ["/usr/bin/env", "python3"]
-    return [*python, "-I", "-S", "-c", inspect.getsource(holder_script), address]
+    found = [first] if PYTHON.fullmatch(PurePosixPath(first).name) else ["/usr/bin/env", "python3"]
+    return [*found, "-I", "-S"]
 
 
 def volumes(place: Place, image: Image) -> list[str]:

@@ -19,13 +19,17 @@ MB_PER_CPU = 1769  # AWS Lambda quotas: one vCPU at 1,769 MB
 VISIBLE = ((3008, 2), (5307, 3), (7076, 4), (8845, 5), (10240, 6))
 # As Lambda, kernels and engines name them, by the engines' names.
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64", "amd64": "amd64"}
-# What docker says it can do without, and what then is not as in Lambda.
-MISSING = {
-    "MemoryLimit": "memory has no limit",
+# What an engine may be unable to do, and what then is not as in Lambda. By docker's names, and by those of
+# the control groups' controllers, as podman lists what it may use.
+NO_MEMORY, NO_PIDS = "memory has no limit", "processes have no limit"
+NO_CPU = "CPU is not limited to memory's share"
+DOCKER = {
+    "MemoryLimit": NO_MEMORY,
     "SwapLimit": "memory may swap",
-    "PidsLimit": "processes have no limit",
-    "CpuCfsQuota": "CPU is not limited to memory's share",
+    "PidsLimit": NO_PIDS,
+    "CpuCfsQuota": NO_CPU,
 }
+PODMAN = {"memory": NO_MEMORY, "pids": NO_PIDS, "cpu": NO_CPU}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +70,8 @@ def differences(host: Host, function: Function, image_architecture: str) -> Iter
     share = function.memory / MB_PER_CPU
     if share > host.cpus:
         yield f"{function.memory} MB come with {share:.1f} CPUs; this machine has {host.cpus}"
+    elif (visible := visible_cpus(function.memory)) > host.cpus:
+        yield f"{visible} CPUs are seen at {function.memory} MB; this machine has {host.cpus}"
     if not host.tmp_in_memory(function.ephemeral_storage):
         yield f"no limit of /tmp: {function.ephemeral_storage} MB are over half of this machine's memory"
     if function.memory > host.memory:
@@ -84,7 +90,7 @@ def _docker(found: Mapping[str, Any]) -> Host:
         cpus=found["NCPU"],
         memory=found["MemTotal"] // MB,
         architecture=ARCHITECTURES.get(architecture, architecture),
-        lacks=tuple(words for name, words in MISSING.items() if found.get(name) is False),
+        lacks=tuple(words for name, words in DOCKER.items() if found.get(name) is False),
         seccomp=any("seccomp" in each for each in found.get("SecurityOptions") or ()),
     )
 
@@ -94,5 +100,6 @@ def _podman(found: Mapping[str, Any]) -> Host:
         cpus=found["cpus"],
         memory=found["memTotal"] // MB,
         architecture=found["arch"],
+        lacks=tuple(words for name, words in PODMAN.items() if name not in found["cgroupControllers"]),
         seccomp=bool(found.get("security", {}).get("seccompEnabled", True)),
     )

@@ -29,9 +29,10 @@ from lambdactl.runners.environment import check, environment
 from lambdactl.runners.folders import sweep_folders, throwaway
 from lambdactl.runners.host import differences, host
 from lambdactl.runners.log import Log
+from lambdactl.runners.memory import measurable
 from lambdactl.runners.network import TRANSPORT, Network
 from lambdactl.runners.network import opened as opened_network
-from lambdactl.runners.owner import LABEL, Owner, remove, run, sweep
+from lambdactl.runners.owner import LABEL, PATIENCE, Owner, remove, run, sweep
 from lambdactl.runners.protocol import Function, Invocation, Relay, Response
 from lambdactl.runners.relay import RelayServer
 from lambdactl.runners.runtime_api import RuntimeApi
@@ -42,7 +43,8 @@ from lambdactl.runners.users import write_users
 
 __all__ = ["Function", "Invocation", "Relay", "Response", "Sandbox", "invoke", "opened", "sweep"]
 
-ELSEWHERE = "the limit of memory includes /tmp, and its peak is not known: the engine is not on this machine"
+UNMEASURED = "the limit of memory includes /tmp, and its peak is not known: its control group cannot be read"
+EXTENSIONS = "the image's extensions (/opt/extensions) are not started"
 LOST = "lambdactl: the container that carries the sandbox's connections ended"
 
 
@@ -100,8 +102,6 @@ def _sandbox(
     token = secrets.token_hex(16)
     with ExitStack() as stack:
         network = stack.enter_context(opened_network(engine, name, owner))
-        if network.elsewhere:
-            _tell([ELSEWHERE], log, strict=strict)
         files = stack.enter_context(throwaway(name))
         place = Place(
             name=name,
@@ -117,7 +117,10 @@ def _sandbox(
         )
         place.seccomp.write_bytes(seccomp.profile())
         tunnel = stack.enter_context(_held(engine, function, image, place, log))
-        server = _serve(stack, network, tunnel)
+        server = _serve(stack, network, tunnel)  # from here on the holder runs
+        if not place.host.tmp_in_memory(function.ephemeral_storage):
+            _open_tmp(engine, place)
+        _tell(_seen_from_within(engine, holder_name(place)), log, strict=strict)
         relayed = _relays(stack, function.relays, network, tunnel)
         variables = environment(
             function,
@@ -192,3 +195,20 @@ def _held(
     finally:
         remove(engine, "rm", "--force", "--volumes", holder)
         remove(engine, "volume", "rm", "--force", *volumes(place, image))
+
+
+def _seen_from_within(engine: Engine, holder: str) -> Iterator[str]:
+    """What is not as in Lambda, as the holder shows."""
+    listed = engine.call(
+        "exec", holder, "/bin/sh", "-c", "ls -A /opt/extensions", check=False, timeout=PATIENCE
+    )
+    if listed.returncode == 0 and listed.stdout.strip():
+        yield EXTENSIONS
+    if not measurable(engine, holder):
+        yield UNMEASURED
+
+
+def _open_tmp(engine: Engine, place: Place) -> None:
+    """A tmpfs is made with its mode; a folder of the engine's disk is root's alone."""
+    chmod = ("/usr/bin/env", "chmod", "1777", "/tmp")  # noqa: S108 - the container's
+    run(engine, "exec", "--user", "0:0", holder_name(place), *chmod)

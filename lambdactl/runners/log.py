@@ -30,11 +30,14 @@ class Log:
         """One of Lambda's own."""
         self.line(platform.written(line, self._format))
 
-    def copy(self, stream: IO[bytes]) -> None:
-        """Until the stream ends. awslambdaric joins the lines of one error by carriage returns."""
+    def copy(self, stream: IO[bytes]) -> str:
+        """Until the stream ends; its last line. awslambdaric joins those of one error by carriage returns."""
+        last = ""
         while raw := stream.readline(LINE_MAX):
             for part in raw.rstrip(b"\r\n").split(b"\r"):
-                self.line(part.decode(errors="replace"))
+                last = part.decode(errors="replace")
+                self.line(last)
+        return last
 
     def restart(self) -> None:
         """The tail is that of one invocation."""

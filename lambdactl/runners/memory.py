@@ -75,18 +75,7 @@ class Memory:
     def _group(self) -> Path | None:
         """Asked until the container runs."""
         while not self._closed.wait(ASK_EVERY):
-            try:
-                done = self._engine.call(
-                    "inspect",
-                    "--format",
-                    "{{.State.Running}} {{.State.Pid}} {{.Id}}",
-                    self._container,
-                    check=False,
-                    timeout=PATIENCE,
-                )
-            except LambdactlError:
-                return None  # a run is worth more than its measure
-            match done.stdout.decode().split():
+            match _state(self._engine, self._container):
                 case ["true", pid, identity]:
                     return group_of(pid, identity)
                 case ["false", *_]:
@@ -94,6 +83,24 @@ class Memory:
                 case _:
                     return None
         return None
+
+
+def measurable(engine: Engine, container: str) -> bool:
+    """Whether the group of a container that runs can be read from here."""
+    match _state(engine, container):
+        case ["true", pid, identity]:
+            return group_of(pid, identity) is not None
+    return False
+
+
+def _state(engine: Engine, container: str) -> list[str]:
+    """Whether it runs, its process and its id; nothing when the engine does not say."""
+    asked = "{{.State.Running}} {{.State.Pid}} {{.Id}}"
+    try:
+        done = engine.call("inspect", "--format", asked, container, check=False, timeout=PATIENCE)
+    except LambdactlError:
+        return []  # a run is worth more than its measure
+    return done.stdout.decode().split()
 
 
 def group_of(pid: str, container: str) -> Path | None:

@@ -47,11 +47,6 @@ class Network:
         return str(self.subnet[1])
 
     @property
-    def elsewhere(self) -> bool:
-        """Whether it was found that the bridge is not on this machine."""
-        return self.transport == "sidecar" and _forced() is None
-
-    @property
     def gateway(self) -> str:
         return str(self.subnet[1 if self.transport == "bridge" else 254])
 

@@ -124,8 +124,21 @@ def _started(pid: int) -> str:
     try:
         stat = (PROC / str(pid) / "stat").read_text(encoding="ascii", errors="replace")
     except OSError:
-        return "" if (PROC / "self").exists() else _started_by_ps(pid)
+        if not (PROC / "self").exists():
+            return _started_by_ps(pid)
+        return UNKNOWN if _hidden(pid) else ""
     return stat.rpartition(")")[2].split()[19]  # field 22; field 2 is a name and may hold spaces
+
+
+def _hidden(pid: int) -> bool:
+    """Whether /proc keeps another user's process from us (its mount option `hidepid`)."""
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except (OSError, OverflowError):
+        return False
+    return True
 
 
 def _started_by_ps(pid: int) -> str:

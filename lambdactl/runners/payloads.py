@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 
 from lambdactl.runners.protocol import RESPONSE_MAX
 
+EXIT_ERROR = "Runtime.ExitError"
+INVALID_ENTRYPOINT = "Runtime.InvalidEntrypoint"
 SIGNALLED = 128  # engines and shells report "killed by signal n" as 128 + n
 
 
@@ -22,7 +24,12 @@ def timed_out(request_id: str, seconds: float) -> bytes:
 
 def exited(request_id: str, code: int) -> bytes:
     """The runtime ended without an answer. A negative `code` is a signal, as subprocess has it."""
-    return _error("Runtime.ExitError", f"RequestId: {request_id} Error: {_exit_text(code)}")
+    return _error(EXIT_ERROR, f"RequestId: {request_id} Error: {_exit_text(code)}")
+
+
+def not_executed(request_id: str, why: str) -> bytes:
+    """The image's entry point never ran (aws-lambda-ruby-runtime-interface-client#13)."""
+    return _error(INVALID_ENTRYPOINT, f"RequestId: {request_id} Error: {why}")
 
 
 def response_too_large() -> bytes:

@@ -31,7 +31,7 @@ class Runtime:
         self.name, self.api = name, api
         self.ended = threading.Event()
         self.started = time.monotonic()
-        self._engine, self._frozen = engine, False
+        self._engine, self._frozen, self._last_line = engine, False, ""
         self._memory = Memory(engine, name, memory)
         self._client = engine.spawn(
             "start",
@@ -89,13 +89,18 @@ class Runtime:
             raise RunError(
                 "the container could not be started", why=state.get("Error", "") or "see the lines above"
             )
-        return Exit.of(state, self._memory.exceeded)
+        return Exit.of(
+            state,
+            exceeded=self._memory.exceeded,
+            ready=self.api.ready_at is not None,
+            last_line=self._last_line,
+        )
 
     def _copy(self, log: Log) -> None:
         assert self._client.stdout
         try:
             with self._client.stdout as stream:
-                log.copy(stream)
+                self._last_line = log.copy(stream)
         finally:
             self._client.wait()
             self.ended.set()

@@ -7,21 +7,23 @@ and removes containers; everything else it needs is given (`local`).
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from lambdactl.container import Engine
+from lambdactl.errors import RunError
 from lambdactl.runners import volume
-from lambdactl.runners.create import Image, Place, arguments, holder_name
+from lambdactl.runners.create import Image, Place, arguments, holder_name, python
 from lambdactl.runners.ending import Ended, Exit, answer
 from lambdactl.runners.log import Log
 from lambdactl.runners.memory import Memory
 from lambdactl.runners.network import TRANSPORT
-from lambdactl.runners.owner import remove, run
+from lambdactl.runners.owner import PATIENCE, remove, run
 from lambdactl.runners.platform import InitReport, Phase, Start, Status
 from lambdactl.runners.protocol import Function, Invocation, Response
 from lambdactl.runners.runtime import Runtime
@@ -30,6 +32,14 @@ from lambdactl.runners.runtime_server import RuntimeServer
 from lambdactl.runners.watch import INIT_LIMIT, Ending, Watch
 
 SETTLED = 0.05  # seconds for the last lines of a runtime that was frozen; the engine does not say when
+UNREACHABLE = 3
+CONNECT = f"""\
+import socket, sys
+try:
+    socket.create_connection((sys.argv[1], int(sys.argv[2])), 2).close()
+except OSError:
+    sys.exit({UNREACHABLE})
+"""
 SHELL = ("/bin/sh", "-c", "command -v bash >/dev/null && exec bash; exec sh")
 
 
@@ -94,7 +104,8 @@ class Sandbox:
         if invocation.run_folder:
             volume.put(self.engine, holder_name(self.place), invocation.run_folder)
         tty = sys.stdin.isatty() and sys.stdout.isatty()
-        name = self._create(command=SHELL, tty=tty)
+        terminal = ("/usr/bin/env", f"TERM={os.environ.get('TERM', 'dumb')}") if tty else ()
+        name = self._create(command=(*terminal, *SHELL), tty=tty)
         self.server.api.offer(self._event(invocation, time.monotonic() + self.function.timeout))
         memory = Memory(self.engine, name, self.function.memory)
         memory.start()
@@ -159,7 +170,21 @@ class Sandbox:
         exit_ = self._discard(ending)
         if ending != "stopped":
             self._say_init(runtime, "init", ending, exit_)
+            if not self.server.reached:
+                self._check_way()
         return None
+
+    def _check_way(self) -> None:
+        """RunError when a start failed since the Runtime API is out of its reach."""
+        api = self.variables["AWS_LAMBDA_RUNTIME_API"]
+        name = self._create(command=(*python(self.image), "-c", CONNECT, *api.split(":")))
+        done = self.engine.call("start", "--attach", name, check=False, timeout=PATIENCE)
+        if done.returncode == UNREACHABLE:
+            raise RunError(
+                f"the function cannot reach the Lambda Runtime API at {api}",
+                why="a firewall of this machine keeps containers from it",
+                hint=f"{TRANSPORT}=sidecar does without",
+            )
 
     def _say_init(self, runtime: Runtime, phase: Phase, ending: Ending, exit_: Exit | None) -> None:
         """A start that failed."""
@@ -170,15 +195,7 @@ class Sandbox:
         duration = ended - runtime.started
         self.log.platform(InitReport(duration=duration, phase=phase, status=status, error_type=error_type))
         if status == "timeout" and phase == "init":
-            late = f"lambdactl: the runtime has not asked for its event after {INIT_LIMIT:g} s"
-            self.log.line(f"{late}: {self._why_slow()}")
-
-    def _why_slow(self) -> str:
-        if self.place.holder_address:
-            return "its start is slow"
-        api = self.variables["AWS_LAMBDA_RUNTIME_API"]
-        firewall = f"a firewall of this machine keeps its network from {api}"
-        return f"its start is slow, or {firewall} ({TRANSPORT}=sidecar does without)"
+            self.log.line(f"lambdactl: the start took over {INIT_LIMIT:g} s, and is made once more")
 
     def _ended(
         self,
@@ -224,7 +241,7 @@ class Sandbox:
         self._runtime = Runtime(self.engine, name, self.server.api, self.function.memory, self.log)
         return self._runtime
 
-    def _create(self, *, command: tuple[str, ...] = (), tty: bool | None = None) -> str:
+    def _create(self, *, command: Sequence[str] = (), tty: bool | None = None) -> str:
         """A container that has its own side of the Runtime API; what the one before had, is closed."""
         self.server.api.close()
         self.server.api = RuntimeApi(self.metadata_token)

@@ -7,9 +7,12 @@ import math
 import re
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
+from lambdactl.runners.host import host
 from tests.conformance.conftest import answer, error
 from tests.conformance.test_answers import exited, row
-from tests.runners.conftest import Runner
+from tests.runners.conftest import Runner, variant
 
 
 @row("init-duration")
@@ -67,6 +70,32 @@ def test_an_exception_of_the_start(runner: Runner) -> None:
     said = error(runner("echo", environment={"FAIL_AT_START": "1"}))
     assert (said["errorType"], said["errorMessage"], said["requestId"]) == ("ValueError", "no start", "")
     assert said["stackTrace"]
+    assert runner.lines[-1].endswith("\tStatus: error\tError Type: ValueError")
+
+
+@row("entry-point")
+@pytest.mark.parametrize(
+    ("program", "why"),
+    [("/nowhere", "no such file or directory"), ("/etc/passwd", "permission denied")],
+)
+def test_an_entry_point_that_cannot_be_executed(runner: Runner, program: str, why: str) -> None:
+    with variant(runner, f'ENTRYPOINT ["{program}"]') as other:
+        response = runner("echo", image=other, request_id="r-1")
+    assert error(response) == {
+        "errorType": "Runtime.InvalidEntrypoint",
+        "errorMessage": f"RequestId: r-1 Error: fork/exec {program}: {why}",
+    }
+    phases = [line.partition("\t")[2] for line in runner.lines if line.startswith("INIT_REPORT")]
+    ended = "Status: error\tError Type: Runtime.InvalidEntrypoint"
+    assert phases == [f"Phase: init\t{ended}", f"Phase: invoke\t{ended}"]
+
+
+@row("init-exit")
+def test_a_start_that_says_so_itself_has_exited(runner: Runner) -> None:
+    """A script whose last program is not there has run itself."""
+    with variant(runner, 'ENTRYPOINT ["/bin/sh", "-c", "/nowhere"]') as other:
+        response = runner("echo", image=other, request_id="r-1")
+    assert error(response) == exited("Runtime exited with error: exit status 127")
 
 
 @row("processes")
@@ -95,3 +124,14 @@ def test_lines_of_a_log_in_json(runner: Runner) -> None:
     assert platform == ["platform.start", "platform.runtimeDone", "platform.report"]
     (logged,) = [each for each in documents if "level" in each]
     assert (logged["level"], logged["message"], logged["requestId"]) == ("WARNING", "logged here", "r-1")
+
+
+@row("tmp-size")
+@row("tmp-mode")
+def test_a_tmp_too_large_for_this_machine_s_memory(runner: Runner) -> None:
+    """It is on the engine's disk, without a limit; else as any other."""
+    too_large = host(runner.engine).memory // 2 + 1
+    with runner.sandbox(ephemeral_storage=too_large) as invoke:
+        assert answer(invoke("count", leave="x"))["found"] == []
+        seen = answer(invoke("look", fill=0))
+    assert (seen["tmp mode"], seen["tmp owner"], seen["exec in /tmp"]) == ("41777", 0, "ran")

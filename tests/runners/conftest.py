@@ -128,6 +128,21 @@ class Runner:
         return [name for name in found if name.startswith(mine)]
 
 
+@contextmanager
+def variant(runner: Runner, *changes: str, opt: Path | None = None) -> Iterator[str]:
+    """The runner's image with these instructions added, as ENTRYPOINT, and this in /opt; gone afterwards."""
+    call, name = runner.engine.call, f"lambdactl-test-variant:{uuid.uuid4().hex}"
+    container = call("create", runner.image).stdout.decode().strip()
+    try:
+        if opt:
+            call("cp", str(opt), f"{container}:/opt")
+        call("commit", *(part for each in changes for part in ("--change", each)), container, name)
+        yield name
+    finally:
+        call("rm", "--force", "--volumes", container, check=False)
+        call("rmi", "--force", name, check=False)
+
+
 @pytest.fixture
 def runner(engine: Engine, image: str) -> Iterator[Runner]:
     made = Runner(engine, image)

@@ -12,7 +12,7 @@ import pytest
 
 from lambdactl.container import Engine
 from lambdactl.errors import RunError
-from lambdactl.runners import create, local, network
+from lambdactl.runners import create, local, memory, network
 from lambdactl.runners.host import Host, differences, host, visible_cpus
 from lambdactl.runners.owner import Owner
 from lambdactl.runners.protocol import Function
@@ -39,7 +39,15 @@ DOCKER = {
     "PidsLimit": True,
     "CpuCfsQuota": True,
 }
-PODMAN = {"host": {"cpus": 2, "memTotal": 8 << 30, "arch": "arm64", "security": {"seccompEnabled": False}}}
+PODMAN = {
+    "host": {
+        "cpus": 2,
+        "memTotal": 8 << 30,
+        "arch": "arm64",
+        "cgroupControllers": ["memory", "pids"],
+        "security": {"seccompEnabled": False},
+    }
+}
 
 
 def engine(tmp_path: Path, name: Any, answer: str) -> Engine:
@@ -58,7 +66,8 @@ def test_docker_s_machine(tmp_path: Path) -> None:
 
 def test_podman_s_machine(tmp_path: Path) -> None:
     found = host(engine(tmp_path, "podman", json.dumps(PODMAN)))
-    assert found == Host(cpus=2, memory=8192, architecture="arm64", seccomp=False)
+    lacks = ("CPU is not limited to memory's share",)
+    assert found == Host(cpus=2, memory=8192, architecture="arm64", lacks=lacks, seccomp=False)
 
 
 @pytest.mark.parametrize("answer", ["", "{}", json.dumps({**DOCKER, "NCPU": 0})])
@@ -78,6 +87,7 @@ def test_a_machine_that_can_do_it_all_differs_in_nothing() -> None:
         ({"seccomp": False}, {}, "amd64", "no system call is denied"),
         ({}, {}, "arm64", "the image is for arm64, this machine is amd64: emulated"),
         ({"cpus": 1}, {"memory": 3538}, "amd64", "3538 MB come with 2.0 CPUs; this machine has 1"),
+        ({"cpus": 1}, {"memory": 1024}, "amd64", "2 CPUs are seen at 1024 MB; this machine has 1"),
         ({"memory": 8192}, {"ephemeral_storage": 4097}, "amd64", "no limit of /tmp: 4097 MB"),
         ({"memory": 1024}, {}, "amd64", "1769 MB of memory are more than this machine's 1024"),
     ],
@@ -129,15 +139,19 @@ def test_a_subnet_is_claimed_before_its_bridge_is_up(runner: Runner) -> None:
         free.close()
 
 
-def test_an_engine_elsewhere_is_said_and_strict_refuses_it(
-    runner: Runner, monkeypatch: pytest.MonkeyPatch
+def test_memory_that_cannot_be_measured_is_said_and_strict_refuses_it(
+    runner: Runner, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    """As where the engine is on another machine: no process here is the container's."""
     monkeypatch.setattr(network, "_may_be_here", lambda engine: False)
     assert runner("echo").function_error == ""
-    assert f"lambdactl: not as in Lambda: {local.ELSEWHERE}" in runner.lines
+    assert not any(line.startswith("lambdactl: not as in Lambda") for line in runner.lines)
+    monkeypatch.setattr(memory, "PROC", tmp_path)
+    assert runner("echo").function_error == ""
+    assert f"lambdactl: not as in Lambda: {local.UNMEASURED}" in runner.lines
     function, _ = runner.made("echo")
     with (
-        pytest.raises(RunError, match="the engine is not on this machine"),
+        pytest.raises(RunError, match="control group cannot be read"),
         local.opened(function, runner.engine, runner.lines.append, strict=True),
     ):
         pytest.fail("it opened")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socketserver
 import subprocess
 import sys
@@ -15,9 +16,11 @@ from typing import Any
 import pytest
 
 from lambdactl.errors import RunError
+from lambdactl.runners import local
 from lambdactl.runners.owner import Owner, sweep
 from lambdactl.runners.protocol import Relay
-from tests.runners.conftest import Runner
+from tests.runners.conftest import Runner, variant
+from tests.support import require
 
 SECRET = "a secret\nof two lines"
 
@@ -176,6 +179,36 @@ def test_secrets_are_in_no_argument(runner: Runner) -> None:
     watching.join()
     assert "secret" not in seen[0]
     assert f"GIVEN={SECRET}" in seen
+
+
+def test_a_firewall_that_keeps_containers_from_this_machine(runner: Runner) -> None:
+    """A runtime only says that nobody answered it, or says nothing until its time is up."""
+    if os.geteuid() != 0 or not shutil.which("iptables"):
+        require.missing("iptables as root", "apt-get install iptables")
+    function, invocation = runner.made("echo", timeout=900)
+    with local.opened(function, runner.engine, runner.lines.append) as sandbox:
+        address, _, port = sandbox.variables["AWS_LAMBDA_RUNTIME_API"].partition(":")
+        rule = ["INPUT", "--destination", address, "--protocol", "tcp", "--dport", port, "--jump", "DROP"]
+        subprocess.run(["iptables", "--wait", "--insert", *rule], check=True)
+        try:
+            with pytest.raises(
+                RunError, match=f"cannot reach the Lambda Runtime API at {address}"
+            ) as refused:
+                sandbox.invoke(invocation)
+        finally:
+            subprocess.run(["iptables", "--wait", "--delete", *rule], check=True)
+    assert "LAMBDACTL_TRANSPORT=sidecar" in str(refused.value.hint)
+
+
+def test_extensions_that_are_not_started_are_said(runner: Runner, tmp_path: Path) -> None:
+    (tmp_path / "extensions").mkdir()
+    with variant(runner, opt=tmp_path / "extensions") as none:
+        runner("echo", image=none)
+    assert not any(line.startswith("lambdactl: not as in Lambda") for line in runner.lines)
+    (tmp_path / "extensions/spy").write_text("#!/bin/sh\n")
+    with variant(runner, opt=tmp_path / "extensions") as one:
+        runner("echo", image=one)
+    assert f"lambdactl: not as in Lambda: {local.EXTENSIONS}" in runner.lines
 
 
 class _Greeting(socketserver.StreamRequestHandler):

@@ -59,6 +59,20 @@ def test_a_machine_that_cannot_tell_itself(without_proc: Path) -> None:
     assert not Owner("unknown", os.getpid(), "1").is_gone()
 
 
+def test_a_process_that_proc_hides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another user's, under the mount option `hidepid`: alive until the kernel knows it no more."""
+    (tmp_path / "self/ns").mkdir(parents=True)
+    (tmp_path / "self/ns/pid").symlink_to("pid:[4026531836]")
+    (tmp_path / "sys/kernel/random").mkdir(parents=True)
+    (tmp_path / "sys/kernel/random/boot_id").write_text("5b1c2d3e-0000-4000-8000-000000000000\n")
+    monkeypatch.setattr(owner, "PROC", tmp_path)
+    with subprocess.Popen(["sleep", "60"]) as child:
+        theirs = Owner(Owner.this().machine, child.pid, "1")
+        assert not theirs.is_gone()
+        child.kill()
+    assert theirs.is_gone()
+
+
 def _program(file: Path, text: str) -> None:
     file.write_text(text)
     file.chmod(0o755)
