@@ -29,7 +29,7 @@ from lambdactl.sandbox.slots import Slots
 
 LARGEST = {"RequestResponse": REQUEST_MAX, "Event": EVENT_MAX, "DryRun": REQUEST_MAX}  # bytes
 CONTEXT_MAX = 3583  # bytes, in base64 (botocore: Invoke)
-AT_ONCE = 20  # of all functions together; an AWS account starts with 1,000
+AT_ONCE = 20  # of all functions without a reservation; an AWS account starts with 1,000
 RECURSION = (
     "Lambda has detected the function being invoked in a recursive loop with other Amazon Web Services "
     "resources and stopped your function's invocation."
@@ -110,7 +110,7 @@ class Invoker:
         except LambdactlError as broken:
             return failed(broken, invocation.request_id)
         finally:
-            self._slots.give(function.name)
+            self._slots.give(function.name, function.reserved)
         return answered(answer, invocation.request_id, tail=tail)
 
     def _start(self, function: Function, invocation: Invocation) -> None:
@@ -142,7 +142,7 @@ class Invoker:
         except LambdactlError:
             return False  # the journal has it
         finally:
-            self._slots.give(function.name)
+            self._slots.give(function.name, function.reserved)
 
     def _attempt(self, function: Function, invocation: Invocation) -> Answer:
         with Journal(self._logs, function.name, invocation.request_id) as journal:

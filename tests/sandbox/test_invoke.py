@@ -253,6 +253,9 @@ def test_all_functions_together_have_a_limit(site: Site, tmp_path: Path) -> None
         until(lambda: len(site.run.ran) == 4)
         with pytest.raises(ClientError, match="Rate Exceeded"):
             site.client("lambda").invoke(FunctionName=name)
+        reserving = site.deploy("print('done')")
+        site.client("lambda").put_function_concurrency(FunctionName=reserving, ReservedConcurrentExecutions=1)
+        assert site.client("lambda").invoke(FunctionName=reserving)["StatusCode"] == 200
         gate.touch()
         assert {each.result()["StatusCode"] for each in running} == {200}
 
