@@ -1,19 +1,11 @@
-"""Run folders read back, and run requests made. Knows S3 keys and documents, draws nothing.
-
-A run is what its folder says: with `result.json` it ended, with `request.json` it began. Nothing is
-kept elsewhere.
-"""
+"""Run folders in the project's bucket: read, waited for, downloaded, and asked to end."""
 
 from __future__ import annotations
 
 import json
-import os
-import re
-import secrets
-import stat
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,90 +13,11 @@ from typing import Any
 from lambdactl.aws import Aws
 from lambdactl.errors import NotFound, RunError, UsageError
 from lambdactl.grants import BUCKET, BUCKET_KEY, FUNCTIONS, Needs, Reach
+from lambdactl.runs.run import LARGEST, Place, Run, Saved, is_run_id, read_result, when_lost
 from lambdactl.site import Site
 
 LOST_AFTER = timedelta(minutes=2)  # after a run's time limit, for the upload
-LARGEST = 16 << 20  # bytes of a result.json that are read
 CANCEL = "control/cancel"  # the supervisor looks for it (agent/mirror.py)
-# What is shown of a result, and its type: the rest may be anything.
-_SHOWN: Mapping[str, Any] = {
-    "outcome": str,
-    "reason": str,
-    "costUsd": int | float | None,
-    "turns": int | None,
-    "usage": dict | None,
-    "agent": dict | None,
-    "notes": list | None,
-    "output": str | None,
-    "memoryPeakMb": int | None,
-    "hardening": dict | None,
-    "legs": list | None,
-}
-_RUN_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Saved:
-    """What there is of a run without a result; `last` is when the newest of it came."""
-
-    files: int
-    size: int  # bytes
-    last: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
-    """`state` is result.json's outcome, or "running", "queued" (nothing written yet), "lost",
-    "unreadable": a job may write into its run folders what it likes, so a result is not believed."""
-
-    id: str
-    job: str
-    folder: str  # s3://bucket/prefix/run-id/ or a local path
-    state: str
-    reason: str = ""
-    started: datetime | None = None
-    ended: datetime | None = None
-    cost_usd: float | None = None
-    saved: Saved | None = None  # of a lost run
-    result: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def ended_well(self) -> bool:
-        return self.state == "succeeded"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """Where a job's runs lie. `timeout` is the job's, `invocation` that of one of its `legs`; in seconds."""
-
-    job: str
-    prefix: str
-    timeout: int
-    legs: int = 1
-    invocation: int = 900
-    max_event_age: int = 21600
-
-
-def new_run_id(now: Callable[[], float] = time.time) -> str:
-    """A UUIDv7 (RFC 9562): sorts by the time it was made."""
-    value = (int(now() * 1000) << 80) | secrets.randbits(80)
-    value = value & ~(0xF << 76) | (7 << 76)
-    value = value & ~(0x3 << 62) | (2 << 62)
-    text = f"{value:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
-
-
-def is_run_id(text: str) -> bool:
-    return _RUN_ID.fullmatch(text) is not None
-
-
-def event(run_id: str, input_: Any = None) -> bytes:
-    """The event that starts a run."""
-    document = {"version": 1, "runId": run_id} | ({} if input_ is None else {"input": input_})
-    try:
-        return json.dumps(document, ensure_ascii=False, allow_nan=False).encode()
-    except (TypeError, ValueError, RecursionError) as error:  # also half a surrogate pair
-        raise UsageError("the input cannot be sent as JSON", why=str(error)) from None
 
 
 class Runs:
@@ -263,103 +176,10 @@ def _is_file_name(name: str) -> bool:
     )
 
 
-def read_result(content: bytes, run: Run) -> Run:
-    """`run` as its result.json tells it; whose run it is, the folder has told."""
-    try:
-        if len(content) > LARGEST:
-            raise ValueError(f"it has more than {LARGEST} bytes")
-        result = json.loads(content, parse_constant=_no_number)
-        if not isinstance(result, dict):
-            raise TypeError("it is no object")
-        float(result.get("costUsd") or 0)  # an int may be beyond all floats
-        return replace(ended(result, run.folder), id=run.id, job=run.job)
-    except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
-        why = f"lacks {error}" if isinstance(error, KeyError) else str(error)
-        return replace(run, reason=f"its result.json is not one of ours: {why}")
-
-
-def _no_number(name: str) -> None:
-    raise ValueError(f"{name} is no number of JSON's")
-
-
-def local(home: Path, run_id: str) -> Run | None:
-    """A run that `run-local` brought home; None when it did not."""
-    folder = home / run_id
-    if not is_run_id(run_id) or not folder.is_dir():
-        return None
-    run = Run(id=run_id, job="", folder=str(folder), state="unreadable")
-    content = result_here(folder)
-    if content is None:
-        saved = _saved_here(run)
-        return replace(run, state="lost", saved=saved, reason=f"{_told(saved)}; no result was written")
-    found = read_result(content, run)
-    return replace(found, job=str(found.result.get("job", "")))
-
-
-def result_here(folder: Path) -> bytes | None:
-    """What is read of a result.json on this machine; None for what is no file. A job that killed its
-    supervisor may have left anything there: a link to a file of ours, a pipe, a file of a terabyte."""
-    try:
-        descriptor = os.open(folder / "result.json", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError:
-        return None
-    with open(descriptor, "rb") as file:
-        return file.read(LARGEST + 1) if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
-
-
-def local_files(run: Run, below: str = "") -> list[tuple[str, int]]:
-    """(path in the run folder, size in bytes) of what lies on this machine; never a checkpoint."""
-    folder = Path(run.folder)
-    files = (path for path in sorted(folder.rglob("*")) if path.is_file() and not path.is_symlink())
-    named = ((path.relative_to(folder).as_posix(), path.stat().st_size) for path in files)
-    shown = ((name, size) for name, size in named if not name.startswith("checkpoint/"))
-    return [(name, size) for name, size in shown if name.startswith(below)]
-
-
-def _saved_here(run: Run) -> Saved:
-    files = local_files(run)
-    times = [Path(run.folder, name).stat().st_mtime for name, _ in files]
-    last = datetime.fromtimestamp(min(max(times, default=0.0), time.time()), UTC)  # a job may set any
-    return Saved(files=len(files), size=sum(size for _, size in files), last=last)
-
-
-def local_chunks(run: Run, name: str) -> Iterator[bytes]:
-    """A file of `local_files`, piece by piece; OSError for what is a link by now."""
-    with open(os.open(Path(run.folder, name), os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
-        while chunk := file.read(1 << 20):
-            yield chunk
-
-
-def ended(result: Mapping[str, Any], folder: str) -> Run:
-    """A run as its result.json tells it. Raises ValueError, TypeError or KeyError for what is none."""
-    for name, wanted in _SHOWN.items():
-        if not isinstance(result.get(name), wanted):
-            raise TypeError(f"{name} is of a wrong kind")
-    if not all(isinstance(count, int | float) for count in (result.get("usage") or {}).values()):
-        raise TypeError("usage is not in numbers")
-    return Run(
-        id=result["runId"],
-        job=result["job"],
-        folder=folder,
-        state=result["outcome"],
-        reason=result.get("reason", ""),
-        started=datetime.fromisoformat(result["startedAt"]).astimezone(UTC),
-        ended=datetime.fromisoformat(result["endedAt"]).astimezone(UTC),
-        cost_usd=result.get("costUsd"),
-        result=result,
-    )
-
-
 def _lost(run: Run, limit: datetime, saved: Saved) -> Run:
-    told = f"{run.reason}; {_told(saved)}" if run.reason else _told(saved)
+    told = f"{run.reason}; {when_lost(saved)}" if run.reason else when_lost(saved)
     reason = f"{told}; wrote no result by {limit:%Y-%m-%d %H:%M:%S} UTC: see the function's log"
     return replace(run, state="lost", reason=reason, saved=saved)
-
-
-def _told(saved: Saved) -> str:
-    """When the last of it came is when it was lost, or little before."""
-    files = "1 file" if saved.files == 1 else f"{saved.files:,} files"
-    return f"lost at {saved.last:%Y-%m-%d %H:%M:%S} UTC, saved: {files}, {saved.size:,} bytes"
 
 
 def needs(prefixes: Iterable[str]) -> Needs:
