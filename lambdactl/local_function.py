@@ -96,14 +96,15 @@ def image(project: Project, job: Job, options: Options, note: Line) -> tuple[str
     """The image (or the tree) to run, built if need be, and how to open a sandbox of it."""
     if options.engine == PROCESS:
         return _tree(project, job, options, note), _process
+    from lambdactl.container import find
     from lambdactl.publish import Local
     from lambdactl.runners import local
 
-    engine = project.engine(options.engine)
-    context = project.context(job.name)
+    engine = find(options.engine)
+    context = project.images.context(job.name)
     name = ""
     if options.creds is not Creds.none and not project.sandbox:
-        name = project.pulled(engine, context.fingerprint)
+        name = project.images.pulled(engine, context.fingerprint)
         if name:
             note(f"image {context.fingerprint[:12]}: from the registry")
     if not name:
@@ -133,7 +134,7 @@ def _tree(project: Project, job: Job, options: Options, note: Line) -> str:
         )
     if options.creds is Creds.own:
         raise RunError("--engine process never gets your AWS credentials", hint="use --creds none")
-    return str(Trees(settings=project.settings, on_line=note).tree(project.context(job.name)))
+    return str(Trees(settings=project.settings, on_line=note).tree(project.images.context(job.name)))
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from lambdactl.errors import NotFound, RunError, UsageError
 from lambdactl.runs import Run, is_run_id
 
 if TYPE_CHECKING:
-    from lambdactl.project import Project
+    from lambdactl.project_runs import ProjectRuns
 
 STREAMS = ("events", "stdout", "stderr", "transcript", "mcp")
 MAIN = ("events", "stdout")  # a run has one of them
@@ -21,7 +21,7 @@ LONGEST = 64 << 20  # bytes of a line; a longer one is cut into several
 
 
 def lines(
-    project: Project,
+    runs: ProjectRuns,
     run: Run,
     stream: str = "",
     *,
@@ -34,38 +34,33 @@ def lines(
     parts = _Parts()
     while True:
         # Asked before the parts are listed: once it has ended, no more come.
-        running = follow and again(project, run).state in ("queued", "running")
+        running = follow and runs.again(run).state in ("queued", "running")
         for kind in (stream,) if stream else MAIN:
-            for name in _names(project, run, kind):
-                yield from parts.take(name, project.chunks(run, name))
+            for name in _names(runs, run, kind):
+                yield from parts.take(name, runs.chunks(run, name))
         if not running:
             yield from parts.rest()
             return
         sleep(POLL)
 
 
-def _names(project: Project, run: Run, kind: str) -> list[str]:
+def _names(runs: ProjectRuns, run: Run, kind: str) -> list[str]:
     """The parts of a stream in their order: those of a run in several legs lie with each leg."""
-    if names := [name for name, _ in project.files(run, f"{kind}/")]:
+    if names := [name for name, _ in runs.files(run, f"{kind}/")]:
         return sorted(names)
-    legs = ((_LEG.match(name), name) for name, _ in project.files(run, "legs/"))
+    legs = ((_LEG.match(name), name) for name, _ in runs.files(run, "legs/"))
     found = sorted((int(leg[1]), name) for leg, name in legs if leg and leg[2] == kind)
     return [name for _, name in found]
 
 
-def again(project: Project, run: Run) -> Run:
-    """The run as it is now."""
-    return project.run_of(run.job, run.id) if run.folder.startswith("s3://") else run
-
-
 def begun(
-    project: Project, run_id: str, waiting: Callable[[], None], sleep: Callable[[float], None] = time.sleep
+    runs: ProjectRuns, run_id: str, waiting: Callable[[], None], sleep: Callable[[float], None] = time.sleep
 ) -> Run:
     """The run, once it has begun. Until then `waiting` is called once: nobody knows whether it will."""
     said = False
     while True:
         try:
-            return project.run(run_id)
+            return runs.find(run_id)
         except RunError:
             if not is_run_id(run_id):
                 raise

@@ -124,5 +124,6 @@ class Bucket:
 
     def fetch(self, folder: Path) -> None:
         folder.mkdir(parents=True)
-        for _ in self._project.download(self._project.run_of(self._job.name, self._run_id), folder):
+        runs = self._project.runs
+        for _ in runs.download(runs.of(self._job.name, self._run_id), folder):
             pass

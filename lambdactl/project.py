@@ -6,8 +6,8 @@
     plan = project.plan()
     for event in project.apply(plan):
         ...
-    run = project.launch("triage", {"issue": 7})
-    project.wait(run).state
+    run = project.runs.launch("triage", {"issue": 7})
+    project.runs.wait(run).state
 
 Every method raises `lambdactl.errors.LambdactlError` or one of its kinds, and nothing else on purpose.
 """
@@ -15,7 +15,7 @@ Every method raises `lambdactl.errors.LambdactlError` or one of its kinds, and n
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from lambdactl import account, manifest
 from lambdactl.ahead import Ahead
-from lambdactl.errors import ManifestError, NotFound, Problem, Refused, RunError, UsageError
+from lambdactl.errors import ManifestError, Problem, UsageError
 from lambdactl.image.machine import on_machine
 from lambdactl.manifest.job import Job, Settings
 from lambdactl.site import Site
@@ -33,25 +33,19 @@ from lambdactl.site import Site
 if TYPE_CHECKING:  # what costs an import of boto3 or of the image code comes in when it is used
     from lambdactl.applied import Origin
     from lambdactl.aws import Aws
-    from lambdactl.container import Engine
     from lambdactl.deployment import Deployments
     from lambdactl.engine import Address, Event, Plan
     from lambdactl.history import Record
     from lambdactl.holder import Holder
-    from lambdactl.image.context import Context, Contexts
     from lambdactl.lease import Lease
-    from lambdactl.lock import Lock
-    from lambdactl.runs import Place, Run, Runs
+    from lambdactl.project_images import ProjectImages
+    from lambdactl.project_runs import ProjectRuns
     from lambdactl.sandbox import Status
     from lambdactl.saved import Saved
     from lambdactl.scope import Scope
 
 NO_SCHEDULES = "the sandbox keeps schedules but starts no job by them: `lambdactl launch` does"
 Line = Callable[[str], None]
-
-
-def _silent(line: str) -> None:
-    return None
 
 
 class Project:
@@ -174,38 +168,11 @@ class Project:
             return not (self.sandbox and self.sandbox_status.engine == "process")
         return self._containers
 
-    def context(self, name: str) -> Context:
-        """A job's build context. LockError says what lambdactl.lock lacks for this job."""
-        self._check_lock([self.jobs[name]])
-        return self._contexts.of(self.jobs[name])
-
-    @cached_property
-    def _contexts(self) -> Contexts:
-        from lambdactl.image.context import Contexts
-
-        return Contexts(self._built_with, self._lock)
-
-    @cached_property
-    def _lock(self) -> Lock:
-        from lambdactl import lock
-
-        return lock.load(self.root / "lambdactl.lock")
-
-    def _check_lock(self, jobs: Collection[Job]) -> None:
-        from lambdactl import lock
-
-        lock.check(self._lock, self._built_with, jobs)
-
-    @property
-    def _built_with(self) -> Settings:
-        """A folder has no base image: none has to be locked, and none is in its fingerprint."""
-        return self.settings if self.containers else replace(self.settings, base_image="")
-
     def definition(self, job: Job, site: Site) -> dict[str, Any]:
         """The document that the job's function reads (schemas/definition.schema.json)."""
         from lambdactl.definition import definition
 
-        return definition(job, site, self.context(job.name).fingerprint)
+        return definition(job, site, self.images.context(job.name).fingerprint)
 
     def deployments(self, site: Site) -> Deployments:
         from lambdactl import role_limits
@@ -213,12 +180,12 @@ class Project:
         from lambdactl.deployment import Deployment, Deployments
 
         def one(job: Job) -> Deployment:
-            image = self._contexts.of(job).fingerprint
+            image = contexts[job.name].fingerprint
             return Deployment(job=job, image=image, definition=definition(job, site, image))
 
         if problems := list(role_limits.problems(self.jobs.values(), site)):
             raise ManifestError(problems)
-        self._check_lock(self.jobs.values())  # all that is missing at once
+        contexts = self.images.contexts(self.jobs)
         jobs = tuple(one(self.jobs[name]) for name in sorted(self.jobs))
         return Deployments(site=site, jobs=jobs, bucket_named=bool(self.settings.bucket))
 
@@ -284,7 +251,7 @@ class Project:
         plan: Plan,
         *,
         engine: str = "",
-        on_line: Line = _silent,
+        on_line: Line = lambda line: None,
         stop: Callable[[], bool] = lambda: False,
         command: str = "",
     ) -> Iterator[Event]:
@@ -299,7 +266,7 @@ class Project:
         work = applying.Work(
             aws=self.aws,
             deployments=self._nothing,
-            build=self._publisher(self.jobs, engine, on_line) if builds else _no_build,
+            build=self.images.publisher(self.jobs, engine, on_line) if builds else _no_build,
             author=author(self.root),
             command=command,
             stop=stop,
@@ -353,164 +320,25 @@ class Project:
 
         return lease.unlock(self.aws, self.site, nonce)
 
-    def push(self, names: Sequence[str], *, engine: str = "", on_line: Line = _silent) -> dict[str, str]:
-        """Bring these jobs' images into the registry; job -> digest. Builds only what is not there."""
-        publish = self._publisher(names, engine, on_line)
-        there = self._registered()
-        digests = {}
-        for name in names:
-            image = self.context(name).fingerprint
-            if image not in there:
-                there[image] = publish(image)
-            digests[name] = there[image]
-        return digests
-
-    def _registered(self) -> dict[str, str]:
-        from lambdactl.kinds.look import digests
-
-        found = digests(self.aws, self.site)
-        if found is None:
-            raise Refused(f"there is no repository {self.site.repository}", hint="`lambdactl apply` makes it")
-        return found
-
-    def _publisher(self, names: Iterable[str], engine: str, on_line: Line) -> Callable[[str], str]:
-        from lambdactl.publish import Local, Publisher, SandboxPublisher, Trees
-
-        contexts = {context.fingerprint: context for context in map(self.context, names)}
-        if not self.containers:
-            trees = Trees(settings=self.settings, on_line=on_line)
-            return SandboxPublisher(aws=self.aws, site=self.site, contexts=contexts, local=trees)
-        local = Local(engine=self.engine(engine), settings=self.settings, on_line=on_line)
-        kind = SandboxPublisher if self.sandbox else Publisher
-        return kind(aws=self.aws, site=self.site, contexts=contexts, local=local)
-
     @property
     def sandbox_status(self) -> Status:
         from lambdactl.sandbox import status
 
         return status(self.root)
 
-    def pulled(self, engine: Engine, fingerprint: str) -> str:
-        """The image out of the project's registry, by the engine's name for it; "" when it is not there."""
-        from lambdactl.image.push import pull
-        from lambdactl.publish import ecr_credentials
+    @cached_property
+    def images(self) -> ProjectImages:
+        """What its jobs' images are made of, and how they are built and brought to the registry."""
+        from lambdactl.project_images import ProjectImages
 
-        ids = [{"imageTag": fingerprint}]
-        parameters = {"repositoryName": self.site.repository, "imageIds": ids}
-        answer = self.aws.maybe_call("ecr", "BatchGetImage", parameters)
-        if answer is None or not answer["images"]:
-            return ""
-        digest = answer["images"][0]["imageId"]["imageDigest"]
-        return pull(engine, self.site.repository_uri, digest, ecr_credentials(self.aws))
-
-    @staticmethod
-    def engine(preferred: str = "") -> Engine:
-        from lambdactl.container import find
-
-        return find(preferred)
-
-    # -- runs ---------------------------------------------------------------------------------------
-
-    def launch(self, job: str, input_: Any = None, *, run_id: str = "") -> Run:
-        """Start the deployed job and return at once. `run_id` (a UUID) may be yours."""
-        from lambdactl.runners.lambda_ import launch
-        from lambdactl.runs import Run, event, is_run_id, new_run_id
-
-        found = self.job(job)
-        made = run_id or new_run_id()
-        if not is_run_id(made):
-            raise UsageError(
-                f"{made!r} is not a UUID", hint="let launch make one, or lambdactl.runs.new_run_id"
-            )
-        try:
-            launch(self.aws, self.site.function(found.name), event(made, input_))
-        except NotFound:
-            raise RunError(f"{found.name} is not deployed", hint="`lambdactl apply` deploys it") from None
-        folder = f"s3://{self.site.bucket}/{found.prefix}{made}/"
-        return Run(id=made, job=found.name, folder=folder, state="queued")
-
-    def wait(self, run: Run, *, patience: float | None = None) -> Run:
-        """Until the run ended or was lost; after `patience` seconds (default: the job's time limit
-        and five minutes) the state it is in then."""
-        place = self._place(self.job(run.job))
-        enough = place.timeout + 300 * place.legs if patience is None else patience
-        return self._runs.wait(place, run.id, patience=enough)
-
-    def runs(self, job: str = "", *, count: int = 20) -> list[Run]:
-        """The latest runs, newest first; of one job, or of all."""
-        jobs = [self.job(job)] if job else list(self.jobs.values())
-        found = [run for one in jobs for run in self._runs.latest(self._place(one), count)]
-        return sorted(found, key=lambda run: run.id, reverse=True)[:count]
-
-    def run(self, run_id: str) -> Run:
-        """A run of this machine (`run-local`), or else one in the bucket."""
-        from lambdactl.runs import local
-
-        if here := local(self.local_runs, run_id):
-            return here
-        return self._runs.find([self._place(job) for job in self.jobs.values()], run_id)
-
-    def run_of(self, job: str, run_id: str) -> Run:
-        return self._runs.one(self._place(self.job(job)), run_id)
-
-    def cancel(self, run_id: str, job: str = "") -> Run:
-        """Ask a run to end: it does within 15 seconds, as `cancelled`, with everything gathered. RunError
-        when it is not running. With its `job` also one that has not begun: it ends as soon as it does."""
-        run = self.run_of(job, run_id) if job else self.run(run_id)
-        if not run.folder.startswith("s3://"):
-            raise RunError(f"the run {run_id} was one of this machine: it is {run.state}", where=run.folder)
-        return self._runs.cancel(self._place(self.job(run.job)), run_id)
-
-    def logs(self, run: Run, stream: str = "", *, follow: bool = False) -> Iterator[tuple[str, bytes]]:
-        """(which, line) of a run's streams: `events` or `stdout`, or the one named (`stderr`, `transcript`,
-        `mcp`). With `follow` until the run has ended."""
-        from lambdactl import logs
-
-        return logs.lines(self, run, stream, follow=follow)
-
-    def files(self, run: Run, below: str = "") -> list[tuple[str, int]]:
-        """(path in the run folder, size in bytes) of all that is stored whose path begins with `below`."""
-        from lambdactl.runs import local_files
-
-        if run.folder.startswith("s3://"):
-            return self._runs.files(run, below)
-        return local_files(run, below)
-
-    def chunks(self, run: Run, name: str) -> Iterator[bytes]:
-        """One file of `files`, piece by piece. NotFound or OSError when it is not there any more."""
-        from lambdactl.runs import local_chunks
-
-        return self._runs.chunks(run, name) if run.folder.startswith("s3://") else local_chunks(run, name)
-
-    def download(self, run: Run, target: Path) -> Iterator[Path]:
-        """Every file of a run in the bucket, written below `target`; yields each."""
-        if not run.folder.startswith("s3://"):
-            raise UsageError("the run's folder is on this machine already", where=run.folder)
-        return self._runs.download(run, target)
-
-    @property
-    def local_runs(self) -> Path:
-        """Where `run-local` leaves run folders."""
-        return self.root / ".lambdactl" / "runs"
+        return ProjectImages(self)
 
     @cached_property
-    def _runs(self) -> Runs:
-        from lambdactl.runs import Runs
+    def runs(self) -> ProjectRuns:
+        """The runs of its jobs: to start, watch, read and cancel."""
+        from lambdactl.project_runs import ProjectRuns
 
-        return Runs(self.aws, self.site)
-
-    @staticmethod
-    def _place(job: Job) -> Place:
-        from lambdactl.runs import Place
-
-        return Place(
-            job=job.name,
-            prefix=job.prefix,
-            timeout=job.timeout,
-            legs=job.legs,
-            invocation=job.invocation,
-            max_event_age=job.max_event_age,
-        )
+        return ProjectRuns(self)
 
 
 def _no_build(fingerprint: str) -> str:

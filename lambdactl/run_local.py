@@ -105,7 +105,7 @@ class _Play:
     def run(self, stop: threading.Event, *, keep: bool) -> Ended:
         """One run, in the sandbox there is; with `keep` another is to come."""
         run_id = runs.new_run_id()
-        folder = self.project.local_runs / run_id
+        folder = self.project.runs.home / run_id
         with self.outlet(run_id) as outlet:
             where = outlet.prepare(self.definition)
             first = self.invocation(run_id, outlet)
@@ -120,7 +120,7 @@ class _Play:
 
     def outlet(self, run_id: str) -> AbstractContextManager[Outlet]:
         if self.options.creds is Creds.none:
-            return volume(self.project.local_runs / run_id, self.note)
+            return volume(self.project.runs.home / run_id, self.note)
         return nullcontext(Bucket(self.project, self.job, run_id, self.note))
 
     def invocation(self, run_id: str, outlet: Outlet) -> Invocation:
@@ -169,7 +169,7 @@ class _Play:
             if not (event := legs.following(response, run_id, number)):
                 break
             self.note(f"leg {number} of at most {self.job.legs}")
-            outlet.between(self.definition, self.project.local_runs / run_id)
+            outlet.between(self.definition, self.project.runs.home / run_id)
             invocation = replace(
                 invocation,
                 event=event,

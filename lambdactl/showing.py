@@ -45,13 +45,13 @@ def write_page(project: Project, run: Run, target: Path, *, force: bool = False)
 
 def _folder(project: Project, run: Run, page: Path) -> html.Folder:
     here = not run.folder.startswith("s3://")
-    files = project.files(run)
+    files = project.runs.files(run)
     sha256 = _named(project, run) if "request.json" in dict(files) else ""
     content, why = _local(project, sha256) if here else _stored(project, run, sha256)
     return html.Folder(
         run=run,
         files=files,
-        chunks=lambda name: project.chunks(run, name),
+        chunks=lambda name: project.runs.chunks(run, name),
         definition=_object(content),
         no_definition=why,
         link=links.beside(Path(run.folder), page) if here else _console(project, run),
@@ -62,7 +62,7 @@ def _folder(project: Project, run: Run, page: Path) -> html.Folder:
 def _named(project: Project, run: Run) -> str:
     """The hash of the definition that ran; "" when the run does not say."""
     try:
-        content = b"".join(islice(project.chunks(run, "request.json"), REQUEST))
+        content = b"".join(islice(project.runs.chunks(run, "request.json"), REQUEST))
     except OSError:
         return ""
     sha256 = (_object(content) or {}).get("definition")

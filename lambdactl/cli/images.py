@@ -50,15 +50,16 @@ def build(
     engine: Engine = "",
 ) -> int:
     """Build the images that are not there yet. With --push, what the registry has is not built again."""
+    from lambdactl.container import find
     from lambdactl.publish import Local
 
     project = open_project(root, env, sandbox, talks=push)
     names = [project.job(name).name for name in jobs] if jobs else sorted(project.jobs)
     if push:
-        made = project.push(names, engine=engine, on_line=output.line)
+        made = project.images.push(names, engine=engine, on_line=output.line)
     else:
-        local = Local(engine=project.engine(engine), settings=project.settings, on_line=output.line)
-        images = project.within(containers=True)
+        local = Local(engine=find(engine), settings=project.settings, on_line=output.line)
+        images = project.within(containers=True).images
         made = {name: local.image(images.context(name)) for name in names}
     for name in names:
         output.result(f"{name}: {made[name]}")

@@ -42,11 +42,11 @@ def launch(
     """Start the deployed job. Ends with the run's id, or with --wait with its outcome."""
     from lambdactl.report import runs as report
 
-    project = open_project(root, env, sandbox)
-    run = project.launch(job, read_input(input))
+    runs = open_project(root, env, sandbox).runs
+    run = runs.launch(job, read_input(input))
     if wait:
         output.note(f"launched {run.id}; waiting")
-        run = project.wait(run, patience=timeout)
+        run = runs.wait(run, patience=timeout)
     if format is RunFormat.json:
         output.raw(report.json_([run]))
     else:
@@ -67,7 +67,7 @@ def runs(
     """List the latest runs in AWS, newest first; `show` also finds those of run-local."""
     from lambdactl.report import runs as report
 
-    found = open_project(root, env, sandbox).runs(job, count=count)
+    found = open_project(root, env, sandbox).runs.latest(job, count=count)
     if format is RunFormat.json:
         output.raw(report.json_(found))
     else:
@@ -100,16 +100,16 @@ def show(
     from lambdactl.report import runs as report
 
     project = open_project(root, env, sandbox, talks=False)
-    found = project.run(run)
+    found = project.runs.find(run)
     if found.folder.startswith("s3://"):
         say_where(project)
     if format is RunFormat.json:
         output.raw(report.json_([found]))
     else:
-        output.result(report.whole(found, project.files(found)))
+        output.result(report.whole(found, project.runs.files(found)))
     if download is not None:
-        count = sum(1 for _ in project.download(found, download))
-        left_out = len(project.files(found)) - count
+        count = sum(1 for _ in project.runs.download(found, download))
+        left_out = len(project.runs.files(found)) - count
         more = f"; {left_out} left out, whose names are none for files" if left_out else ""
         output.note(f"{count} files in {download}{more}")
     if html is not None:

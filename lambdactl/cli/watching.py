@@ -11,7 +11,7 @@ from lambdactl.cli import output
 from lambdactl.cli.options import HERE, Env, Exit, Root, Sandbox, open_project, say_where
 
 if TYPE_CHECKING:
-    from lambdactl.project import Project
+    from lambdactl.project_runs import ProjectRuns
     from lambdactl.runs import Run
 
 
@@ -50,25 +50,25 @@ def logs(
 
     project = open_project(root, env, sandbox, talks=False)
     if follow:
-        found = use_case.begun(project, run, lambda: output.note(f"waiting for {run} to begin"))
+        found = use_case.begun(project.runs, run, lambda: output.note(f"waiting for {run} to begin"))
     else:
-        found = project.run(run)
+        found = project.runs.find(run)
     if found.folder.startswith("s3://"):
         say_where(project)
-    if not _shown(project, found, stream or "", follow, as_json) and not stream:
-        _say_others(project, found)
-    now = use_case.again(project, found) if follow else found
+    if not _shown(project.runs, found, stream or "", follow, as_json) and not stream:
+        _say_others(project.runs, found)
+    now = project.runs.again(found) if follow else found
     if now.state not in ("queued", "running"):
         output.note(report.one(now))
     return Exit.OK
 
 
-def _shown(project: Project, run: Run, stream: str, follow: bool, as_json: bool) -> int:
+def _shown(runs: ProjectRuns, run: Run, stream: str, follow: bool, as_json: bool) -> int:
     """How many lines there were."""
     from lambdactl.report import escape, streams
 
     count, before = 0, ""
-    for which, line in project.logs(run, stream, follow=follow):
+    for which, line in runs.logs(run, stream, follow=follow):
         count += 1
         if which != before and "/" in which:  # one of several
             output.line(f"--- {escape.line(which, 1000)}")
@@ -83,8 +83,8 @@ def _shown(project: Project, run: Run, stream: str, follow: bool, as_json: bool)
     return count
 
 
-def _say_others(project: Project, run: Run) -> None:
-    others = {name.partition("/")[0] for name, size in project.files(run) if size}
+def _say_others(runs: ProjectRuns, run: Run) -> None:
+    others = {name.partition("/")[0] for name, size in runs.files(run) if size}
     if there := sorted(others & set(Stream)):
         output.note(f"nothing yet there; but there is --stream {', '.join(there)}")
 
@@ -102,12 +102,12 @@ def cancel(
     """Ask a running run to end: within 15 seconds, as `cancelled`, with everything gathered."""
     from lambdactl.report import runs as report
 
-    project = open_project(root, env, sandbox)
-    found = project.cancel(run, job)
+    runs = open_project(root, env, sandbox).runs
+    found = runs.cancel(run, job)
     if found.state == "queued":
         output.note("it has not begun: it will end as soon as it does, without having done anything")
     if wait:
-        found = project.wait(found)
+        found = runs.wait(found)
     else:
         output.note(f"asked {found.id} to end")
     output.result(report.one(found))

@@ -51,11 +51,11 @@ def write(root: Path, account: str) -> None:
 USES: dict[str, Callable[[Project], Any]] = {
     "plan": lambda project: project.plan(),
     "plan_destroy": lambda project: project.plan_destroy(),
-    "push": lambda project: project.push(["a"]),
-    "launch": lambda project: project.launch("a"),
-    "wait": lambda project: project.wait(Run(id=RUN_ID, job="a", folder="", state="queued"), patience=0),
-    "runs": lambda project: project.runs(),
-    "run": lambda project: project.run(RUN_ID),
+    "push": lambda project: project.images.push(["a"]),
+    "launch": lambda project: project.runs.launch("a"),
+    "wait": lambda project: project.runs.wait(Run(id=RUN_ID, job="a", folder="", state="queued"), patience=0),
+    "runs": lambda project: project.runs.latest(),
+    "run": lambda project: project.runs.find(RUN_ID),
     "credentials": lambda project: own(project.aws),
     "site": lambda project: project.site,
 }
@@ -92,7 +92,7 @@ def test_nor_by_any_command(
 
 
 def test_in_the_right_account_the_same_goes_on(root: Path, cloud: Cloud) -> None:
-    assert Project.open(root, environment="dev").runs() == []
+    assert Project.open(root, environment="dev").runs.latest() == []
     write(root, ACCOUNT)
     assert Project.open(root, environment="prod").site.environment == "prod"
     assert cloud.record.calls["s3.ListObjectsV2"] == 1

@@ -31,9 +31,9 @@ def project(tmp_path: Path) -> Project:
 
 
 def test_one_job_does_not_need_the_locks_of_others(project: Project) -> None:
-    assert len(project.context("locked").fingerprint) == 64
+    assert len(project.images.context("locked").fingerprint) == 64
     with pytest.raises(LockError, match=r"does not hold pypi:left@1;"):
-        project.context("new")
+        project.images.context("new")
 
 
 def test_what_goes_to_aws_needs_all_and_says_so_at_once(project: Project) -> None:
@@ -45,8 +45,8 @@ def test_a_plain_process_has_no_base_image(project: Project) -> None:
     settings = replace(project.settings, base_image="registry.example/other:1")
     other_base = Project(settings, tuple(project.jobs.values()))
     with pytest.raises(LockError, match=r"does not hold registry\.example/other:1;"):
-        other_base.context("locked")
-    tree = other_base.within(containers=False).context("locked")
+        other_base.images.context("locked")
+    tree = other_base.within(containers=False).images.context("locked")
     assert tree.base == ""
-    assert tree.fingerprint == project.within(containers=False).context("locked").fingerprint
-    assert tree.fingerprint != project.context("locked").fingerprint
+    assert tree.fingerprint == project.within(containers=False).images.context("locked").fingerprint
+    assert tree.fingerprint != project.images.context("locked").fingerprint

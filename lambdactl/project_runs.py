@@ -1,0 +1,125 @@
+"""The runs of a project's jobs, in its bucket or on this machine: started, watched, read, ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lambdactl import logs
+from lambdactl.errors import NotFound, RunError, UsageError
+from lambdactl.manifest.job import Job
+from lambdactl.runners.lambda_ import launch
+from lambdactl.runs import (
+    Place,
+    Run,
+    Runs,
+    event,
+    is_run_id,
+    local,
+    local_chunks,
+    local_files,
+    new_run_id,
+)
+
+if TYPE_CHECKING:
+    from lambdactl.project import Project
+
+
+class ProjectRuns:
+    """`Project.runs`. Asks AWS only for what is not on this machine."""
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+
+    @property
+    def home(self) -> Path:
+        """Where `run-local` leaves run folders."""
+        return self._project.root / ".lambdactl" / "runs"
+
+    def launch(self, job: str, input_: Any = None, *, run_id: str = "") -> Run:
+        """Start the deployed job and return at once. `run_id` (a UUID) may be yours."""
+        found, site = self._project.job(job), self._project.site
+        made = run_id or new_run_id()
+        if not is_run_id(made):
+            raise UsageError(
+                f"{made!r} is not a UUID", hint="let launch make one, or lambdactl.runs.new_run_id"
+            )
+        try:
+            launch(self._project.aws, site.function(found.name), event(made, input_))
+        except NotFound:
+            raise RunError(f"{found.name} is not deployed", hint="`lambdactl apply` deploys it") from None
+        folder = f"s3://{site.bucket}/{found.prefix}{made}/"
+        return Run(id=made, job=found.name, folder=folder, state="queued")
+
+    def wait(self, run: Run, *, patience: float | None = None) -> Run:
+        """Until the run ended or was lost; after `patience` seconds (default: the job's time limit
+        and five minutes) the state it is in then."""
+        place = self._place(run.job)
+        enough = place.timeout + 300 * place.legs if patience is None else patience
+        return self._bucket.wait(place, run.id, patience=enough)
+
+    def latest(self, job: str = "", *, count: int = 20) -> list[Run]:
+        """The latest runs in the bucket, newest first; of one job, or of all."""
+        jobs = [job] if job else list(self._project.jobs)
+        found = [run for one in jobs for run in self._bucket.latest(self._place(one), count)]
+        return sorted(found, key=lambda run: run.id, reverse=True)[:count]
+
+    def find(self, run_id: str) -> Run:
+        """A run of this machine (`run-local`), or else one in the bucket."""
+        if here := local(self.home, run_id):
+            return here
+        return self._bucket.find([self._place(job) for job in self._project.jobs], run_id)
+
+    def of(self, job: str, run_id: str) -> Run:
+        """The run of this job in the bucket."""
+        return self._bucket.one(self._place(job), run_id)
+
+    def again(self, run: Run) -> Run:
+        """The run as it is now."""
+        return self.of(run.job, run.id) if run.folder.startswith("s3://") else run
+
+    def cancel(self, run_id: str, job: str = "") -> Run:
+        """Ask a run to end: it does within 15 seconds, as `cancelled`, with everything gathered. RunError
+        when it is not running. With its `job` also one that has not begun: it ends as soon as it does."""
+        run = self.of(job, run_id) if job else self.find(run_id)
+        if not run.folder.startswith("s3://"):
+            raise RunError(f"the run {run_id} was one of this machine: it is {run.state}", where=run.folder)
+        return self._bucket.cancel(self._place(run.job), run_id)
+
+    def logs(self, run: Run, stream: str = "", *, follow: bool = False) -> Iterator[tuple[str, bytes]]:
+        """(which, line) of a run's streams: `events` or `stdout`, or the one named (`stderr`, `transcript`,
+        `mcp`). With `follow` until the run has ended."""
+        return logs.lines(self, run, stream, follow=follow)
+
+    def files(self, run: Run, below: str = "") -> list[tuple[str, int]]:
+        """(path in the run folder, size in bytes) of all that is stored whose path begins with `below`."""
+        if run.folder.startswith("s3://"):
+            return self._bucket.files(run, below)
+        return local_files(run, below)
+
+    def chunks(self, run: Run, name: str) -> Iterator[bytes]:
+        """One file of `files`, piece by piece. NotFound or OSError when it is not there any more."""
+        return self._bucket.chunks(run, name) if run.folder.startswith("s3://") else local_chunks(run, name)
+
+    def download(self, run: Run, target: Path) -> Iterator[Path]:
+        """Every file of a run in the bucket, written below `target`; yields each."""
+        if not run.folder.startswith("s3://"):
+            raise UsageError("the run's folder is on this machine already", where=run.folder)
+        return self._bucket.download(run, target)
+
+    @cached_property
+    def _bucket(self) -> Runs:
+        return Runs(self._project.aws, self._project.site)
+
+    def _place(self, name: str) -> Place:
+        job: Job = self._project.job(name)
+        return Place(
+            job=job.name,
+            prefix=job.prefix,
+            timeout=job.timeout,
+            legs=job.legs,
+            invocation=job.invocation,
+            max_event_age=job.max_event_age,
+        )
