@@ -86,7 +86,7 @@ def plan(
         Path | None, typer.Option("--out", help="Keep the plan in this file, for `lambdactl apply FILE`.")
     ] = None,
     calls: Annotated[
-        bool, typer.Option("--calls", help="Print the exact calls to AWS instead, in order.")
+        bool, typer.Option("--calls", help="Print the exact calls to AWS instead, and what is waited for.")
     ] = False,
     detailed_exitcode: Annotated[
         bool, typer.Option("--detailed-exitcode", help="Exit with 2 when there are changes.")
@@ -101,6 +101,8 @@ def plan(
     With --expect, exit with 2 when the plan is another one.
     """
     scope = _scope(prune, logs, images, older_than, allow_mass_prune, adopt, full, target, exclude)
+    if calls and format is Format.markdown:
+        raise UsageError("--calls prints text or json", hint="leave out --calls for a pull request's comment")
     if offline and (out is not None or _beyond_empty(scope)):
         raise UsageError(
             "--offline plans all jobs for an empty account",
@@ -109,9 +111,7 @@ def plan(
     project = open_project(root, env, sandbox, talks=not offline, time_limit=timeout, plans=not offline)
     made = project.plan_offline() if offline else project.plan(scope)
     if calls:
-        from lambdactl.report.calls import text
-
-        output.raw(text(made, (project.offline_site if offline else project.site).repository_uri))
+        _show_calls(made, format, (project.offline_site if offline else project.site).repository_uri)
     else:
         _show(made, format)
     if out is not None:
@@ -328,3 +328,9 @@ def _show(made: Plan, format: Format) -> None:
         output.result(report.text(made))
     else:
         output.raw(report.json_(made) if format is Format.json else report.comment(made))
+
+
+def _show_calls(made: Plan, format: Format, repository: str) -> None:
+    from lambdactl.report import calls
+
+    output.raw((calls.json_ if format is Format.json else calls.text)(made, repository))

@@ -97,6 +97,14 @@ def json_(plan: Plan, origins: Origins | None = None) -> str:
         "changes": bool(plan.steps),
         "steps": [_step(step, known.get(step.address)) for step in plan.steps],
         "unchanged": plan.unchanged,
+        **beside(plan),
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False, default=str)
+
+
+def beside(plan: Plan) -> dict[str, Any]:
+    """What a plan says besides its steps, for scripts."""
+    return {
         "refused": _names(plan.refused),
         "orphans": _names(plan.orphans),
         "kept": _names(plan.kept),
@@ -106,14 +114,23 @@ def json_(plan: Plan, origins: Origins | None = None) -> str:
         "problems": list(plan.problems),
         "notes": list(plan.notes),
     }
-    return json.dumps(document, indent=2, ensure_ascii=False, default=str)
+
+
+def problems(plan: Plan) -> Iterator[tuple[str, str]]:
+    """(style, line) of each: why it must not be carried out."""
+    for problem in plan.problems:
+        yield "red bold", f"! {problem}"
 
 
 def _lines(plan: Plan, origins: Origins) -> Iterator[tuple[str, str]]:
-    for problem in plan.problems:
-        yield "red bold", f"! {problem}"
+    yield from problems(plan)
     for step in sorted(told_steps(plan), key=_reading_order):
         yield from _step_lines(step, origins.get(step.address))
+    yield from left_alone(plan)
+
+
+def left_alone(plan: Plan) -> Iterator[tuple[str, str]]:
+    """(style, line) of each thing that the plan leaves as it is, and why."""
     for address, why in plan.blocked:
         yield "red", f"! {shown(address)}: {why}"
     for address in plan.refused:

@@ -64,7 +64,10 @@ def test_the_exact_calls_are_printed_and_none_is_made(sandbox: Program) -> None:
     assert any(line.startswith("lambda CreateFunction {") for line in lines)
     sandbox("plan", "--detailed-exitcode", code=2)  # it is all still to do
     offline = sandbox("plan", "--calls", "--offline").stdout.splitlines()
-    assert len(offline) == len(lines)
+    assert [line.split()[0] for line in offline[:-2]] == [line.split()[0] for line in lines[:-1]]
+    document = json.loads(sandbox("plan", "--calls", "--format", "json").stdout)
+    assert "CreateFunction" in {each.get("operation") for each in document["calls"]}
+    assert "text or json" in sandbox("plan", "--calls", "--format", "markdown", code=64).stderr
 
 
 def test_wrong_options_are_refused_before_anything_is_asked(lambdactl: Program) -> None:
