@@ -23,6 +23,7 @@ from lambdactl.cli.options import (
     Timeout,
     Yes,
     confirmed,
+    only_with,
     open_project,
 )
 from lambdactl.cli.signals import stopping
@@ -43,13 +44,19 @@ Images = Annotated[
     bool, typer.Option("--images", help="With --prune: also images that are old and that no function uses.")
 ]
 OlderThan = Annotated[
-    int,
+    int | None,
     typer.Option(
-        "--older-than", min=0, max=36_500, metavar="DAYS", help="How old images are that --images removes."
+        "--older-than",
+        min=0,
+        max=36_500,
+        metavar="DAYS",
+        help="With --images: how old those are that go.",
+        show_default=str(OLD_DAYS),
     ),
 ]
 MassPrune = Annotated[
-    bool, typer.Option("--allow-mass-prune", help="Even when most jobs would go, or all of them.")
+    bool,
+    typer.Option("--allow-mass-prune", help="With --prune: even when most jobs would go, or all of them."),
 ]
 Adopt = Annotated[
     bool, typer.Option("--adopt", help="Take over what has our names and carries nobody's ownership mark.")
@@ -74,7 +81,7 @@ def plan(
     prune: Prune = False,
     logs: Logs = False,
     images: Images = False,
-    older_than: OlderThan = OLD_DAYS,
+    older_than: OlderThan = None,
     allow_mass_prune: MassPrune = False,
     adopt: Adopt = False,
     full: Full = False,
@@ -106,7 +113,7 @@ def plan(
     if offline and (out is not None or _beyond_empty(scope)):
         raise UsageError(
             "--offline plans all jobs for an empty account",
-            hint="leave out --out and what chooses or removes",
+            hint="leave out --out, --full and what chooses or takes over",
         )
     project = open_project(root, env, sandbox, talks=not offline, time_limit=timeout, plans=not offline)
     made = project.plan_offline() if offline else project.plan(scope)
@@ -137,7 +144,7 @@ def apply(
     prune: Prune = False,
     logs: Logs = False,
     images: Images = False,
-    older_than: OlderThan = OLD_DAYS,
+    older_than: OlderThan = None,
     allow_mass_prune: MassPrune = False,
     adopt: Adopt = False,
     full: Full = False,
@@ -226,7 +233,7 @@ def _scope(
     prune: bool,
     logs: bool,
     images: bool,
-    older_than: int,
+    older_than: int | None,
     allow_mass_prune: bool,
     adopt: bool,
     full: bool,
@@ -235,12 +242,12 @@ def _scope(
 ) -> Scope:
     from lambdactl.scope import Scope
 
-    if (logs or images) and not prune:
-        raise UsageError("--logs and --images say what --prune removes besides", hint="pass --prune too")
+    only_with("--prune", prune, logs=logs, images=images, allow_mass_prune=allow_mass_prune)
+    only_with("--images", images, older_than=older_than is not None)
     return Scope(
         prune=prune,
         prune_logs=logs,
-        prune_images=older_than if images else None,
+        prune_images=(OLD_DAYS if older_than is None else older_than) if images else None,
         allow_mass_prune=allow_mass_prune,
         adopt=adopt,
         full=full,
@@ -251,7 +258,7 @@ def _scope(
 
 def _beyond_empty(scope: Scope) -> bool:
     """Whether it asks for more than to remove: of an empty account nothing could be."""
-    return scope.narrowed or scope.adopt
+    return scope.narrowed or scope.adopt or scope.full
 
 
 def _keep(file: Path, text: str) -> None:
