@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Iterator, Mapping
+from itertools import groupby
 from typing import Any, Literal
 
 from rich.text import Text
@@ -29,6 +30,12 @@ _WHO: Mapping[Origin, str] = {
     "both": "changed in AWS and in git",
     "unknown": "who changed it is not known",
 }
+# What holds data: its name in the plural, and how it goes.
+_REMOVED: Mapping[str, tuple[str, str]] = {
+    "image": ("images", "`apply --prune --images` removes {}, once old and used by no function"),
+    "log_group": ("log groups", "`apply --prune --logs` removes {}"),
+}
+_FEW = 3  # are named each, more of a kind are counted
 COMMENT_MAX = 65_000  # GitHub cuts at 65,535 characters; leave room for the marker
 _LONG = 80
 
@@ -140,10 +147,22 @@ def left_alone(plan: Plan) -> Iterator[tuple[str, str]]:
     for address in _told(plan, plan.protected):
         stays = "protected, or needed by what is: it stays (`protect: false` and an apply take that off)"
         yield "yellow", f"? {shown(address)}: {stays}"
-    for address in plan.kept:
-        yield "dim", f"  {shown(address)}: no longer in use, kept since it holds data"
+    for line_ in _kept(plan):
+        yield "dim", line_
     for note in plan.notes:
         yield "cyan", f"# {note}"
+
+
+def _kept(plan: Plan) -> Iterator[str]:
+    """One line for each kind: a project leaves many old images."""
+    for kind, addresses in groupby(sorted(plan.kept), key=lambda address: address.kind):
+        there = [shown(address) for address in addresses]
+        names, how = _REMOVED.get(kind, (f"of {kind}", ""))
+        what = ", ".join(there) if len(there) <= _FEW else f"{len(there):,} {names}"
+        if not (plan.wanted and how):  # `destroy` wants nothing at all
+            how = "`destroy --data` removes {}"
+        it = "it" if len(there) == 1 else "them"
+        yield f"  {what}: not wanted any more, kept as data; {how.format(it)}"
 
 
 def told_steps(plan: Plan) -> list[Step]:
