@@ -108,8 +108,7 @@ def plan(
     With --expect, exit with 2 when the plan is another one.
     """
     scope = _scope(prune, logs, images, older_than, allow_mass_prune, adopt, full, target, exclude)
-    if calls and format is Format.markdown:
-        raise UsageError("--calls prints text or json", hint="leave out --calls for a pull request's comment")
+    _check_answers(calls, format, expect, detailed_exitcode)
     if offline and (out is not None or _beyond_empty(scope)):
         raise UsageError(
             "--offline plans all jobs for an empty account",
@@ -123,12 +122,7 @@ def plan(
         _show(made, format)
     if out is not None:
         _keep(out, project.saved(made, scope))
-    if made.refused or made.problems or made.blocked:
-        return Exit.FAILED
-    if expect is not None and expect != made.fingerprint:
-        output.note(f"the plan is {made.fingerprint}, not {expect}", style="yellow")
-        return Exit.CHANGES
-    return Exit.CHANGES if made.steps and detailed_exitcode else Exit.OK
+    return _exit_of(made, expect, detailed_exitcode)
 
 
 def apply(
@@ -254,6 +248,24 @@ def _scope(
         targets=tuple(target or ()),
         excludes=tuple(exclude or ()),
     )
+
+
+def _check_answers(calls: bool, format: Format, expect: str | None, detailed_exitcode: bool) -> None:
+    if calls and format is Format.markdown:
+        raise UsageError("--calls prints text or json", hint="leave out --calls for a pull request's comment")
+    if expect is not None and detailed_exitcode:
+        raise UsageError(
+            "exit code 2 would mean either of --expect and --detailed-exitcode", hint="leave out one of them"
+        )
+
+
+def _exit_of(made: Plan, expect: str | None, detailed_exitcode: bool) -> int:
+    if made.refused or made.problems or made.blocked:
+        return Exit.FAILED
+    if expect is not None and expect != made.fingerprint:
+        output.note(f"the plan is {made.fingerprint}, not {expect}", style="yellow")
+        return Exit.CHANGES
+    return Exit.CHANGES if made.steps and detailed_exitcode else Exit.OK
 
 
 def _beyond_empty(scope: Scope) -> bool:

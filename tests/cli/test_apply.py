@@ -80,6 +80,7 @@ def test_the_exact_calls_are_printed_and_none_is_made(sandbox: Program) -> None:
         ("plan --allow-mass-prune", "pass --prune too"),
         ("apply --prune --older-than 3", "pass --images too"),
         ("plan --offline --full", "leave out --out"),
+        ("plan --expect 0123 --detailed-exitcode", "leave out one of them"),
         ("launch hello --timeout 5", "pass --wait too"),
         ("show RUN --force", "pass --html too"),
         ("history SOME --count 3", "leave out --count"),
