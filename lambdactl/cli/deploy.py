@@ -105,7 +105,8 @@ def plan(
 ) -> int:
     """Show what apply would change. Changes nothing, builds nothing.
 
-    With --expect, exit with 2 when the plan is another one.
+    With --expect, exit with 2 when the plan is another one. With --calls and --format json each entry of
+    `calls` says what to `do`: call, build or wait.
     """
     scope = _scope(prune, logs, images, older_than, allow_mass_prune, adopt, full, target, exclude)
     _check_answers(calls, format, expect, detailed_exitcode)

@@ -72,6 +72,19 @@ def test_the_exact_calls_are_printed_and_none_is_made(sandbox: Program) -> None:
     assert "text or json" in sandbox("plan", "--calls", "--format", "markdown", code=64).stderr
 
 
+def test_calls_that_must_not_be_made_say_why(sandbox: Program) -> None:
+    sandbox("apply", "--yes")
+    (sandbox.root / "jobs" / "hello.yaml").unlink()
+    first, *lines = sandbox("plan", "--prune", "--calls", code=1).stdout.splitlines()
+    assert first.startswith("! no manifest is left, and 1 job would go; pass --allow-mass-prune")
+    assert any(line.startswith("lambda DeleteFunction {") for line in lines)
+    document = json.loads(sandbox("plan", "--prune", "--calls", "--format", "json", code=1).stdout)
+    assert len(document["problems"]) == 1
+    allowed = sandbox("plan", "--prune", "--allow-mass-prune", "--calls").stdout
+    assert not allowed.startswith("!")
+    assert "log_group.hello: not wanted any more, kept as data; `apply --prune --logs` removes it" in allowed
+
+
 @pytest.mark.parametrize(
     ("argv", "hint"),
     [
