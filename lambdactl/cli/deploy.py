@@ -23,6 +23,7 @@ from lambdactl.cli.options import (
     Timeout,
     Yes,
     confirmed,
+    only_with,
     open_project,
 )
 from lambdactl.cli.signals import stopping
@@ -43,13 +44,19 @@ Images = Annotated[
     bool, typer.Option("--images", help="With --prune: also images that are old and that no function uses.")
 ]
 OlderThan = Annotated[
-    int,
+    int | None,
     typer.Option(
-        "--older-than", min=0, max=36_500, metavar="DAYS", help="How old images are that --images removes."
+        "--older-than",
+        min=0,
+        max=36_500,
+        metavar="DAYS",
+        help="With --images: how old those are that go.",
+        show_default=str(OLD_DAYS),
     ),
 ]
 MassPrune = Annotated[
-    bool, typer.Option("--allow-mass-prune", help="Even when most jobs would go, or all of them.")
+    bool,
+    typer.Option("--allow-mass-prune", help="With --prune: even when most jobs would go, or all of them."),
 ]
 Adopt = Annotated[
     bool, typer.Option("--adopt", help="Take over what has our names and carries nobody's ownership mark.")
@@ -74,7 +81,7 @@ def plan(
     prune: Prune = False,
     logs: Logs = False,
     images: Images = False,
-    older_than: OlderThan = OLD_DAYS,
+    older_than: OlderThan = None,
     allow_mass_prune: MassPrune = False,
     adopt: Adopt = False,
     full: Full = False,
@@ -86,7 +93,7 @@ def plan(
         Path | None, typer.Option("--out", help="Keep the plan in this file, for `lambdactl apply FILE`.")
     ] = None,
     calls: Annotated[
-        bool, typer.Option("--calls", help="Print the exact calls to AWS instead, in order.")
+        bool, typer.Option("--calls", help="Print the exact calls to AWS instead, and what is waited for.")
     ] = False,
     detailed_exitcode: Annotated[
         bool, typer.Option("--detailed-exitcode", help="Exit with 2 when there are changes.")
@@ -98,30 +105,25 @@ def plan(
 ) -> int:
     """Show what apply would change. Changes nothing, builds nothing.
 
-    With --expect, exit with 2 when the plan is another one.
+    With --expect, exit with 2 when the plan is another one. With --calls and --format json each entry of
+    `calls` says what to `do`: call, build or wait.
     """
     scope = _scope(prune, logs, images, older_than, allow_mass_prune, adopt, full, target, exclude)
+    _check_answers(calls, format, expect, detailed_exitcode)
     if offline and (out is not None or _beyond_empty(scope)):
         raise UsageError(
             "--offline plans all jobs for an empty account",
-            hint="leave out --out and what chooses or removes",
+            hint="leave out --out, --full and what chooses or takes over",
         )
     project = open_project(root, env, sandbox, talks=not offline, time_limit=timeout, plans=not offline)
     made = project.plan_offline() if offline else project.plan(scope)
     if calls:
-        from lambdactl.report.calls import text
-
-        output.raw(text(made, (project.offline_site if offline else project.site).repository_uri))
+        _show_calls(made, format, (project.offline_site if offline else project.site).repository_uri)
     else:
         _show(made, format)
     if out is not None:
         _keep(out, project.saved(made, scope))
-    if made.refused or made.problems or made.blocked:
-        return Exit.FAILED
-    if expect is not None and expect != made.fingerprint:
-        output.note(f"the plan is {made.fingerprint}, not {expect}", style="yellow")
-        return Exit.CHANGES
-    return Exit.CHANGES if made.steps and detailed_exitcode else Exit.OK
+    return _exit_of(made, expect, detailed_exitcode)
 
 
 def apply(
@@ -137,7 +139,7 @@ def apply(
     prune: Prune = False,
     logs: Logs = False,
     images: Images = False,
-    older_than: OlderThan = OLD_DAYS,
+    older_than: OlderThan = None,
     allow_mass_prune: MassPrune = False,
     adopt: Adopt = False,
     full: Full = False,
@@ -226,7 +228,7 @@ def _scope(
     prune: bool,
     logs: bool,
     images: bool,
-    older_than: int,
+    older_than: int | None,
     allow_mass_prune: bool,
     adopt: bool,
     full: bool,
@@ -235,12 +237,12 @@ def _scope(
 ) -> Scope:
     from lambdactl.scope import Scope
 
-    if (logs or images) and not prune:
-        raise UsageError("--logs and --images say what --prune removes besides", hint="pass --prune too")
+    only_with("--prune", prune, logs=logs, images=images, allow_mass_prune=allow_mass_prune)
+    only_with("--images", images, older_than=older_than is not None)
     return Scope(
         prune=prune,
         prune_logs=logs,
-        prune_images=older_than if images else None,
+        prune_images=(OLD_DAYS if older_than is None else older_than) if images else None,
         allow_mass_prune=allow_mass_prune,
         adopt=adopt,
         full=full,
@@ -249,9 +251,27 @@ def _scope(
     )
 
 
+def _check_answers(calls: bool, format: Format, expect: str | None, detailed_exitcode: bool) -> None:
+    if calls and format is Format.markdown:
+        raise UsageError("--calls prints text or json", hint="leave out --calls for a pull request's comment")
+    if expect is not None and detailed_exitcode:
+        raise UsageError(
+            "exit code 2 would mean either of --expect and --detailed-exitcode", hint="leave out one of them"
+        )
+
+
+def _exit_of(made: Plan, expect: str | None, detailed_exitcode: bool) -> int:
+    if made.refused or made.problems or made.blocked:
+        return Exit.FAILED
+    if expect is not None and expect != made.fingerprint:
+        output.note(f"the plan is {made.fingerprint}, not {expect}", style="yellow")
+        return Exit.CHANGES
+    return Exit.CHANGES if made.steps and detailed_exitcode else Exit.OK
+
+
 def _beyond_empty(scope: Scope) -> bool:
     """Whether it asks for more than to remove: of an empty account nothing could be."""
-    return scope.narrowed or scope.adopt
+    return scope.narrowed or scope.adopt or scope.full
 
 
 def _keep(file: Path, text: str) -> None:
@@ -328,3 +348,9 @@ def _show(made: Plan, format: Format) -> None:
         output.result(report.text(made))
     else:
         output.raw(report.json_(made) if format is Format.json else report.comment(made))
+
+
+def _show_calls(made: Plan, format: Format, repository: str) -> None:
+    from lambdactl.report import calls
+
+    output.raw((calls.json_ if format is Format.json else calls.text)(made, repository))

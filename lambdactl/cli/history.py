@@ -9,6 +9,9 @@ import typer
 from lambdactl.cli import output
 from lambdactl.cli.jobs import AsJson, RunFormat
 from lambdactl.cli.options import HERE, Env, Exit, Root, Sandbox, Yes, confirmed, open_project
+from lambdactl.errors import UsageError
+
+COUNT = 20
 
 
 def history(
@@ -16,17 +19,23 @@ def history(
         str, typer.Argument(help="Show this apply with all of its steps.", show_default=False)
     ] = "",
     count: Annotated[
-        int, typer.Option("--count", "-n", min=1, max=1000, help="How many, newest first.")
-    ] = 20,
+        int | None,
+        typer.Option("--count", "-n", min=1, max=1000, help="How many, newest first.", show_default="20"),
+    ] = None,
     root: Root = HERE,
     env: Env = "",
     sandbox: Sandbox = None,
     format: AsJson = RunFormat.text,
 ) -> int:
-    """List the latest applies: who, which commit, and how they ended."""
+    """List the latest applies: who, which commit, and how they ended.
+
+    An apply that finds nothing to do leaves no record.
+    """
     from lambdactl.report import history as report
 
-    found = open_project(root, env, sandbox).history(id, count=count)
+    if id and count is not None:
+        raise UsageError("--count is for the list of applies", hint=f"leave out --count, or {id}")
+    found = open_project(root, env, sandbox).history(id, count=COUNT if count is None else count)
     if format is RunFormat.json:
         output.raw(report.json_(found))
     else:

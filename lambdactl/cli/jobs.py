@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from lambdactl.cli import output
-from lambdactl.cli.options import HERE, Env, Exit, Root, Sandbox, open_project, say_where
+from lambdactl.cli.options import HERE, Env, Exit, Root, Sandbox, only_with, open_project, say_where
 from lambdactl.errors import UsageError
 
 
@@ -32,7 +32,10 @@ def launch(
         bool, typer.Option("--wait", help="Until the run ended; exit code 0 if it succeeded.")
     ] = False,
     timeout: Annotated[
-        float | None, typer.Option(help="Seconds to wait.", show_default="the job's limit and five minutes")
+        float | None,
+        typer.Option(
+            help="With --wait: for so many seconds.", show_default="the job's limit and five minutes"
+        ),
     ] = None,
     root: Root = HERE,
     env: Env = "",
@@ -42,6 +45,7 @@ def launch(
     """Start the deployed job. Ends with the run's id, or with --wait with its outcome."""
     from lambdactl.report import runs as report
 
+    only_with("--wait", wait, timeout=timeout is not None)
     runs = open_project(root, env, sandbox).runs
     run = runs.launch(job, read_input(input))
     if wait:
@@ -99,6 +103,7 @@ def show(
     """Show one run: outcome, usage, output, and the files in its folder."""
     from lambdactl.report import runs as report
 
+    only_with("--html", html is not None, force=force)
     project = open_project(root, env, sandbox, talks=False)
     found = project.runs.find(run)
     if found.folder.startswith("s3://"):

@@ -16,7 +16,7 @@ import typer
 
 from lambdactl.cli import output
 from lambdactl.cli.jobs import Input, Job, read_input
-from lambdactl.cli.options import HERE, Environment, Exit, Root, Sandbox, open_project, say_where
+from lambdactl.cli.options import HERE, Environment, Exit, Root, Sandbox, only_with, open_project, say_where
 from lambdactl.cli.signals import stopping
 from lambdactl.credentials import Creds
 from lambdactl.errors import UsageError
@@ -89,11 +89,12 @@ def run_local(
         {
             "--json": as_json,
             "--leg": bool(leg),
-            "--engine process": engine == "process",
             "--strict": strict,
+            "--engine process": engine == "process",
             "--input -": input == "-",
         },
     )
+    only_with("--engine process", engine == "process", unsandboxed=unsandboxed)
     from lambdactl import run_local as use_case
 
     def wanted() -> Wanted:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lambdactl.cli import output
+from lambdactl.errors import UsageError
 
 if TYPE_CHECKING:
     from lambdactl.project import Project
@@ -60,6 +61,13 @@ Timeout = Annotated[
     ),
 ]
 HERE = Path()
+
+
+def only_with(other: str, there: bool, **given: bool) -> None:
+    """UsageError for options that say nothing unless `other` is there: none is passed over in silence."""
+    lost = [f"--{name.replace('_', '-')}" for name, is_given in given.items() if is_given]
+    if lost and not there:
+        raise UsageError(f"{' and '.join(lost)} would say nothing without {other}", hint=f"pass {other} too")
 
 
 def open_project(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Iterator, Mapping
+from itertools import groupby
 from typing import Any, Literal
 
 from rich.text import Text
@@ -29,6 +30,12 @@ _WHO: Mapping[Origin, str] = {
     "both": "changed in AWS and in git",
     "unknown": "who changed it is not known",
 }
+# What holds data: its name in the plural, and how it goes.
+_REMOVED: Mapping[str, tuple[str, str]] = {
+    "image": ("images", "`apply --prune --images` removes {}, once old and used by no function"),
+    "log_group": ("log groups", "`apply --prune --logs` removes {}"),
+}
+_FEW = 3  # are named each, more of a kind are counted
 COMMENT_MAX = 65_000  # GitHub cuts at 65,535 characters; leave room for the marker
 _LONG = 80
 
@@ -97,6 +104,14 @@ def json_(plan: Plan, origins: Origins | None = None) -> str:
         "changes": bool(plan.steps),
         "steps": [_step(step, known.get(step.address)) for step in plan.steps],
         "unchanged": plan.unchanged,
+        **beside(plan),
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False, default=str)
+
+
+def beside(plan: Plan) -> dict[str, Any]:
+    """What a plan says besides its steps, for scripts."""
+    return {
         "refused": _names(plan.refused),
         "orphans": _names(plan.orphans),
         "kept": _names(plan.kept),
@@ -106,14 +121,23 @@ def json_(plan: Plan, origins: Origins | None = None) -> str:
         "problems": list(plan.problems),
         "notes": list(plan.notes),
     }
-    return json.dumps(document, indent=2, ensure_ascii=False, default=str)
+
+
+def problems(plan: Plan) -> Iterator[tuple[str, str]]:
+    """(style, line) of each: why it must not be carried out."""
+    for problem in plan.problems:
+        yield "red bold", f"! {problem}"
 
 
 def _lines(plan: Plan, origins: Origins) -> Iterator[tuple[str, str]]:
-    for problem in plan.problems:
-        yield "red bold", f"! {problem}"
+    yield from problems(plan)
     for step in sorted(told_steps(plan), key=_reading_order):
         yield from _step_lines(step, origins.get(step.address))
+    yield from left_alone(plan)
+
+
+def left_alone(plan: Plan) -> Iterator[tuple[str, str]]:
+    """(style, line) of each thing that the plan leaves as it is, and why."""
     for address, why in plan.blocked:
         yield "red", f"! {shown(address)}: {why}"
     for address in plan.refused:
@@ -123,10 +147,22 @@ def _lines(plan: Plan, origins: Origins) -> Iterator[tuple[str, str]]:
     for address in _told(plan, plan.protected):
         stays = "protected, or needed by what is: it stays (`protect: false` and an apply take that off)"
         yield "yellow", f"? {shown(address)}: {stays}"
-    for address in plan.kept:
-        yield "dim", f"  {shown(address)}: no longer in use, kept since it holds data"
+    for line_ in _kept(plan):
+        yield "dim", line_
     for note in plan.notes:
         yield "cyan", f"# {note}"
+
+
+def _kept(plan: Plan) -> Iterator[str]:
+    """One line for each kind: a project leaves many old images."""
+    for kind, addresses in groupby(sorted(plan.kept), key=lambda address: address.kind):
+        there = [shown(address) for address in addresses]
+        names, how = _REMOVED.get(kind, (f"of {kind}", ""))
+        what = ", ".join(there) if len(there) <= _FEW else f"{len(there):,} {names}"
+        if not (plan.wanted and how):  # `destroy` wants nothing at all
+            how = "`destroy --data` removes {}"
+        it = "it" if len(there) == 1 else "them"
+        yield f"  {what}: not wanted any more, kept as data; {how.format(it)}"
 
 
 def told_steps(plan: Plan) -> list[Step]:

@@ -80,6 +80,11 @@ def up(
                 f"the sandbox is up with engine {state.engine or 'as found'!r}, not {engine!r}",
                 hint="lambdactl sandbox down, then up again",
             )
+        elif state.model_url and not scripted_model:
+            raise SandboxError(
+                "the sandbox is up with the scripted model, not the real one",
+                hint="lambdactl sandbox down, then up again",
+            )
     return _status(folder, state)
 
 

@@ -6,6 +6,8 @@ import json
 import re
 from pathlib import Path
 
+import pytest
+
 from tests.support.program import Program
 
 
@@ -64,12 +66,44 @@ def test_the_exact_calls_are_printed_and_none_is_made(sandbox: Program) -> None:
     assert any(line.startswith("lambda CreateFunction {") for line in lines)
     sandbox("plan", "--detailed-exitcode", code=2)  # it is all still to do
     offline = sandbox("plan", "--calls", "--offline").stdout.splitlines()
-    assert len(offline) == len(lines)
+    assert [line.split()[0] for line in offline[:-2]] == [line.split()[0] for line in lines[:-1]]
+    document = json.loads(sandbox("plan", "--calls", "--format", "json").stdout)
+    assert "CreateFunction" in {each.get("operation") for each in document["calls"]}
+    assert "text or json" in sandbox("plan", "--calls", "--format", "markdown", code=64).stderr
 
 
-def test_wrong_options_are_refused_before_anything_is_asked(lambdactl: Program) -> None:
-    assert "pass --prune too" in lambdactl("plan", "--images", code=64).stderr
-    assert "pass --prune too" in lambdactl("apply", "--logs", code=64).stderr
+def test_calls_that_must_not_be_made_say_why(sandbox: Program) -> None:
+    sandbox("apply", "--yes")
+    (sandbox.root / "jobs" / "hello.yaml").unlink()
+    first, *lines = sandbox("plan", "--prune", "--calls", code=1).stdout.splitlines()
+    assert first.startswith("! no manifest is left, and 1 job would go; pass --allow-mass-prune")
+    assert any(line.startswith("lambda DeleteFunction {") for line in lines)
+    document = json.loads(sandbox("plan", "--prune", "--calls", "--format", "json", code=1).stdout)
+    assert len(document["problems"]) == 1
+    allowed = sandbox("plan", "--prune", "--allow-mass-prune", "--calls").stdout
+    assert not allowed.startswith("!")
+    assert "log_group.hello: not wanted any more, kept as data; `apply --prune --logs` removes it" in allowed
+
+
+@pytest.mark.parametrize(
+    ("argv", "hint"),
+    [
+        ("plan --images", "pass --prune too"),
+        ("apply --logs", "pass --prune too"),
+        ("plan --allow-mass-prune", "pass --prune too"),
+        ("apply --prune --older-than 3", "pass --images too"),
+        ("plan --offline --full", "leave out --out"),
+        ("plan --expect 0123 --detailed-exitcode", "leave out one of them"),
+        ("launch hello --timeout 5", "pass --wait too"),
+        ("show RUN --force", "pass --html too"),
+        ("history SOME --count 3", "leave out --count"),
+        ("run-local hello --unsandboxed", "pass --engine process too"),
+        ("run-local hello --strict --engine process", "--strict does not go with --engine process"),
+    ],
+)
+def test_no_option_is_passed_over_in_silence(lambdactl: Program, argv: str, hint: str) -> None:
+    """Wrong usage, before anything is asked: of an embedded AWS that is not up, too."""
+    assert hint in lambdactl(*argv.split(), code=64).stderr
 
 
 def test_a_job_that_no_target_names_is_left_out(sandbox: Program) -> None:

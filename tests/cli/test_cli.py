@@ -22,6 +22,33 @@ def test_quick_commands_do_not_pay_for_boto3(lambdactl: Program, argv: list[str]
 
 
 @pytest.mark.parametrize(
+    ("words", "offered"), [("lambdactl pl", "plan"), ("lambdactl plan --ex", "--expect")]
+)
+def test_nor_does_shell_completion(lambdactl: Program, words: str, offered: str) -> None:
+    """It runs the program at each press of the key."""
+    asked = {
+        "_LAMBDACTL_COMPLETE": "complete_bash",
+        "COMP_WORDS": words,
+        "COMP_CWORD": str(words.count(" ")),
+    }
+    code = (
+        "import sys; from lambdactl.cli import run\n"
+        "try: run([])\n"
+        "finally: print({'boto3', 'botocore'} & set(sys.modules), file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code],
+        cwd=lambdactl.root,
+        env={**lambdactl.environment, **asked},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert offered in done.stdout.split()
+    assert done.stderr == "set()\n"
+
+
+@pytest.mark.parametrize(
     "argv", [["nonsense"], ["plan", "--nonsense"], ["launch"], ["runs", "--count", "0"], ["launch", "none"]]
 )
 def test_wrong_usage_is_64(lambdactl: Program, argv: list[str]) -> None:

@@ -12,7 +12,8 @@ import pytest
 from lambdactl import permissions
 from lambdactl.kinds.repository import Repository
 from lambdactl.kinds.role import policy, trust
-from lambdactl.manifest.job import Agent
+from lambdactl.kinds.schedule import ScheduleRole
+from lambdactl.manifest.job import Agent, Schedule
 from lambdactl.setup import Trust
 from lambdactl.setup.bootstrap import template
 from lambdactl.site import Site
@@ -42,6 +43,8 @@ def generated(site: Site) -> dict[str, Mapping[str, Any]]:
         "job": policy(job(), site),
         "job without secrets": policy(job(secrets={}), site),
         "job on Bedrock": policy(job(agent=BEDROCK), site),
+        "job with legs": policy(job(legs=3), site),
+        "schedule": schedule_role(site).policies["schedule"],
         "boundary": narrow["Boundary"]["Properties"]["PolicyDocument"],
         "boundary of all parameters": wide["Boundary"]["Properties"]["PolicyDocument"],
         "plan": permissions.plan(site),
@@ -50,6 +53,13 @@ def generated(site: Site) -> dict[str, Mapping[str, Any]]:
         "ApplyRole": narrow["ApplyRole"]["Properties"]["Policies"][0]["PolicyDocument"],
         "launch": permissions.launch(site, ["triage/", "other/"]),
     }
+
+
+def schedule_role(site: Site) -> ScheduleRole:
+    """Of a job that has a schedule."""
+    scheduled = job(schedule=Schedule(expression="rate(1 hour)"))
+    (found,) = ScheduleRole.wanted(deployments(scheduled, site=site))
+    return found
 
 
 POLICIES = [
@@ -96,6 +106,8 @@ def test_nor_in_the_policies_of_roles_and_the_repository(simulator: Simulator) -
     assert simulator.findings("trust", trust(job())) == []
     people = ("arn:aws:iam::123456789012:role/Developers", "arn:aws:iam::123456789012:root")
     assert simulator.findings("trust", trust(job(local_principals=people))) == []
+    for site in SITES.values():
+        assert simulator.findings("trust", schedule_role(site).trust) == []
 
 
 def test_the_simulators_linter_would_find_something(simulator: Simulator) -> None:

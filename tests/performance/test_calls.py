@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 
 from lambdactl.deployment import Deployments
 from lambdactl.engine import Done
-from lambdactl.manifest.job import Agent
+from lambdactl.manifest.job import Agent, Schedule
 from lambdactl.reconcile import carry_out, plan
 from lambdactl.sandbox.fill import Fill
 from lambdactl.sandbox.front import Front
@@ -23,6 +24,7 @@ from tests.support.populate import populate, strangers
 COUNT = 1000
 FEW = replace(SITE, environment="few", bucket="demo-few-bucket")
 IMAGE = "a" * 32
+ROLE = "arn:aws:iam::123456789012:role/made-elsewhere"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,3 +109,30 @@ def test_a_job_is_created_with_eight_writes(cloud: Cloud) -> None:
     cloud.record.reset()
     apply(cloud, wanted)
     assert len(cloud.writes()) <= 8 * 10, cloud.writes()
+
+
+@pytest.mark.parametrize(
+    ("changes", "each", "once"),
+    [
+        # The list shows neither expression nor input, and nothing vouches for them.
+        ({"schedule": Schedule(expression="rate(1 hour)")}, {"scheduler.GetSchedule"}, 3),
+        # No role of ours carries a stamp: the function is read in full.
+        ({"role": ROLE}, {"lambda.GetFunction", "lambda.GetFunctionEventInvokeConfig"}, 0),
+    ],
+    ids=["schedule", "role"],
+)
+def test_what_a_quiet_plan_reads_job_by_job(
+    cloud: Cloud, changes: dict[str, Any], each: set[str], once: int
+) -> None:
+    apply(cloud, deployments())
+    builder(cloud)(IMAGE)
+    calls = []
+    for more in ({}, changes):
+        wanted = deployments(*(job(f"job-{n}", secrets={}, **more) for n in range(10)), image=IMAGE)
+        apply(cloud, wanted)
+        cloud.record.reset()
+        assert plan(cloud.aws(), wanted).steps == ()
+        calls.append(cloud.record.calls.copy())
+    more = calls[1] - calls[0]
+    assert {call for call, count in more.items() if count == 10} == each
+    assert more.total() == 10 * len(each) + once

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from lambdactl.engine import Plan, make_plan
+from lambdactl.engine import Address, Plan, Resource, make_plan
+from lambdactl.kinds.image import Image
+from lambdactl.kinds.log_group import LogGroup
+from lambdactl.kinds.repository import Repository
 from lambdactl.manifest.job import Agent
 from lambdactl.report import plan as report
 from lambdactl.wanted import wanted
@@ -57,6 +61,40 @@ def test_what_is_refused_orphaned_and_kept_is_listed() -> None:
         "# a note",
         "Refused: 1 found in AWS under our names, but not ours.",
     ]
+
+
+def kept(*found: Resource, wanted: Mapping[Address, Resource] | None = None) -> list[str]:
+    plan = make_plan({each.address: each for each in found}, wanted or {})
+    return [line for line in report.text(plan).plain.splitlines() if "kept" in line]
+
+
+LOGS = tuple(LogGroup(name=name, group=f"/aws/lambda/{name}", retention_days=30) for name in "abcd")
+IMAGES = tuple(Image(name=f"{number:064x}", repository="demo") for number in range(1200))
+THERE = world(Thing(name="there"))
+
+
+def test_what_is_kept_says_which_option_removes_it() -> None:
+    assert kept(LOGS[0], IMAGES[1], *THERE.values(), wanted=THERE) == [
+        "  image.000000000000…: not wanted any more, kept as data;"
+        " `apply --prune --images` removes it, once old and used by no function",
+        "  log_group.a: not wanted any more, kept as data; `apply --prune --logs` removes it",
+    ]
+
+
+def test_much_that_is_kept_is_one_line_of_each_kind() -> None:
+    images, logs = kept(*LOGS, *IMAGES, *THERE.values(), wanted=THERE)
+    assert images.startswith("  1,200 images: not wanted any more, kept as data; ")
+    assert logs.startswith("  4 log groups: not wanted any more")
+    assert logs.endswith(" removes them")
+    (few,) = kept(*LOGS[:3], *THERE.values(), wanted=THERE)
+    assert few.startswith("  log_group.a, log_group.b, log_group.c: not")
+
+
+def test_of_what_destroy_keeps_it_says_how_destroy_removes_it() -> None:
+    repository = Repository.wanted(deployments(job()))
+    lines = kept(*LOGS[:1], *repository)
+    assert [line.split(":")[0].split(".")[0] for line in lines] == ["  log_group", "  repository"]
+    assert all(line.endswith("`destroy --data` removes it") for line in lines)
 
 
 @pytest.mark.parametrize("draw", [lambda plan: report.text(plan).plain, report.comment])

@@ -193,6 +193,12 @@ def test_the_real_model_can_be_chosen(root: Path) -> None:
     assert sandbox.up(root, scripted_model=False).model_url == ""
 
 
+def test_but_not_of_one_that_is_up_with_the_scripted_model(root: Path) -> None:
+    sandbox.up(root, engine="process")
+    with pytest.raises(SandboxError, match="with the scripted model"):
+        sandbox.up(root, scripted_model=False)
+
+
 def test_what_it_writes_is_for_its_owner_only(root: Path) -> None:
     up = sandbox.up(root)
     assert stat.S_IMODE(up.folder.stat().st_mode) == 0o700

@@ -135,6 +135,32 @@ def test_the_plan_is_empty_or_the_one_that_was_read_or_another(
     assert (tmp_path / "summary").read_text() == (tmp_path / "plan.md").read_text() == says
 
 
+DISPATCHED = {"ALLOW_MASS_PRUNE": "1"}
+
+
+def test_a_prune_of_most_jobs_is_allowed_by_whoever_runs_it_by_hand(tmp_path: Path) -> None:
+    path = fake(tmp_path, 2, plan_text())
+    assert planned(tmp_path, path, FINGERPRINT, DISPATCHED) == (0, handed("read"))
+    env = {"PATH": fake(tmp_path, 0), "FINGERPRINT": FINGERPRINT, **DISPATCHED}
+    assert shell(step("apply", "Apply")["run"], tmp_path, env).returncode == 0
+    assert (tmp_path / "argv").read_text().splitlines() == [
+        "plan --aws --prune --allow-mass-prune --format markdown --detailed-exitcode",
+        f"apply --aws --yes --prune --allow-mass-prune --expect {FINGERPRINT} --lock-timeout 900",
+    ]
+
+
+def test_and_by_nobody_else(tmp_path: Path) -> None:
+    """A push has no inputs; GitHub's `false` is an empty variable."""
+    (put_in,) = workflow("apply")["on"]["workflow_dispatch"]["inputs"].items()
+    assert put_in[0] == "allow-mass-prune"
+    assert (put_in[1]["type"], put_in[1]["default"]) == ("boolean", False)
+    for name in ("Plan", "Apply"):
+        given = step("apply", name)["env"]["ALLOW_MASS_PRUNE"]
+        assert given == "${{ inputs.allow-mass-prune && '1' || '' }}"
+    assert planned(tmp_path, fake(tmp_path, 2, plan_text()), "", {"ALLOW_MASS_PRUNE": ""})[0] == 0
+    assert "--allow-mass-prune" not in (tmp_path / "argv").read_text()
+
+
 def test_the_steps_with_the_real_command(lambdactl: Program, cloud: Cloud) -> None:
     root, apply = lambdactl.root, step("apply", "Apply")["run"]
     (root / "lambdactl.yaml").write_text(f"project: demo\nregion: {REGION}\n")
@@ -233,7 +259,8 @@ def test_what_was_posted_as_another_plan_never_counts_as_read(tmp_path: Path) ->
 
 def test_apply_needs_the_plan_that_was_read_or_the_environment_that_asks() -> None:
     document = workflow("apply")
-    assert document["on"] == {"push": {"branches": ["main"]}, "workflow_dispatch": None}
+    assert list(document["on"]) == ["push", "workflow_dispatch"]
+    assert document["on"]["push"] == {"branches": ["main"]}
     jobs = document["jobs"]
     assert "github.ref == 'refs/heads/main'" in jobs["plan"]["if"]
     assert jobs["other"]["if"] == "needs.plan.outputs.plan == 'other'"
