@@ -12,6 +12,16 @@ from lambdactl.site import Site
 OWNER = "LAMBDACTL_OWNER"  # the ownership mark that bulk reads show
 BUCKET, DEFINITION = "LAMBDACTL_BUCKET", "LAMBDACTL_DEFINITION"
 _HIDDEN = "(not shown)"
+# What somebody may have set that no manifest says, and what an update says to take it away (as Terraform's
+# provider does; *unverified* against AWS).
+CLEARED: Mapping[str, Any] = {
+    "DeadLetterConfig": {"TargetArn": ""},
+    "FileSystemConfigs": [],
+    "ImageConfig": {},
+    "KMSKeyArn": "",
+    "TracingConfig": {"Mode": "PassThrough"},
+    "VpcConfig": {"SubnetIds": [], "SecurityGroupIds": []},
+}
 
 
 def variables(answer: Mapping[str, Any]) -> Mapping[str, str]:
@@ -23,6 +33,26 @@ def told_variables(answer: Mapping[str, Any]) -> Mapping[str, str]:
     """The environment as a plan may tell it: what somebody else has put there may be a secret."""
     ours = (OWNER, BUCKET, DEFINITION)
     return {name: value if name in ours else _HIDDEN for name, value in variables(answer).items()}
+
+
+def beside(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """What is set of `CLEARED`, by its names. Of an image's overrides only which: they may hold a secret."""
+    overrides = _said(answer.get("ImageConfigResponse", {}).get("ImageConfig"))
+    found = {name: _said(answer.get(name)) for name in CLEARED}
+    found["ImageConfig"] = dict.fromkeys(overrides or (), _HIDDEN)
+    return {name: value for name, value in found.items() if value and value != CLEARED[name]}
+
+
+def destinations(invoke: Mapping[str, Any]) -> dict[str, Any]:
+    """Where somebody has the results of asynchronous events sent."""
+    return _said(invoke.get("DestinationConfig")) or {}
+
+
+def _said(value: Any) -> Any:
+    """Without what says nothing: AWS answers settings that are not made in full, with empty values."""
+    if not isinstance(value, Mapping):
+        return value
+    return {name: kept for name, each in value.items() if (kept := _said(each))}
 
 
 def mark_of(site: Site, answer: Mapping[str, Any]) -> Mark:

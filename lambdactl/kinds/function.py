@@ -20,8 +20,11 @@ from lambdactl.engine import Address, Call, Effect, ImageRef, Resource, Settle, 
 from lambdactl.grants import FUNCTIONS, REPOSITORY, ROLES, Permissions, Reach
 from lambdactl.kinds.answers import (
     BUCKET,
+    CLEARED,
     DEFINITION,
     OWNER,
+    beside,
+    destinations,
     last_update,
     mark_of,
     time_of,
@@ -34,7 +37,7 @@ from lambdactl.manifest.job import Job
 from lambdactl.site import Site
 from lambdactl.tags import pairs, unpaired
 
-_UNLISTED = ("tags", "retries", "max_event_age", "concurrency", "last_update", "broken")
+_UNLISTED = ("tags", "retries", "max_event_age", "concurrency", "destinations", "last_update", "broken")
 _UNDER_WAY = frozenset({"Pending", "InProgress"})
 _GONE = frozenset({"ResourceNotFoundException"})  # to a deletion: it is so already
 _dumps = json.JSONEncoder(sort_keys=True).encode
@@ -62,6 +65,8 @@ class Function(Resource):
     retries: int | None
     max_event_age: int | None
     concurrency: int | None
+    beside: Mapping[str, Any] = field(default_factory=dict)  # what no manifest says, set by somebody
+    destinations: Mapping[str, Any] = field(default_factory=dict)  # likewise, of asynchronous events
     last_update: str = ""  # how the last change of code or configuration ended, when not well
     broken: str = ""  # why no update can mend it: it is made anew
     trusted: bool = field(default=False, compare=False, repr=False)  # by its stamp, not read
@@ -144,6 +149,7 @@ class Function(Resource):
             environment=told_variables(answer),
             log_format=logging.get("LogFormat", "Text"),
             log_group=logging.get("LogGroup", f"/aws/lambda/{name}"),
+            beside=beside(answer),
             revision=answer.get("RevisionId", ""),
             job_needs=_needs_found(job, image),
             **_unlisted(look, job, answer, wanted),
@@ -158,7 +164,12 @@ class Function(Resource):
     @property
     def settings(self) -> tuple[Any, ...]:
         """What bulk reads do not show and we set."""
-        return self.tags, self.retries, self.max_event_age, self.concurrency
+        return self.tags, self.retries, self.max_event_age, self.concurrency, self.destinations
+
+    @property
+    def _events(self) -> tuple[Any, ...]:
+        """The event-invoke configuration."""
+        return self.retries, self.max_event_age, self.destinations
 
     def needs(self) -> tuple[Address, ...]:
         return self.job_needs
@@ -205,12 +216,14 @@ class Function(Resource):
                 **revision,
             )
             revision = {}  # it has changed, and changes again when the update settles
-        if found._configuration() != self._configuration() or (failed and not found.image_at_fault):
+        differs = found.beside or found._configuration() != self._configuration()
+        if differs or (failed and not found.image_at_fault):
             yield self._call(
                 "UpdateFunctionConfiguration",
                 before=self._idle(),
                 wait=self._settled(),
                 **self._configuration(),
+                **{name: CLEARED[name] for name in found.beside},
                 **revision,
             )
         yield from self._put_unlisted(found)
@@ -250,8 +263,8 @@ class Function(Resource):
             if gone := sorted(found.tags.keys() - self.tags.keys()):
                 parameters = {"Resource": self.arn, "TagKeys": gone}
                 yield Call(service="lambda", operation="UntagResource", parameters=parameters)
-        if found is None or (found.retries, found.max_event_age) != (self.retries, self.max_event_age):
-            yield self._call(
+        if found is None or found._events != self._events:
+            yield self._call(  # in place of all of it, destinations included
                 "PutFunctionEventInvokeConfig",
                 MaximumRetryAttempts=self.retries,
                 MaximumEventAgeInSeconds=self.max_event_age,
@@ -332,6 +345,7 @@ def _read_unlisted(look: Look, job: str, broken: str) -> dict[str, Any]:
         "retries": invoke.get("MaximumRetryAttempts"),
         "max_event_age": invoke.get("MaximumEventAgeInSeconds"),
         "concurrency": whole.get("Concurrency", {}).get("ReservedConcurrentExecutions"),
+        "destinations": destinations(invoke),
         "broken": f"its creation failed: {state.get('StateReason', 'unknown')}" if failed else broken,
         "last_update": "" if failed else last_update(state),
         "image_at_fault": "Image" in str(state.get("LastUpdateStatusReasonCode") or ""),

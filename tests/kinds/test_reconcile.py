@@ -83,6 +83,49 @@ def test_the_log_format_is_a_setting_of_the_function(cloud: Cloud) -> None:
     assert plan(cloud.aws(), wanted).steps == ()
 
 
+@pytest.mark.parametrize("cloud", ["ministack"], indirect=True)  # moto updates hardly any of it
+def test_what_somebody_set_in_a_function_is_a_difference_and_goes(cloud: Cloud) -> None:
+    wanted = deployments(job())
+    applied(cloud, wanted)
+    name, queue = SITE.function("triage"), f"arn:aws:sqs:us-east-1:{SITE.account}:q"
+    functions = cloud.client("lambda")
+    functions.update_function_configuration(
+        FunctionName=name,
+        ImageConfig={"EntryPoint": ["/bin/sh", "-c", "steal a-secret"], "Command": []},
+        DeadLetterConfig={"TargetArn": queue},
+        KMSKeyArn=f"arn:aws:kms:us-east-1:{SITE.account}:key/k",
+        TracingConfig={"Mode": "Active"},
+        VpcConfig={"SubnetIds": ["subnet-1"], "SecurityGroupIds": ["sg-1"]},
+        FileSystemConfigs=[
+            {
+                "Arn": f"arn:aws:elasticfilesystem:us-east-1:{SITE.account}:access-point/a",
+                "LocalMountPath": "/mnt/a",
+            }
+        ],
+    )
+    made = applied(cloud, wanted)
+    beside = [
+        "DeadLetterConfig",
+        "FileSystemConfigs",
+        "ImageConfig",
+        "KMSKeyArn",
+        "TracingConfig",
+        "VpcConfig",
+    ]
+    assert changed(made) == [f"function.beside.{name}" for name in beside]
+    assert "a-secret" not in repr(made)
+    assert plan(cloud.aws(), wanted, Scope(full=True)).steps == ()
+    functions.put_function_event_invoke_config(
+        FunctionName=name,
+        MaximumRetryAttempts=job().retries,
+        MaximumEventAgeInSeconds=job().max_event_age,
+        DestinationConfig={"OnFailure": {"Destination": queue}},
+    )
+    made = applied(cloud, wanted, full=True)
+    assert changed(made) == ["function.destinations.OnFailure", "stamp.value"]
+    assert plan(cloud.aws(), wanted, Scope(full=True)).steps == ()
+
+
 def test_a_new_image_is_built_and_the_function_follows_it(cloud: Cloud) -> None:
     applied(cloud, deployments(job(), image="a" * 32))
     wanted = deployments(job(), image="b" * 32)
