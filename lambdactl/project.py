@@ -25,9 +25,9 @@ from typing import TYPE_CHECKING, Any
 
 from lambdactl import account, manifest
 from lambdactl.ahead import Ahead
-from lambdactl.errors import ManifestError, Problem, UsageError
+from lambdactl.errors import ManifestError, Problem
 from lambdactl.image.machine import on_machine
-from lambdactl.manifest.job import Job, Settings
+from lambdactl.manifest.job import Job, Settings, job_named
 from lambdactl.site import Site
 
 if TYPE_CHECKING:  # what costs an import of boto3 or of the image code comes in when it is used
@@ -131,12 +131,7 @@ class Project:
 
     def job(self, name: str) -> Job:
         """A job by name or by its manifest's path."""
-        job = self.jobs.get(Path(name).stem if name.endswith((".yaml", ".yml")) else name)
-        if job is None:
-            raise UsageError(
-                f"there is no job {name}", hint=f"jobs: {', '.join(sorted(self.jobs)) or 'none yet'}"
-            )
-        return job
+        return job_named(self.jobs, name)
 
     # -- where --------------------------------------------------------------------------------------
 
@@ -331,14 +326,20 @@ class Project:
         """What its jobs' images are made of, and how they are built and brought to the registry."""
         from lambdactl.project_images import ProjectImages
 
-        return ProjectImages(self)
+        return ProjectImages(
+            settings=self.settings,
+            jobs=self.jobs,
+            containers=self.containers,
+            sandbox=self.sandbox,
+            reach=lambda: (self.aws, self.site),
+        )
 
     @cached_property
     def runs(self) -> ProjectRuns:
         """The runs of its jobs: to start, watch, read and cancel."""
         from lambdactl.project_runs import ProjectRuns
 
-        return ProjectRuns(self)
+        return ProjectRuns(self.jobs, self.root / ".lambdactl" / "runs", lambda: (self.aws, self.site))
 
 
 def _no_build(fingerprint: str) -> str:

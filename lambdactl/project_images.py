@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -11,17 +11,23 @@ from lambdactl import lock
 from lambdactl.container import Engine, find
 from lambdactl.errors import Refused
 from lambdactl.image.context import Context, Contexts
-from lambdactl.manifest.job import Settings
+from lambdactl.manifest.job import Job, Settings
+from lambdactl.site import Site
 
 if TYPE_CHECKING:  # publishing comes in when it is used: a plan builds nothing
-    from lambdactl.project import Line, Project
+    from lambdactl.aws import Aws
+    from lambdactl.publish import Line
 
 
+@dataclass(frozen=True, kw_only=True)
 class ProjectImages:
-    """`Project.images`. In a project without containers a folder stands for each image."""
+    """`Project.images`. Without `containers` a folder stands for each image."""
 
-    def __init__(self, project: Project) -> None:
-        self._project = project
+    settings: Settings
+    jobs: Mapping[str, Job]
+    containers: bool
+    sandbox: bool
+    reach: Callable[[], tuple[Aws, Site]]
 
     def context(self, name: str) -> Context:
         """A job's build context. LockError says what lambdactl.lock lacks for this job."""
@@ -29,8 +35,8 @@ class ProjectImages:
 
     def contexts(self, names: Iterable[str]) -> Mapping[str, Context]:
         """Those of several jobs; LockError says all that is missing at once."""
-        jobs = [self._project.jobs[name] for name in names]
-        lock.check(self._lock, self._settings, jobs)
+        jobs = [self.jobs[name] for name in names]
+        lock.check(self._lock, self._built_with, jobs)
         return {job.name: self._contexts.of(job) for job in jobs}
 
     def push(
@@ -52,7 +58,7 @@ class ProjectImages:
         from lambdactl.image.push import pull
         from lambdactl.publish import ecr_credentials
 
-        aws, site = self._project.aws, self._project.site
+        aws, site = self.reach()
         parameters = {"repositoryName": site.repository, "imageIds": [{"imageTag": fingerprint}]}
         answer = aws.maybe_call("ecr", "BatchGetImage", parameters)
         if answer is None or not answer["images"]:
@@ -64,34 +70,33 @@ class ProjectImages:
         """Builds and brings to the registry the image of a fingerprint; its digest."""
         from lambdactl.publish import Local, Publisher, SandboxPublisher, Trees
 
-        project = self._project
+        aws, site = self.reach()
         contexts = {each.fingerprint: each for each in self.contexts(names).values()}
-        if not project.containers:
-            trees = Trees(settings=project.settings, on_line=on_line)
-            return SandboxPublisher(aws=project.aws, site=project.site, contexts=contexts, local=trees)
-        local = Local(engine=find(engine), settings=project.settings, on_line=on_line)
-        kind = SandboxPublisher if project.sandbox else Publisher
-        return kind(aws=project.aws, site=project.site, contexts=contexts, local=local)
+        if not self.containers:
+            trees = Trees(settings=self.settings, on_line=on_line)
+            return SandboxPublisher(aws=aws, site=site, contexts=contexts, local=trees)
+        local = Local(engine=find(engine), settings=self.settings, on_line=on_line)
+        kind = SandboxPublisher if self.sandbox else Publisher
+        return kind(aws=aws, site=site, contexts=contexts, local=local)
 
     def _registered(self) -> dict[str, str]:
         from lambdactl.kinds.look import digests
 
-        site = self._project.site
-        found = digests(self._project.aws, site)
+        aws, site = self.reach()
+        found = digests(aws, site)
         if found is None:
             raise Refused(f"there is no repository {site.repository}", hint="`lambdactl apply` makes it")
         return found
 
     @cached_property
     def _contexts(self) -> Contexts:
-        return Contexts(self._settings, self._lock)
+        return Contexts(self._built_with, self._lock)
 
     @cached_property
     def _lock(self) -> lock.Lock:
-        return lock.load(self._project.root / "lambdactl.lock")
+        return lock.load(self.settings.root / "lambdactl.lock")
 
     @cached_property
-    def _settings(self) -> Settings:
+    def _built_with(self) -> Settings:
         """A folder has no base image: none has to be locked, and none is in its fingerprint."""
-        settings = self._project.settings
-        return settings if self._project.containers else replace(settings, base_image="")
+        return self.settings if self.containers else replace(self.settings, base_image="")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from lambdactl import logs
+from lambdactl.aws import Aws
 from lambdactl.errors import NotFound, RunError, UsageError
-from lambdactl.manifest.job import Job
+from lambdactl.manifest.job import Job, job_named
 from lambdactl.runners.lambda_ import launch
 from lambdactl.runs import (
     Place,
@@ -22,32 +22,27 @@ from lambdactl.runs import (
     local_files,
     new_run_id,
 )
-
-if TYPE_CHECKING:
-    from lambdactl.project import Project
+from lambdactl.site import Site
 
 
 class ProjectRuns:
-    """`Project.runs`. Asks AWS only for what is not on this machine."""
+    """`Project.runs`. `home` is where `run-local` leaves run folders; AWS is reached for only when a run is
+    not there."""
 
-    def __init__(self, project: Project) -> None:
-        self._project = project
-
-    @property
-    def home(self) -> Path:
-        """Where `run-local` leaves run folders."""
-        return self._project.root / ".lambdactl" / "runs"
+    def __init__(self, jobs: Mapping[str, Job], home: Path, reach: Callable[[], tuple[Aws, Site]]) -> None:
+        self.home = home
+        self._jobs, self._reach = jobs, reach
 
     def launch(self, job: str, input_: Any = None, *, run_id: str = "") -> Run:
         """Start the deployed job and return at once. `run_id` (a UUID) may be yours."""
-        found, site = self._project.job(job), self._project.site
+        found, (aws, site) = job_named(self._jobs, job), self._reach()
         made = run_id or new_run_id()
         if not is_run_id(made):
             raise UsageError(
                 f"{made!r} is not a UUID", hint="let launch make one, or lambdactl.runs.new_run_id"
             )
         try:
-            launch(self._project.aws, site.function(found.name), event(made, input_))
+            launch(aws, site.function(found.name), event(made, input_))
         except NotFound:
             raise RunError(f"{found.name} is not deployed", hint="`lambdactl apply` deploys it") from None
         folder = f"s3://{site.bucket}/{found.prefix}{made}/"
@@ -62,7 +57,7 @@ class ProjectRuns:
 
     def latest(self, job: str = "", *, count: int = 20) -> list[Run]:
         """The latest runs in the bucket, newest first; of one job, or of all."""
-        jobs = [job] if job else list(self._project.jobs)
+        jobs = [job] if job else list(self._jobs)
         found = [run for one in jobs for run in self._bucket.latest(self._place(one), count)]
         return sorted(found, key=lambda run: run.id, reverse=True)[:count]
 
@@ -70,7 +65,7 @@ class ProjectRuns:
         """A run of this machine (`run-local`), or else one in the bucket."""
         if here := local(self.home, run_id):
             return here
-        return self._bucket.find([self._place(job) for job in self._project.jobs], run_id)
+        return self._bucket.find([self._place(job) for job in self._jobs], run_id)
 
     def of(self, job: str, run_id: str) -> Run:
         """The run of this job in the bucket."""
@@ -87,11 +82,6 @@ class ProjectRuns:
         if not run.folder.startswith("s3://"):
             raise RunError(f"the run {run_id} was one of this machine: it is {run.state}", where=run.folder)
         return self._bucket.cancel(self._place(run.job), run_id)
-
-    def logs(self, run: Run, stream: str = "", *, follow: bool = False) -> Iterator[tuple[str, bytes]]:
-        """(which, line) of a run's streams: `events` or `stdout`, or the one named (`stderr`, `transcript`,
-        `mcp`). With `follow` until the run has ended."""
-        return logs.lines(self, run, stream, follow=follow)
 
     def files(self, run: Run, below: str = "") -> list[tuple[str, int]]:
         """(path in the run folder, size in bytes) of all that is stored whose path begins with `below`."""
@@ -111,10 +101,10 @@ class ProjectRuns:
 
     @cached_property
     def _bucket(self) -> Runs:
-        return Runs(self._project.aws, self._project.site)
+        return Runs(*self._reach())
 
     def _place(self, name: str) -> Place:
-        job: Job = self._project.job(name)
+        job = job_named(self._jobs, name)
         return Place(
             job=job.name,
             prefix=job.prefix,

@@ -65,10 +65,11 @@ def logs(
 
 def _shown(runs: ProjectRuns, run: Run, stream: str, follow: bool, as_json: bool) -> int:
     """How many lines there were."""
+    from lambdactl import logs as use_case
     from lambdactl.report import escape, streams
 
     count, before = 0, ""
-    for which, line in runs.logs(run, stream, follow=follow):
+    for which, line in use_case.lines(runs, run, stream, follow=follow):
         count += 1
         if which != before and "/" in which:  # one of several
             output.line(f"--- {escape.line(which, 1000)}")

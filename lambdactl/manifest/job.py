@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from lambdactl.errors import UsageError
+
 AgentType = Literal["claude-code", "codex", "command"]
 Architecture = Literal["x86_64", "arm64"]
 PackageRegistry = Literal["npm", "pypi"]
@@ -166,3 +168,11 @@ class Settings:
     jobs: str = "jobs"  # the folder of manifests
     sandbox: bool = False  # talk to the embedded AWS, never to AWS
     tags: Mapping[str, str] = field(default_factory=dict)
+
+
+def job_named(jobs: Mapping[str, Job], name: str) -> Job:
+    """A job by name or by its manifest's path; UsageError names those that there are."""
+    job = jobs.get(Path(name).stem if name.endswith((".yaml", ".yml")) else name)
+    if job is None:
+        raise UsageError(f"there is no job {name}", hint=f"jobs: {', '.join(sorted(jobs)) or 'none yet'}")
+    return job
