@@ -64,12 +64,12 @@ class ProjectImages:
         """Builds and brings to the registry the image of a fingerprint; its digest."""
         from lambdactl.publish import Local, Publisher, SandboxPublisher, Trees
 
-        project = self._project
+        project, deadline = self._project, self._project.aws.deadline
         contexts = {each.fingerprint: each for each in self.contexts(names).values()}
         if not project.containers:
-            trees = Trees(settings=project.settings, on_line=on_line)
+            trees = Trees(settings=project.settings, on_line=on_line, deadline=deadline)
             return SandboxPublisher(aws=project.aws, site=project.site, contexts=contexts, local=trees)
-        local = Local(engine=find(engine), settings=project.settings, on_line=on_line)
+        local = Local(engine=find(engine), settings=project.settings, on_line=on_line, deadline=deadline)
         kind = SandboxPublisher if project.sandbox else Publisher
         return kind(aws=project.aws, site=project.site, contexts=contexts, local=local)
 

@@ -29,8 +29,9 @@ from lambdactl.aws.patience import (
 )
 from lambdactl.aws.session import Clients, Endpoint
 from lambdactl.aws.translate import translated
+from lambdactl.deadline import Deadline
 from lambdactl.engine import Call, ImageRef, Wait
-from lambdactl.errors import AwsError, NotFound, TimeLimit
+from lambdactl.errors import AwsError, NotFound
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -51,7 +52,8 @@ class Stored:
 
 
 class Aws:
-    """`time_limit` (seconds from now, None for none) bounds all that is done through it."""
+    """`time_limit` (seconds from now, None for none) bounds all that is done through it; `deadline` lets
+    others keep to it."""
 
     def __init__(
         self,
@@ -67,8 +69,7 @@ class Aws:
         self._sleep_for = sleep
         self._pace = Pace(clock, self._sleep)
         self._young: set[str] = set()  # roles that were made or changed here
-        self._time_limit = time_limit
-        self._deadline = clock() + time_limit if time_limit is not None else None
+        self.deadline = Deadline(time_limit, clock)
         self.images: dict[str, str] = {}  # tag -> "<repository>@<digest>"
 
     # -- where we are ---------------------------------------------------------------------------
@@ -232,21 +233,10 @@ class Aws:
                 self._pace.succeeded(name)
                 return answer
 
-    def late(self) -> bool:
-        """Whether the time limit is over. What must still be said then (the lock's end) is not stopped."""
-        return self._deadline is not None and self._clock() >= self._deadline
-
-    def in_time(self, seconds: float = 0.0) -> None:
-        """Raises TimeLimit when it is over, or would be so many seconds from now."""
-        if self._deadline is not None and self._clock() + seconds > self._deadline:
-            raise TimeLimit(
-                f"the time limit of {self._time_limit:.0f} s is over",
-                hint="nothing done is lost: run it again",
-            )
-
     def _sleep(self, seconds: float) -> None:
-        """All waiting goes through here, so that the time limit holds wherever it ends."""
-        self.in_time(seconds)
+        """All waiting goes through here, so that the time limit holds wherever it ends. What must still be
+        said then (the lock's end) is no waiting."""
+        self.deadline.check(seconds)
         self._sleep_for(seconds)
 
     # -- writes ---------------------------------------------------------------------------------
