@@ -28,7 +28,7 @@ from lambdactl.aws.patience import (
     unsure,
 )
 from lambdactl.aws.session import Clients, Endpoint
-from lambdactl.aws.translate import translated
+from lambdactl.aws.translate import about, translated
 from lambdactl.deadline import Deadline
 from lambdactl.engine import Call, ImageRef, Wait
 from lambdactl.errors import AwsError, NotFound
@@ -258,19 +258,20 @@ class Aws:
 
     def settle(self, service: str, wait: Wait) -> None:
         """Poll until it is so. Raises AwsError when it failed, with the reason's own code."""
-        name, begin = f"{service}.{wait.operation}", self._clock()
+        name, of, begin = f"{service}.{wait.operation}", about(wait.parameters), self._clock()
         while True:
             answer = self.call(service, wait.operation, wait.parameters)
             states = [_at(answer, path) for path in wait.paths]
             if any(state in wait.failed for state in states):
                 why = _first(answer, wait.reasons) or "no reason given"
                 code = _first(answer, wait.codes) or "Failed"
-                raise AwsError(f"failed after the call: {why}", code=code, call=name)
+                raise AwsError(f"failed after the call: {why}", code=code, call=name, about=of)
             if not any(state in wait.pending for state in states):
                 return
             if self._clock() - begin > WAIT_SECONDS:
                 still = "/".join(map(str, states))
-                raise AwsError(f"still {still} after {WAIT_SECONDS:.0f} s", code="Timeout", call=name)
+                text = f"still {still} after {WAIT_SECONDS:.0f} s"
+                raise AwsError(text, code="Timeout", call=name, about=of)
             self._sleep(POLL_SECONDS)
 
     def _made(self, call: Call) -> None:

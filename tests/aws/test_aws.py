@@ -225,6 +225,40 @@ def test_no_value_that_we_sent_comes_back_in_an_error(scripted) -> None:  # type
     assert "4KB limit" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("parameters", "name"),
+    [
+        ({"FunctionName": "demo-a", "Environment": {"Variables": {"A": "one-value"}}}, "demo-a"),
+        ({"RoleName": "demo-a-role", "PolicyName": "job"}, "demo-a-role/job"),
+        ({"Bucket": "b", "Key": "jobs/a.json", "Body": b"text"}, "b/jobs/a.json"),
+        ({"Name": "/demo/key", "Value": "one-value"}, "/demo/key"),
+        ({"GroupName": "demo", "Name": "demo-a", "Target": {"Input": "one-value"}}, "demo/demo-a"),
+        ({"repositoryNames": ["demo"]}, "demo"),
+        ({"logGroupName": "/aws/lambda/demo-a"}, "/aws/lambda/demo-a"),
+    ],
+)
+def test_an_error_names_what_the_call_was_about(parameters: dict[str, Any], name: str) -> None:
+    refused: dict[str, Any] = {
+        "Error": {"Code": "Odd", "Message": "something odd"},
+        "ResponseMetadata": {"RequestId": "r-1"},
+    }
+    for error in (ClientError(refused, "Read"), ValueError("something odd")):
+        with pytest.raises(AwsError, match="something odd") as raised, translated("x.Read", parameters):
+            raise error
+        assert raised.value.where in (f"x.Read of {name} (r-1)", f"x.Read of {name}")
+        assert "one-value" not in str(raised.value)
+
+
+def test_a_read_that_fails_names_its_function(scripted) -> None:  # type: ignore[no-untyped-def]
+    aws, script, _ = scripted
+    script.answers = {"GetFunction": [answer(b"{}", 400, "OddException")]}
+    with pytest.raises(AwsError, match=r"^lambda\.GetFunction of demo-a\b.*OddException"):
+        aws.call("lambda", "GetFunction", {"FunctionName": "demo-a"})
+    script.answers = {"GetFunction": [state("Failed")]}
+    with pytest.raises(AwsError, match=r"^lambda\.GetFunction of f: failed after the call: no image"):
+        aws.settle("lambda", SETTLED)
+
+
 def test_values_of_parameters_are_masked_and_names_are_not() -> None:
     text = masked(
         "bad value hunter2-hunter2 for /agents/token", {"Name": "/agents/token", "Value": "hunter2-hunter2"}
