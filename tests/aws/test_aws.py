@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 
 from lambdactl.aws import Aws, Endpoint, Reader
 from lambdactl.aws.client import READERS
+from lambdactl.aws.pace import Pace, family
 from lambdactl.aws.translate import masked, translated
 from lambdactl.engine import Call, ImageRef, Wait
 from lambdactl.errors import AwsError, NotFound
@@ -223,6 +224,20 @@ def test_no_value_that_we_sent_comes_back_in_an_error(scripted) -> None:  # type
         aws.perform(UPDATE)
     assert "one-value" not in str(caught.value)
     assert "4KB limit" in str(caught.value)
+
+
+def test_a_thousand_schedules_are_read_apart_from_what_changes_them() -> None:
+    clock = [0.0]
+
+    def sleep(seconds: float) -> None:
+        clock[0] += seconds
+
+    pace = Pace(lambda: clock[0], sleep)
+    for _ in range(1000):
+        pace.take_turn(family("scheduler", "GetSchedule"))
+    assert 20 < clock[0] <= 25
+    pace.take_turn(family("scheduler", "UpdateSchedule"))
+    assert clock[0] <= 25
 
 
 @pytest.mark.parametrize(
