@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 from lambdactl.aws.answer import Answer, cut_short, whole
 from lambdactl.aws.pace import Pace, family
 from lambdactl.aws.patience import (
+    ROLE_CHANGES,
     THROTTLED_SECONDS,
     UNSURE_TRIES,
     WAIT_SECONDS,
@@ -276,13 +277,14 @@ class Aws:
 
     def _made(self, call: Call) -> None:
         parameters = self._resolved(call.parameters)
-        if call.operation in ("CreateRole", "UpdateAssumeRolePolicy"):
-            self._young |= _roles(parameters)  # whatever is answered: it may be done all the same
         try:
             self.patient(call.service, call.operation, parameters)
         except AwsError as error:
             if error.code not in call.tolerate:
                 raise
+        finally:
+            if call.operation in ROLE_CHANGES:  # whatever was answered: it may be done all the same
+                self._young |= _roles(parameters)
 
     def _resolved(self, value: Any) -> Any:
         """Late references put in: what an image's tag stands for is known once it is pushed."""

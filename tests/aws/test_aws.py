@@ -20,6 +20,7 @@ from lambdactl.aws.pace import Pace, family
 from lambdactl.aws.translate import masked, translated
 from lambdactl.engine import Call, ImageRef, Wait
 from lambdactl.errors import AwsError, NotFound
+from lambdactl.sandbox.answers import xml_refusal
 from lambdactl.sandbox.front import Front, Next, Request, Response
 from lambdactl.sandbox.identify import identify
 
@@ -124,6 +125,35 @@ def test_a_role_that_this_run_made_is_given_longer(scripted) -> None:  # type: i
     with pytest.raises(AwsError, match="cannot be assumed by Lambda"):
         aws.perform(replace(UPDATE, parameters=parameters))
     assert 110 < sum(slept) < 130
+
+
+@pytest.mark.parametrize("change", ["PutRolePolicy", "PutRolePermissionsBoundary", "UpdateAssumeRolePolicy"])
+def test_a_role_that_this_run_changed_is_given_longer(scripted, change: str) -> None:  # type: ignore[no-untyped-def]
+    aws, script, slept = scripted
+    lacking = b'{"message":"The provided execution role does not have permissions to call X on Y"}'
+    script.answers = {
+        change: [Response(status=200, body=f"<{change}Response/>".encode())],
+        "UpdateFunctionConfiguration": [answer(lacking, 400, "InvalidParameterValueException")],
+    }
+    given = {
+        "PutRolePolicy": {"PolicyName": "job", "PolicyDocument": "{}"},
+        "PutRolePermissionsBoundary": {"PermissionsBoundary": "arn:aws:iam::123456789012:policy/b"},
+        "UpdateAssumeRolePolicy": {"PolicyDocument": "{}"},
+    }
+    aws.perform(Call(service="iam", operation=change, parameters={"RoleName": "r", **given[change]}))
+    parameters = {**UPDATE.parameters, "Role": "arn:aws:iam::123456789012:role/lambdactl/demo/main/r"}
+    with pytest.raises(AwsError, match="does not have permissions"):
+        aws.perform(replace(UPDATE, parameters=parameters))
+    assert 110 < sum(slept) < 130
+
+
+def test_a_policy_for_a_role_that_is_gone_is_not_given_longer_by_itself(scripted) -> None:  # type: ignore[no-untyped-def]
+    aws, script, slept = scripted
+    script.answers = {"PutRolePolicy": [xml_refusal(404, "NoSuchEntity", "no such role")]}
+    parameters = {"RoleName": "r", "PolicyName": "job", "PolicyDocument": "{}"}
+    with pytest.raises(NotFound):
+        aws.perform(Call(service="iam", operation="PutRolePolicy", parameters=parameters))
+    assert 5 < sum(slept) < 20
 
 
 def test_an_error_that_time_does_not_mend_is_not_repeated(scripted) -> None:  # type: ignore[no-untyped-def]
