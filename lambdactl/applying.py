@@ -50,7 +50,7 @@ def run(work: Work, plan: Plan, lease: Lease) -> Iterator[Event]:
     record = None if lease.pending else _begin(work, plan)
 
     def stop() -> bool:
-        return work.stop() or lease.lost() or work.aws.late()
+        return work.stop() or lease.lost() or work.aws.deadline.over()
 
     try:
         yield from _seen(carry_out(work.aws, work.deployments, rest, work.build, stop=stop), seen)

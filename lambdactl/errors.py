@@ -99,17 +99,26 @@ class TimeLimit(LambdactlError):
 
 
 class AwsError(LambdactlError):
-    """A call failed. `code` is AWS's error code, `call` is "service.Operation".
+    """A call failed. `code` is AWS's error code, `call` is "service.Operation", `about` names what it was
+    made for.
 
     The message is AWS's own with every value we sent masked: the 4 KB environment error, for
     one, echoes the whole environment.
     """
 
     def __init__(
-        self, what: str, *, code: str, call: str, request_id: str = "", hint: str = "", status: int = 0
+        self,
+        what: str,
+        *,
+        code: str,
+        call: str,
+        about: str = "",
+        request_id: str = "",
+        hint: str = "",
+        status: int = 0,
     ) -> None:
-        where = f"{call} ({request_id})" if request_id else call
-        super().__init__(what, where=where, hint=hint)
+        parts = (call, about and f"of {about}", request_id and f"({request_id})")
+        super().__init__(what, where=" ".join(part for part in parts if part), hint=hint)
         self.code = code
         self.call = call
         self.request_id = request_id

@@ -64,6 +64,7 @@ class Lease:
 
     def __init__(self, aws: Aws, site: Site, author: Author, timing: Timing) -> None:
         self._site, self._author, self._timing = site, author, timing
+        self._deadline = aws.deadline
         self._cell = Cell(aws, site.bucket, site.apply_lock_key)
         self.nonce = secrets.token_hex(16)
         self._counter = 0
@@ -151,7 +152,9 @@ class Lease:
             if found.nonce != told:
                 timing.on_wait(found)
                 told = found.nonce
-            timing.sleep(min(POLL_SECONDS, left))
+            pause = min(POLL_SECONDS, left)
+            self._deadline.check(pause)
+            timing.sleep(pause)
 
     def _grab(self) -> Holder | None:
         """One try. Who else holds it; None when it is ours now, or when there is no bucket."""

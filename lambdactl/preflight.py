@@ -42,8 +42,31 @@ def _concurrency(aws: Reader, plan: Plan) -> Iterator[str]:
     if left - more < floor:
         yield (
             f"`concurrency` asks for {more} more reserved executions; of the {left} that are free in this "
-            f"account Lambda keeps {floor} for functions without a reservation; lower it, or ask AWS for more"
+            f"account Lambda keeps {floor} for functions without a reservation; "
+            f"{_removal_first(aws, plan)}lower it, or ask AWS for more"
         )
+
+
+def _removal_first(aws: Reader, plan: Plan) -> str:
+    """What the functions that go would give back. It is not counted: nothing makes them go before the others
+    come, as it would have to be for a job that is renamed."""
+    going = [step.found for step in plan.steps if step.action == "delete"]
+    functions = [each for each in going if isinstance(each, Function)]
+    held = aws.each(lambda each: _held(aws, each), functions)
+    jobs = [each.name for each, count in zip(functions, held, strict=True) if count]
+    if not jobs:
+        return ""
+    targets = " ".join(f"--target {job}" for job in jobs)
+    return (
+        f"{sum(held)} become free with what this plan removes: apply that first "
+        f"(`lambdactl apply --prune {targets}`), or "
+    )
+
+
+def _held(aws: Reader, function: Function) -> int:
+    """What a function has reserved that is to be removed: its settings are not read for the plan."""
+    answer = aws.maybe("lambda", "GetFunction", FunctionName=function.function_name) or {}
+    return int(answer.get("Concurrency", {}).get("ReservedConcurrentExecutions", 0))
 
 
 def _reserved(resource: object) -> int:

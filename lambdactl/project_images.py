@@ -73,9 +73,9 @@ class ProjectImages:
         aws, site = self.reach()
         contexts = {each.fingerprint: each for each in self.contexts(names).values()}
         if not self.containers:
-            trees = Trees(settings=self.settings, on_line=on_line)
+            trees = Trees(settings=self.settings, on_line=on_line, deadline=aws.deadline)
             return SandboxPublisher(aws=aws, site=site, contexts=contexts, local=trees)
-        local = Local(engine=find(engine), settings=self.settings, on_line=on_line)
+        local = Local(engine=find(engine), settings=self.settings, on_line=on_line, deadline=aws.deadline)
         kind = SandboxPublisher if self.sandbox else Publisher
         return kind(aws=aws, site=site, contexts=contexts, local=local)
 

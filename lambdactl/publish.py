@@ -13,6 +13,7 @@ from pathlib import Path
 
 from lambdactl.aws import Aws
 from lambdactl.container import Engine
+from lambdactl.deadline import NEVER, Deadline
 from lambdactl.image.build import (
     DOCKER_MANIFEST,
     build,
@@ -40,6 +41,7 @@ class Local:
     engine: Engine
     settings: Settings
     on_line: Line = field(default=lambda line: None, compare=False)
+    deadline: Deadline = field(default=NEVER, compare=False)
 
     def image(self, context: Context) -> str:
         """The engine's name for the image with this content; built unless it is there already."""
@@ -47,7 +49,7 @@ class Local:
         with _ONE_AT_A_TIME:
             if find_local(self.engine, ref) is None:
                 self.on_line(f"building image {context.fingerprint[:12]}")
-                build(context, self.engine, ref, self.settings, self.on_line)
+                build(context, self.engine, ref, self.settings, self.on_line, self.deadline)
         return ref
 
 
@@ -57,11 +59,12 @@ class Trees:
 
     settings: Settings
     on_line: Line = field(default=lambda line: None, compare=False)
+    deadline: Deadline = field(default=NEVER, compare=False)
 
     def tree(self, context: Context) -> Path:
         """The folder with this content; made unless it is there already."""
         place = tree_of(self.settings.root, context.fingerprint)
-        install_tree(context, place, self.on_line, self.settings.ca_bundle)
+        install_tree(context, place, self.on_line, self.settings.ca_bundle, self.deadline)
         return place
 
 
@@ -84,6 +87,7 @@ class Publisher:
             fingerprint,
             ecr_credentials(self.aws),
             self.local.settings.ca_bundle,
+            self.local.deadline,
         )
 
 

@@ -86,7 +86,8 @@ def plan(
 
 def _trusted(found: World) -> tuple[str, ...]:
     count = sum(isinstance(each, Function) and each.trusted for each in found.values())
-    what = "read in bulk, for the rest their stamp vouches; --full reads all of them"
+    vouched = "tags, retries, concurrency and how the last update ended"
+    what = f"read in bulk; for {vouched} their stamp vouches: --full looks"
     return (f"{count} function{'s' if count > 1 else ''} {what}",) if count else ()
 
 

@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 from lambdactl.aws.answer import Answer, cut_short, whole
 from lambdactl.aws.pace import Pace, family
 from lambdactl.aws.patience import (
+    ROLE_CHANGES,
     THROTTLED_SECONDS,
     UNSURE_TRIES,
     WAIT_SECONDS,
@@ -28,9 +29,10 @@ from lambdactl.aws.patience import (
     unsure,
 )
 from lambdactl.aws.session import Clients, Endpoint
-from lambdactl.aws.translate import translated
+from lambdactl.aws.translate import about, translated
+from lambdactl.deadline import Deadline
 from lambdactl.engine import Call, ImageRef, Wait
-from lambdactl.errors import AwsError, NotFound, TimeLimit
+from lambdactl.errors import AwsError, NotFound
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -51,7 +53,8 @@ class Stored:
 
 
 class Aws:
-    """`time_limit` (seconds from now, None for none) bounds all that is done through it."""
+    """`time_limit` (seconds from now, None for none) bounds all that is done through it; `deadline` lets
+    others keep to it."""
 
     def __init__(
         self,
@@ -67,8 +70,7 @@ class Aws:
         self._sleep_for = sleep
         self._pace = Pace(clock, self._sleep)
         self._young: set[str] = set()  # roles that were made or changed here
-        self._time_limit = time_limit
-        self._deadline = clock() + time_limit if time_limit is not None else None
+        self.deadline = Deadline(time_limit, clock)
         self.images: dict[str, str] = {}  # tag -> "<repository>@<digest>"
 
     # -- where we are ---------------------------------------------------------------------------
@@ -232,21 +234,10 @@ class Aws:
                 self._pace.succeeded(name)
                 return answer
 
-    def late(self) -> bool:
-        """Whether the time limit is over. What must still be said then (the lock's end) is not stopped."""
-        return self._deadline is not None and self._clock() >= self._deadline
-
-    def in_time(self, seconds: float = 0.0) -> None:
-        """Raises TimeLimit when it is over, or would be so many seconds from now."""
-        if self._deadline is not None and self._clock() + seconds > self._deadline:
-            raise TimeLimit(
-                f"the time limit of {self._time_limit:.0f} s is over",
-                hint="nothing done is lost: run it again",
-            )
-
     def _sleep(self, seconds: float) -> None:
-        """All waiting goes through here, so that the time limit holds wherever it ends."""
-        self.in_time(seconds)
+        """All waiting goes through here, so that the time limit holds wherever it ends. What must still be
+        said then (the lock's end) is no waiting."""
+        self.deadline.check(seconds)
         self._sleep_for(seconds)
 
     # -- writes ---------------------------------------------------------------------------------
@@ -268,30 +259,32 @@ class Aws:
 
     def settle(self, service: str, wait: Wait) -> None:
         """Poll until it is so. Raises AwsError when it failed, with the reason's own code."""
-        name, begin = f"{service}.{wait.operation}", self._clock()
+        name, of, begin = f"{service}.{wait.operation}", about(wait.parameters), self._clock()
         while True:
             answer = self.call(service, wait.operation, wait.parameters)
             states = [_at(answer, path) for path in wait.paths]
             if any(state in wait.failed for state in states):
                 why = _first(answer, wait.reasons) or "no reason given"
                 code = _first(answer, wait.codes) or "Failed"
-                raise AwsError(f"failed after the call: {why}", code=code, call=name)
+                raise AwsError(f"failed after the call: {why}", code=code, call=name, about=of)
             if not any(state in wait.pending for state in states):
                 return
             if self._clock() - begin > WAIT_SECONDS:
                 still = "/".join(map(str, states))
-                raise AwsError(f"still {still} after {WAIT_SECONDS:.0f} s", code="Timeout", call=name)
+                text = f"still {still} after {WAIT_SECONDS:.0f} s"
+                raise AwsError(text, code="Timeout", call=name, about=of)
             self._sleep(POLL_SECONDS)
 
     def _made(self, call: Call) -> None:
         parameters = self._resolved(call.parameters)
-        if call.operation in ("CreateRole", "UpdateAssumeRolePolicy"):
-            self._young |= _roles(parameters)  # whatever is answered: it may be done all the same
         try:
             self.patient(call.service, call.operation, parameters)
         except AwsError as error:
             if error.code not in call.tolerate:
                 raise
+        finally:
+            if call.operation in ROLE_CHANGES:  # whatever was answered: it may be done all the same
+                self._young |= _roles(parameters)
 
     def _resolved(self, value: Any) -> Any:
         """Late references put in: what an image's tag stands for is known once it is pushed."""

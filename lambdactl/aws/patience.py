@@ -14,6 +14,16 @@ WAIT_SECONDS = 600.0  # until a function has settled; an image is pulled in well
 THROTTLED_SECONDS = 900.0  # for one call; --timeout bounds the whole
 UNSURE_TRIES = 6  # calls without a usable answer: broken connections, HTTP 5xx
 
+# After these Lambda may for a while not see what the role may do, or that it may take it.
+ROLE_CHANGES = frozenset(
+    {
+        "CreateRole",
+        "DeleteRolePermissionsBoundary",
+        "PutRolePermissionsBoundary",
+        "PutRolePolicy",
+        "UpdateAssumeRolePolicy",
+    }
+)
 THROTTLES = frozenset(
     {
         "503",  # S3's SlowDown to a HEAD, whose answer has no body to say so

@@ -66,7 +66,7 @@ class Reader:
                 future = self._answers[text] = Future()
         if mine:
             try:
-                self._aws.in_time()
+                self._aws.deadline.check()
                 future.set_result(call())
             except BaseException as error:
                 future.set_exception(error)

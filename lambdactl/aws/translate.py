@@ -53,6 +53,7 @@ class translated:  # noqa: N801 - reads as a statement: `with translated(...)`
                 f"{code}: {text}",
                 code=code,
                 call=self.call,
+                about=about(self.parameters),
                 request_id=str(metadata.get("RequestId", "")),
                 status=int(metadata.get("HTTPStatusCode", 0)),
                 hint=_hint(code, text),
@@ -61,7 +62,11 @@ class translated:  # noqa: N801 - reads as a statement: `with translated(...)`
         if isinstance(error, BotoCoreError | ResponseParserError | ValueError | KeyError):
             name = "ResponseParserError" if isinstance(error, KeyError) else type(error).__name__
             raise AwsError(
-                masked(str(error), self.parameters), code=name, call=self.call, hint=_HINTS.get(name, "")
+                masked(str(error), self.parameters),
+                code=name,
+                call=self.call,
+                about=about(self.parameters),
+                hint=_HINTS.get(name, ""),
             ) from None
 
 
@@ -82,6 +87,34 @@ _HINTS = {
 }
 # Where values stand that must not be echoed: a function's environment, a parameter's value.
 _SENSITIVE = frozenset({"Environment", "Variables", "Value"})
+
+# The parameters that name what a call is about, what it lies in first. No other is ever shown.
+_NAMING = (
+    "Bucket",
+    "Key",
+    "FunctionName",
+    "RoleName",
+    "PolicyName",
+    "GroupName",
+    "Name",
+    "repositoryName",
+    "repositoryNames",
+    "imageTag",
+    "logGroupName",
+    "logGroupNamePrefix",
+    "PathPrefix",
+    "Prefix",
+    "Resource",
+    "ResourceArn",
+    "resourceArn",
+)
+
+
+def about(parameters: Mapping[str, Any]) -> str:
+    """What a call with these parameters is about, by its name; "" for a call about the whole account."""
+    named = (parameters[key] for key in _NAMING if key in parameters)
+    names = (",".join(each) if isinstance(each, list | tuple) else each for each in named)
+    return masked("/".join(str(name) for name in names), parameters)
 
 
 def masked(text: str, parameters: Mapping[str, Any]) -> str:

@@ -16,10 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from lambdactl.container import Engine
+from lambdactl.deadline import NEVER, Deadline
 from lambdactl.errors import BuildError
 from lambdactl.image import failure, oci
 from lambdactl.image.context import Context
 from lambdactl.image.files import write
+from lambdactl.image.follow import follow
 from lambdactl.image.programs import PROXIES
 from lambdactl.manifest.job import Architecture, Settings
 
@@ -46,15 +48,20 @@ def find_local(engine: Engine, ref: str) -> ImageId | None:
 
 
 def build(
-    context: Context, engine: Engine, tag: str, project: Settings, on_line: Callable[[str], None]
+    context: Context,
+    engine: Engine,
+    tag: str,
+    project: Settings,
+    on_line: Callable[[str], None],
+    deadline: Deadline = NEVER,
 ) -> ImageId:
-    """Build, check against Lambda's limits, and give the image its name."""
+    """Build, check against Lambda's limits, and give the image its name. TimeLimit when it takes too long."""
     with tempfile.TemporaryDirectory(prefix="lambdactl-build-") as folder:
         source, iid = Path(folder, "context"), Path(folder, "iid")
         (source / "files").mkdir(parents=True)
         write(context.all_files, source)
         argv = [*_flags(context, engine, project), "--iidfile", str(iid), "--tag", tag, str(source)]
-        _stream(engine, argv, on_line)
+        _stream(engine, argv, on_line, deadline)
         image = _with_algorithm(iid.read_text(encoding="ascii").strip())
     _preflight(context, inspect(engine, image))
     return image
@@ -109,7 +116,7 @@ def _flags(context: Context, engine: Engine, project: Settings) -> list[str]:
     return flags + [part for name in PROXIES if name in os.environ for part in ("--build-arg", name)]
 
 
-def _stream(engine: Engine, argv: list[str], on_line: Callable[[str], None]) -> None:
+def _stream(engine: Engine, argv: list[str], on_line: Callable[[str], None], deadline: Deadline) -> None:
     env = {name: os.environ[name] for name in PROXIES if name in os.environ}
     process = engine.spawn(
         *argv,
@@ -119,12 +126,13 @@ def _stream(engine: Engine, argv: list[str], on_line: Callable[[str], None]) -> 
         stderr=subprocess.STDOUT,
     )
     lines: deque[str] = deque(maxlen=LINES_KEPT)
-    with process:  # waits; an interrupt reaches the client too, it is of our process group
-        for raw in process.stdout or ():
-            if line := _readable(raw.decode(errors="replace").rstrip()):
-                on_line(line)
-                lines.append(line)
-    if process.returncode:
+
+    def take(raw: str) -> None:
+        if line := _readable(raw):
+            on_line(line)
+            lines.append(line)
+
+    if follow(process, take, deadline):  # an interrupt reaches the client too, it is of our process group
         raise BuildError("the image could not be built", why=failure.reason(lines), hint=failure.hint(lines))
 
 

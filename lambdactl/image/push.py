@@ -13,9 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lambdactl.container import Engine
+from lambdactl.deadline import NEVER, Deadline
 from lambdactl.errors import BuildError
 from lambdactl.image import oci
 from lambdactl.image.oci import Credentials
+
+PUSH_SECONDS = 3600.0  # where no time limit says more or less
 
 
 def registry_digest(
@@ -32,15 +35,26 @@ def push(
     tag: str,
     credentials: Credentials | None = None,
     ca_bundle: str = "",
+    deadline: Deadline = NEVER,
 ) -> str:
     """Push, check what arrived, return its digest. Pushing what is there already is a success."""
     remote = f"{repository_uri}:{tag}"
     engine.call("tag", local_ref, remote, error=BuildError)
     try:
         with _logged_in(engine, repository_uri, credentials) as env:
+            left = deadline.left()
             done = engine.call(
-                "push", *_plain_http(engine, repository_uri), remote, env=env, check=False, timeout=3600
+                "push",
+                *_plain_http(engine, repository_uri),
+                remote,
+                env=env,
+                check=False,
+                timeout=PUSH_SECONDS if left is None else left,
+                error=BuildError,
             )
+    except BuildError:
+        deadline.check()
+        raise
     finally:
         engine.call("rmi", remote, check=False)
     manifest = oci.manifest_of(remote, credentials=credentials, ca_bundle=ca_bundle)

@@ -14,12 +14,15 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+from lambdactl.deadline import NEVER, Deadline
 from lambdactl.errors import BuildError
 from lambdactl.image import failure
 from lambdactl.image.context import Context
 from lambdactl.image.files import File, write
+from lambdactl.image.follow import follow
 from lambdactl.image.programs import PROXIES
 
 
@@ -28,7 +31,13 @@ def tree_of(root: Path, fingerprint: str) -> Path:
     return root / ".lambdactl" / "trees" / fingerprint
 
 
-def install_tree(context: Context, target: Path, on_line: Callable[[str], None], ca_bundle: str = "") -> None:
+def install_tree(
+    context: Context,
+    target: Path,
+    on_line: Callable[[str], None],
+    ca_bundle: str = "",
+    deadline: Deadline = NEVER,
+) -> None:
     """Make `target`, unless it is there whole; its fingerprint, written last, says so.
 
     Two at once wait for each other. uv and Node are put beside it, and shared by all trees of the
@@ -39,17 +48,20 @@ def install_tree(context: Context, target: Path, on_line: Callable[[str], None],
         if (target / "fingerprint").exists():
             return
         shutil.rmtree(target, ignore_errors=True)  # of one that was killed
-        _make(context, target, on_line, ca_bundle)
+        _make(context, target, on_line, ca_bundle, deadline)
 
 
-def _make(context: Context, target: Path, on_line: Callable[[str], None], ca_bundle: str) -> None:
+def _make(
+    context: Context, target: Path, on_line: Callable[[str], None], ca_bundle: str, deadline: Deadline
+) -> None:
     if context.apt:
         on_line(f"not installed without a container (apt): {' '.join(context.apt)}")
     tools = hashlib.sha256(context.files["tools.txt"].content).hexdigest()[:16]
     with tempfile.TemporaryDirectory(prefix="lambdactl-tree-") as folder:
         source = Path(folder)
         write(context.all_files, source)
-        installer = _Installer(source, target, target.parent / f"tools-{tools}", on_line, ca_bundle)
+        tools_folder = target.parent / f"tools-{tools}"
+        installer = _Installer(source, target, tools_folder, on_line, ca_bundle, deadline)
         try:
             _install(context, installer)
             write(_copied(context), target)
@@ -88,41 +100,43 @@ def _copied(context: Context) -> dict[str, File]:
     return dict(sorted(copied.items(), key=lambda item: (item[0] == "fingerprint", item[0])))
 
 
+@dataclass(frozen=True, slots=True)
 class _Installer:
     """Calls install.py, one step at a time."""
 
-    def __init__(
-        self, source: Path, home: Path, tools: Path, on_line: Callable[[str], None], ca_bundle: str
-    ) -> None:
-        self.source = source
-        self.tools = tools
-        self.on_line = on_line
+    source: Path
+    home: Path
+    tools: Path
+    on_line: Callable[[str], None]
+    ca_bundle: str
+    deadline: Deadline
+
+    @property
+    def _env(self) -> dict[str, str]:
         passed = ("PATH", "HOME", "TMPDIR", "LANG", *PROXIES)
-        self.env = {name: os.environ[name] for name in passed if name in os.environ} | {
-            "LAMBDACTL_HOME": str(home),
-            "LAMBDACTL_TOOLS": str(tools),
-            "LAMBDACTL_CACHE": str(home.parent / "cache"),
-            "LAMBDACTL_CA": ca_bundle or "/nonexistent",
+        return {name: os.environ[name] for name in passed if name in os.environ} | {
+            "LAMBDACTL_HOME": str(self.home),
+            "LAMBDACTL_TOOLS": str(self.tools),
+            "LAMBDACTL_CACHE": str(self.home.parent / "cache"),
+            "LAMBDACTL_CA": self.ca_bundle or "/nonexistent",
         }
 
     def step(self, name: str, *arguments: str) -> None:
         process = subprocess.Popen(
             [sys.executable, "install.py", name, *arguments],
             cwd=self.source,
-            env=self.env,
+            env=self._env,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
         )
         lines: list[str] = []
-        assert process.stdout
-        with process.stdout:
-            for line in process.stdout:
-                if line.strip():
-                    self.on_line(line.rstrip())
-                    lines.append(line.rstrip())
-        if process.wait():
+
+        def take(line: str) -> None:
+            if line.strip():
+                self.on_line(line)
+                lines.append(line)
+
+        if follow(process, take, self.deadline):
             what = " ".join(arguments) or name
             raise BuildError(f"installing {what} failed", why=failure.reason(lines), hint=failure.hint(lines))

@@ -111,7 +111,7 @@ class Role(Resource):
         yield self._call(
             "CreateRole",
             Path=self.path,
-            AssumeRolePolicyDocument=json.dumps(self.trust),
+            AssumeRolePolicyDocument=compact(self.trust),
             Tags=pairs(self.tags),
             **boundary,
         )
@@ -119,7 +119,7 @@ class Role(Resource):
 
     def update(self, found: Self) -> Iterator[Effect]:
         if found.trust != self.trust:
-            yield self._call("UpdateAssumeRolePolicy", PolicyDocument=json.dumps(self.trust))
+            yield self._call("UpdateAssumeRolePolicy", PolicyDocument=compact(self.trust))
         if found.permissions_boundary != self.permissions_boundary:
             if self.permissions_boundary:
                 yield self._call("PutRolePermissionsBoundary", PermissionsBoundary=self.permissions_boundary)
@@ -143,7 +143,7 @@ class Role(Resource):
     def _put_policies(self, found: Mapping[str, Any]) -> Iterator[Effect]:
         for name in sorted(self.policies):
             if found.get(name) != self.policies[name]:
-                document = json.dumps(self.policies[name])
+                document = compact(self.policies[name])
                 yield self._call("PutRolePolicy", PolicyName=name, PolicyDocument=document)
         for name in sorted(found.keys() - self.policies.keys()):
             yield self._call("DeleteRolePolicy", tolerate=_GONE, PolicyName=name)
@@ -170,6 +170,11 @@ def _boundary(look: Look, detail: Mapping[str, Any]) -> str:
         role = look.aws.read("iam", "GetRole", RoleName=detail["RoleName"])["Role"]
         boundary = role.get("PermissionsBoundary")
     return str(boundary["PermissionsBoundaryArn"]) if boundary else ""
+
+
+def compact(document: Mapping[str, Any]) -> str:
+    """A policy as it is sent: of a trust policy IAM may count every character."""
+    return json.dumps(document, separators=(",", ":"))
 
 
 def trust(job: Job) -> dict[str, Any]:

@@ -16,9 +16,11 @@ from botocore.exceptions import ClientError
 
 from lambdactl.aws import Aws, Endpoint, Reader
 from lambdactl.aws.client import READERS
+from lambdactl.aws.pace import Pace, family
 from lambdactl.aws.translate import masked, translated
 from lambdactl.engine import Call, ImageRef, Wait
 from lambdactl.errors import AwsError, NotFound
+from lambdactl.sandbox.answers import xml_refusal
 from lambdactl.sandbox.front import Front, Next, Request, Response
 from lambdactl.sandbox.identify import identify
 
@@ -125,6 +127,35 @@ def test_a_role_that_this_run_made_is_given_longer(scripted) -> None:  # type: i
     assert 110 < sum(slept) < 130
 
 
+@pytest.mark.parametrize("change", ["PutRolePolicy", "PutRolePermissionsBoundary", "UpdateAssumeRolePolicy"])
+def test_a_role_that_this_run_changed_is_given_longer(scripted, change: str) -> None:  # type: ignore[no-untyped-def]
+    aws, script, slept = scripted
+    lacking = b'{"message":"The provided execution role does not have permissions to call X on Y"}'
+    script.answers = {
+        change: [Response(status=200, body=f"<{change}Response/>".encode())],
+        "UpdateFunctionConfiguration": [answer(lacking, 400, "InvalidParameterValueException")],
+    }
+    given = {
+        "PutRolePolicy": {"PolicyName": "job", "PolicyDocument": "{}"},
+        "PutRolePermissionsBoundary": {"PermissionsBoundary": "arn:aws:iam::123456789012:policy/b"},
+        "UpdateAssumeRolePolicy": {"PolicyDocument": "{}"},
+    }
+    aws.perform(Call(service="iam", operation=change, parameters={"RoleName": "r", **given[change]}))
+    parameters = {**UPDATE.parameters, "Role": "arn:aws:iam::123456789012:role/lambdactl/demo/main/r"}
+    with pytest.raises(AwsError, match="does not have permissions"):
+        aws.perform(replace(UPDATE, parameters=parameters))
+    assert 110 < sum(slept) < 130
+
+
+def test_a_policy_for_a_role_that_is_gone_is_not_given_longer_by_itself(scripted) -> None:  # type: ignore[no-untyped-def]
+    aws, script, slept = scripted
+    script.answers = {"PutRolePolicy": [xml_refusal(404, "NoSuchEntity", "no such role")]}
+    parameters = {"RoleName": "r", "PolicyName": "job", "PolicyDocument": "{}"}
+    with pytest.raises(NotFound):
+        aws.perform(Call(service="iam", operation="PutRolePolicy", parameters=parameters))
+    assert 5 < sum(slept) < 20
+
+
 def test_an_error_that_time_does_not_mend_is_not_repeated(scripted) -> None:  # type: ignore[no-untyped-def]
     aws, script, slept = scripted
     script.answers = {
@@ -223,6 +254,54 @@ def test_no_value_that_we_sent_comes_back_in_an_error(scripted) -> None:  # type
         aws.perform(UPDATE)
     assert "one-value" not in str(caught.value)
     assert "4KB limit" in str(caught.value)
+
+
+def test_a_thousand_schedules_are_read_apart_from_what_changes_them() -> None:
+    clock = [0.0]
+
+    def sleep(seconds: float) -> None:
+        clock[0] += seconds
+
+    pace = Pace(lambda: clock[0], sleep)
+    for _ in range(1000):
+        pace.take_turn(family("scheduler", "GetSchedule"))
+    assert 20 < clock[0] <= 25
+    pace.take_turn(family("scheduler", "UpdateSchedule"))
+    assert clock[0] <= 25
+
+
+@pytest.mark.parametrize(
+    ("parameters", "name"),
+    [
+        ({"FunctionName": "demo-a", "Environment": {"Variables": {"A": "one-value"}}}, "demo-a"),
+        ({"RoleName": "demo-a-role", "PolicyName": "job"}, "demo-a-role/job"),
+        ({"Bucket": "b", "Key": "jobs/a.json", "Body": b"text"}, "b/jobs/a.json"),
+        ({"Name": "/demo/key", "Value": "one-value"}, "/demo/key"),
+        ({"GroupName": "demo", "Name": "demo-a", "Target": {"Input": "one-value"}}, "demo/demo-a"),
+        ({"repositoryNames": ["demo"]}, "demo"),
+        ({"logGroupName": "/aws/lambda/demo-a"}, "/aws/lambda/demo-a"),
+    ],
+)
+def test_an_error_names_what_the_call_was_about(parameters: dict[str, Any], name: str) -> None:
+    refused: dict[str, Any] = {
+        "Error": {"Code": "Odd", "Message": "something odd"},
+        "ResponseMetadata": {"RequestId": "r-1"},
+    }
+    for error in (ClientError(refused, "Read"), ValueError("something odd")):
+        with pytest.raises(AwsError, match="something odd") as raised, translated("x.Read", parameters):
+            raise error
+        assert raised.value.where in (f"x.Read of {name} (r-1)", f"x.Read of {name}")
+        assert "one-value" not in str(raised.value)
+
+
+def test_a_read_that_fails_names_its_function(scripted) -> None:  # type: ignore[no-untyped-def]
+    aws, script, _ = scripted
+    script.answers = {"GetFunction": [answer(b"{}", 400, "OddException")]}
+    with pytest.raises(AwsError, match=r"^lambda\.GetFunction of demo-a\b.*OddException"):
+        aws.call("lambda", "GetFunction", {"FunctionName": "demo-a"})
+    script.answers = {"GetFunction": [state("Failed")]}
+    with pytest.raises(AwsError, match=r"^lambda\.GetFunction of f: failed after the call: no image"):
+        aws.settle("lambda", SETTLED)
 
 
 def test_values_of_parameters_are_masked_and_names_are_not() -> None:

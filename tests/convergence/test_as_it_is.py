@@ -490,6 +490,21 @@ def test_reservations_move_from_one_job_to_another_within_the_quota(strict_cloud
             reached(cloud, jobs)
 
 
+def test_what_a_renamed_job_has_reserved_is_free_once_the_old_one_is_gone(strict_cloud: StrictCloud) -> None:
+    with strict_front(strict_cloud.name, strict_cloud.upstream, Options(concurrency=110)) as cloud:
+        assert apply(cloud, wanted([job("old", concurrency=8), job()])) == []
+        renamed = wanted([job("new", concurrency=8), job()])
+        first = r"8 become free with what this plan removes.*`lambdactl apply --prune --target old`"
+        with pytest.raises(Refused, match=first):
+            apply(cloud, renamed, prune=True)
+        with pytest.raises(Refused) as without:
+            apply(cloud, renamed)
+        assert "become free" not in str(without.value)
+        assert apply(cloud, renamed, prune=True, targets=("old",)) == []
+        assert apply(cloud, renamed, prune=True) == []
+        assert plan(cloud.aws(), renamed, Scope(prune=True)).steps == ()
+
+
 def test_an_error_that_echoes_the_environment_is_masked(strict_cloud: StrictCloud) -> None:
     assert apply(strict_cloud, wanted([job()])) == []
     variables = {"AA": "made-up-value-" * 300, "BB": "another-made-up-value"}

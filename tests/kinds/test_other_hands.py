@@ -64,6 +64,21 @@ def test_an_update_that_failed_does_not_block_the_one_that_mends_it(cloud: Cloud
     assert broken.mended
 
 
+def test_a_failed_update_that_a_stamp_hides_is_in_the_note_and_seen_by_full(cloud: Cloud) -> None:
+    wanted = deployments(job())
+    assert apply(cloud, wanted) == []
+    broken = Broken({"LastUpdateStatus": "Failed"}, mended_by="UpdateFunctionConfiguration")
+    with behind(cloud, broken) as later:
+        quiet = plan(later.aws(), wanted)
+        assert quiet.steps == ()
+        (note,) = quiet.notes
+        assert "how the last update ended their stamp vouches: --full looks" in note
+        full = plan(later.aws(), wanted, Scope(full=True))
+        assert [(str(step.address), step.deltas[0].field) for step in full.steps] == [
+            ("function.triage", "last_update")
+        ]
+
+
 def test_a_function_whose_creation_failed_is_made_anew(cloud: Cloud) -> None:
     wanted = deployments(job())
     failed = {"State": "Failed", "StateReason": "no access to the image"}

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from lambdactl.engine import Call
 from lambdactl.kinds.function import Function
+from lambdactl.kinds.role import Role
 from lambdactl.manifest import load
 from lambdactl.project import Project
-from lambdactl.role_limits import POLICY_MAX
+from lambdactl.role_limits import POLICY_MAX, TRUST_MAX
 from lambdactl.site import NAME_MAX
 from tests.manifest.conftest import COMMAND, Write
 from tests.support.cloud import SITE, deployments
@@ -132,6 +134,28 @@ def test_a_policy_that_many_secrets_make_too_long(project: Write) -> None:
     with (root / "jobs/a.yaml").open("a") as file:
         file.write(f"role: {ROLE}\n")
     assert told(root) == []
+
+
+def with_principals(count: int) -> str:
+    arn = f"arn:aws:iam::123456789012:role/{'p' * 150}/{'r' * 60}"
+    return f"{JOB}localDev:\n  principals: [{', '.join(f'{arn}{number}' for number in range(count))}]\n"
+
+
+def test_a_trust_policy_that_long_principals_make_too_long(project: Write) -> None:
+    root = project(a=with_principals(7))
+    assert told(root) == []
+    (root / "jobs/a.yaml").write_text(with_principals(8))
+    assert told(root) == [
+        "jobs/a.yaml:4:3: the trust policy of the job's role would have 2197 characters; "
+        f"IAM allows {TRUST_MAX}"
+    ]
+
+
+def test_a_trust_policy_is_sent_as_it_is_measured() -> None:
+    (role,) = Role.wanted(deployments(job_of("a", local_principals=(ROLE,))))
+    (create, *_) = role.create()
+    assert isinstance(create, Call)
+    assert " " not in create.parameters["AssumeRolePolicyDocument"]
 
 
 def test_nothing_in_a_manifest_makes_a_functions_environment_too_large() -> None:

@@ -20,7 +20,7 @@ import pytest
 
 from lambdactl.author import Author
 from lambdactl.aws import Aws
-from lambdactl.errors import AwsError, Refused
+from lambdactl.errors import AwsError, Refused, TimeLimit
 from lambdactl.holder import EXPIRE_SECONDS, Holder
 from lambdactl.lease import HOLD_SECONDS, Lease, Timing, current, unlock
 from lambdactl.sandbox.front import Front, Layer, Next, Request, Response, chain
@@ -221,6 +221,15 @@ def test_waiting_has_an_end(bucket: Cloud, clock: Clock) -> None:
         acquire(bucket, timing=clock.timing(wait=10))
     assert clock.now == 1010.0
     assert len(clock.waited_for) == 1
+
+
+def test_waiting_ends_with_the_time_limit_of_the_whole(bucket: Cloud, clock: Clock) -> None:
+    acquire(bucket, BOB)
+    aws = Aws(endpoint=bucket.endpoint, sleep=clock.sleep, clock=lambda: clock.now, time_limit=10)
+    with pytest.raises(TimeLimit, match="the time limit of 10 s is over"):
+        Lease.acquire(aws, SITE, ANN, clock.timing(wait=600))
+    assert clock.now <= 1010.0
+    assert content(bucket)["owner"] == BOB.who
 
 
 # -- expiry and takeover ----------------------------------------------------------------------------
