@@ -32,8 +32,8 @@ LEAST = 10.0  # seconds of work below which no other leg is begun
 def spent(run: Run, account: Account) -> tuple[Usage, float | None, int | None]:
     """Tokens, cost and turns of this leg alone. A CLI that was stopped tells no cost."""
     listener = account.listener
-    if not listener or not account.cli:
-        return Usage(), None, None
+    if not listener or not account.cli:  # no agent was started
+        return Usage(), 0.0, 0
     if meter := account.meter:  # it began with what the legs before had spent
         before, cost = run.leg.sofar, meter.cost_usd
         cost = None if cost is None else max(0.0, round(cost - (before.cost_usd or 0.0), 6))

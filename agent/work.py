@@ -40,6 +40,10 @@ def work(run: Run, values: Mapping[str, str], account: Account, progress: Progre
             assignment = _assignment(run, values, model)
             account.cli = clis.find(run.definition.agent.type)(assignment)
             run.leg.restore(run.layout, account.cli)
+            if run.leg.number > 1 and outside.cancelled():
+                reason = f"cancelled before leg {run.leg.number} began"
+                account.verdict = Verdict(outcome="cancelled", reason=reason)
+                return
             launch = account.cli.launch()
             account.listener = Listener(
                 account.cli,
