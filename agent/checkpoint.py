@@ -34,18 +34,20 @@ class CheckpointError(Exception):
 
 
 def save(
-    layout: Layout, cli: Cli, store: Store, leg: int, left: Callable[[], float]
+    layout: Layout, cli: Cli, store: Store, leg: int, left: Callable[[], float], stored: dict[str, str]
 ) -> tuple[tuple[Part, ...], tuple[str, ...]]:
     """Store all that leg `leg` needs; the parts, and notes of what is not in them.
 
-    `left` are the seconds that it may still take: what is on its way then is abandoned, not waited for.
+    `left` are the seconds that it may still take: what is on its way then is abandoned, not waited for, and
+    removed once it is there. `stored` gets what is to be forgotten at the end, also when this fails.
     """
     packer = Packer(layout.root, _folders(layout, cli))
-    upload = _Upload(store=store, leg=leg, left=left)
+    upload = _Upload(store=store, leg=leg, left=left, stored=stored)
     try:
         packer.pack(_paths(layout, cli), upload)
         return upload.end(), packer.left.notes()
     except (ArchiveError, StoreError) as error:
+        upload.abandoned = True
         raise CheckpointError(str(error)) from None
     finally:
         upload.pool.shutdown(wait=False, cancel_futures=True)
@@ -117,6 +119,8 @@ class _Upload:
     store: Store
     leg: int
     left: Callable[[], float]
+    stored: dict[str, str]
+    abandoned: bool = False
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(AT_ONCE))
     _buffer: bytearray = field(default_factory=bytearray)
     _parts: list[Future[Part]] = field(default_factory=list)
@@ -150,4 +154,8 @@ class _Upload:
 
     def _put(self, name: str, content: bytes) -> Part:
         sha256 = hashlib.sha256(content).hexdigest()
-        return Part(name=name, size=len(content), sha256=sha256, kept=self.store.keep(name, content))
+        self.stored[name] = ""  # it may be there though no answer says so
+        kept = self.stored[name] = self.store.keep(name, content)
+        if self.abandoned:  # whoever forgets what is stored may have done so already
+            self.store.forget({name: kept})
+        return Part(name=name, size=len(content), sha256=sha256, kept=kept)

@@ -81,7 +81,7 @@ class Handover:
     redactor: Redactor
     outside: Outside
     _parts: tuple[Part, ...] = ()
-    _stored: dict[str, str] = field(default_factory=dict)  # of the checkpoint that was made here
+    _stored: dict[str, str] = field(default_factory=dict)  # of the checkpoint that is made here
 
     @property
     def _next(self) -> int:
@@ -94,12 +94,11 @@ class Handover:
         assert self.account.cli
         try:
             self._parts, notes = checkpoint.save(
-                self.run.layout, self.account.cli, self.store, self._next, self._left
+                self.run.layout, self.account.cli, self.store, self._next, self._left, self._stored
             )
         except CheckpointError as error:
             self._ends_here(str(error))
             return False
-        self._stored = dict(checkpoint.names(self._next, self._parts))
         self.account.notes += notes
         return True
 
@@ -181,6 +180,7 @@ class Handover:
         )
         content = encode(self.redactor.value(record.dump()))
         name = checkpoint.record_name(self._next)
+        self._stored[name] = ""
         self._stored[name] = self.store.keep(name, content)
         leg = {"version": VERSION, "leg": self.run.leg.number, **now.legs[-1].dump()}
         self.store.put(legs.name(self.run.leg.number), encode(leg), "application/json")

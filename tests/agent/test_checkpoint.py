@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -32,5 +33,35 @@ def test_packing_ends_when_the_time_is_over(tmp_path: Path) -> None:
     layout.prepare()
     (layout.workspace / "a").write_bytes(b"a" * 30_000_000)
     with pytest.raises(CheckpointError, match="no time"):
-        checkpoint.save(layout, cast(Any, Cli()), Quick(tmp_path), 2, lambda: 0.0)
+        checkpoint.save(layout, cast(Any, Cli()), Quick(tmp_path), 2, lambda: 0.0, {})
     assert kept == []
+
+
+def test_a_part_that_arrives_when_it_is_too_late_is_removed(tmp_path: Path) -> None:
+    """It is not masked; and what was stored by then is known to whoever removes it."""
+    go_on, on_its_way, forgotten = threading.Event(), threading.Event(), threading.Event()
+
+    class Slow(Folder):
+        def keep(self, name: str, content: bytes) -> str:
+            if name.endswith("2.tar"):
+                on_its_way.set()
+                go_on.wait(60)
+            return super().keep(name, content)
+
+        def forget(self, stored: Mapping[str, str]) -> None:
+            super().forget(stored)
+            forgotten.set()
+
+    layout, stored, store = Layout(tmp_path / "work"), dict[str, str](), Slow(tmp_path)
+    layout.prepare()
+    (layout.workspace / "a").write_bytes(b"a" * 30_000_000)
+    with pytest.raises(CheckpointError, match="no time"):
+        checkpoint.save(
+            layout, cast(Any, Cli()), store, 2, lambda: 0.0 if on_its_way.is_set() else 1.0, stored
+        )
+    store.forget(dict(stored))
+    forgotten.clear()
+    go_on.set()
+    assert forgotten.wait(60)
+    assert not store.exists("checkpoint/2/000002.tar")
+    assert "checkpoint/2/000001.tar" in stored

@@ -397,6 +397,15 @@ def test_what_is_too_large_for_a_checkpoint_ends_the_run(world: World) -> None:
     assert world.versions() == []
 
 
+def test_of_a_checkpoint_that_cannot_be_stored_nothing_stays(world: World) -> None:
+    """Its parts are not masked."""
+    large = {"bash": "head -c 20M /dev/urandom > large; echo one"}
+    with world.refusing("checkpoint/2/000004.tar") as troubled:
+        done = troubled.first(document("claude-code", large, wait("first"), {"say": "never"}))
+    assert "no further leg follows: cannot write" in done.response["reason"]
+    assert world.versions() == []
+
+
 def test_a_limit_of_tokens_holds_over_all_legs(world: World) -> None:
     """Each leg takes more than a quarter of it, and none takes all."""
     job = document("claude-code", *STEPS[:3], *[{"bash": "true"}] * 3, {"say": "never"}, maxTokens=150_000)
