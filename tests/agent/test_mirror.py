@@ -375,13 +375,14 @@ def test_a_killed_agent_leaves_its_events_and_transcript(agents: Cloud, kind: st
 
 @pytest.mark.parametrize("kind", ["claude-code", "codex"])
 def test_a_cancelled_agent_is_gathered_whole(agents: Cloud, kind: str) -> None:
-    child = agents.spawn(agent(kind, *steps("sleep 7231")), secrets=SECRETS)
-    agents.until(lambda: bool(alive("sleep 7231")))
+    sleeper = {"claude-code": "sleep 7231", "codex": "sleep 7232"}[kind]  # they may run side by side
+    child = agents.spawn(agent(kind, *steps(sleeper)), secrets=SECRETS)
+    agents.until(lambda: bool(alive(sleeper)))
     agents.put(CANCEL)
     assert answer(child)["outcome"] == "cancelled"
     assert agents.read("artifacts/kept.txt") == b"kept\n"
     assert agents.result()["resumable"]
-    assert not alive("sleep 7231")
+    assert not alive(sleeper)
     agents.whole()
 
 
