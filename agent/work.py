@@ -161,7 +161,7 @@ def _verdict(run: Run, account: Account, model: Access) -> Verdict:
     assert account.stderr
     assert account.mirror
     listener, ending = account.listener, account.ending
-    if ending and ending.why == "cancelled" and account.mirror.cancelled():
+    if ending and ending.why == "cancelled" and not ending.finished and account.mirror.cancelled():
         return Verdict(outcome="cancelled", reason=ASKED)
     if ending is None:
         assert listener.abort

@@ -386,6 +386,19 @@ def test_a_cancelled_agent_is_gathered_whole(agents: Cloud, kind: str) -> None:
     agents.whole()
 
 
+def test_a_cancel_after_the_last_word_takes_nothing_back(cloud: Cloud) -> None:
+    last = json.dumps({"type": "result", "subtype": "success", "result": "done", "num_turns": 1, "usage": {}})
+    program = cloud.bench.home / "bin" / "claude"
+    program.write_text(f"#!/bin/sh\necho '{last}'\ntouch said\nexec sleep 7241\n")
+    program.chmod(0o755)
+    child = cloud.spawn(agent("claude-code", {"say": "done"}), secrets=SECRETS)
+    cloud.until(lambda: (cloud.bench.work / "workspace" / "said").exists())
+    cloud.put(CANCEL)
+    assert answer(child)["outcome"] == "succeeded"
+    assert cloud.result()["output"] == "done"
+    assert cloud.result()["signal"] == "SIGTERM"  # it was cancelled before it had lingered too long
+
+
 def written_again(request: Request, following: Next) -> Response:
     """What S3 has already cannot be written once more."""
     if request.method == "PUT" and "/request.json" in request.target and not request.header("if-none-match"):
