@@ -24,6 +24,7 @@ from agent.leg import Part, Record
 from agent.store import Store, StoreError
 
 PART = 4 << 20  # bytes
+ENTRY = 2 << 10  # bytes that each file adds: header, padding, and what could be sent while it is opened
 AT_ONCE = 3  # each is in memory
 WEIGHED = 50_000  # files
 CACHE = ".cache"  # of the home folder: large, and made again
@@ -86,7 +87,7 @@ def weigh(layout: Layout) -> tuple[int, int]:
     size = 0
     for path in itertools.islice(paths, WEIGHED):
         with contextlib.suppress(OSError):  # of a tree that changes under our eyes
-            size += path.lstat().st_size
+            size += path.lstat().st_size + ENTRY
     return -(-size // PART), size
 
 

@@ -9,10 +9,12 @@ from typing import Any, cast
 
 import pytest
 
-from agent import checkpoint
+from agent import archive, checkpoint
+from agent.archive import Packer
 from agent.checkpoint import CheckpointError
 from agent.folder import Folder
 from agent.layout import Layout
+from agent.reserve import Pace, reserve
 
 
 class Cli:
@@ -65,3 +67,24 @@ def test_a_part_that_arrives_when_it_is_too_late_is_removed(tmp_path: Path) -> N
     assert forgotten.wait(60)
     assert not store.exists("checkpoint/2/000002.tar")
     assert "checkpoint/2/000001.tar" in stored
+
+
+def test_many_small_files_weigh_what_packing_them_takes(tmp_path: Path) -> None:
+    """Else no time would be kept for them, and a run of many files would end where it could go on."""
+    layout = Layout(tmp_path / "work")
+    layout.prepare()
+    for number in range(2000):
+        (layout.workspace / f"{number}").write_bytes(b"1")
+    sizes: list[int] = []
+
+    class Counted:
+        def write(self, content: bytes) -> None:
+            sizes.append(len(content))
+
+    Packer(layout.root, (layout.workspace,)).pack(archive.below(layout.workspace), Counted())
+    parts, size = checkpoint.weigh(layout)
+    assert size >= sum(sizes)
+    assert parts >= -(-sum(sizes) // checkpoint.PART)
+    assert (
+        reserve(Pace(), size, parts) - reserve(Pace(), 0) >= 2000 * 100e-6
+    )  # 50 µs each with a whole processor
