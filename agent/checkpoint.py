@@ -15,11 +15,12 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from agent import archive
+from agent import archive, tree
 from agent.archive import ArchiveError, Packer
 from agent.clis import Cli
 from agent.contract import ContractError
 from agent.layout import Layout
+from agent.left import Left
 from agent.leg import Part, Record
 from agent.store import Store, StoreError
 
@@ -45,7 +46,7 @@ def save(
     packer = Packer(layout.root, _folders(layout, cli))
     upload = _Upload(store=store, leg=leg, left=left, stored=stored)
     try:
-        packer.pack(_paths(layout, cli), upload)
+        packer.pack(_paths(layout, cli, packer.left), upload)
         return upload.end(), packer.left.notes()
     except (ArchiveError, StoreError) as error:
         upload.abandoned = True
@@ -95,10 +96,11 @@ def _folders(layout: Layout, cli: Cli) -> tuple[Path, ...]:
     return (layout.workspace, layout.home, *(folder for folder, _ in cli.session_files()))
 
 
-def _paths(layout: Layout, cli: Cli) -> Iterator[Path]:
+def _paths(layout: Layout, cli: Cli, left: Left) -> Iterator[Path]:
     """The session first: small, and without it the rest is of no use."""
     for folder, pattern in cli.session_files():
-        yield from (path for path in sorted(folder.glob(pattern)) if path.is_file() and not path.is_symlink())
+        glob = tree.pattern(pattern)
+        yield from (folder / path for path in tree.walk(folder, left.out) if tree.matches(glob, path))
     yield from archive.below(layout.workspace)
     yield from archive.below(layout.home, without=(CACHE,))
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -88,3 +90,43 @@ def test_many_small_files_weigh_what_packing_them_takes(tmp_path: Path) -> None:
     assert (
         reserve(Pace(), size, parts) - reserve(Pace(), 0) >= 2000 * 100e-6
     )  # 50 µs each with a whole processor
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Iterator[Layout]:
+    """Wiped by us: pytest cannot remove what is very deep."""
+    layout = Layout(tmp_path / "work")
+    layout.prepare()
+    yield layout
+    layout.wipe()
+
+
+def test_neither_deep_folders_nor_long_chains_of_links_cost_a_checkpoint(
+    layout: Layout, tmp_path: Path
+) -> None:
+    """What an error here would cost is the whole result."""
+    many = 2 * sys.getrecursionlimit()
+    (layout.config / "session.jsonl").write_text("{}\n")
+    here = os.open(".", os.O_RDONLY)
+    try:
+        os.chdir(layout.config)
+        for _ in range(many):
+            os.mkdir("deep")
+            os.chdir("deep")
+    finally:
+        os.chdir(here)
+        os.close(here)
+    for number in range(many):
+        (layout.workspace / f"{number}").symlink_to(f"{number + 1}")
+
+    class Session(Cli):
+        def session_files(self) -> Iterable[tuple[Path, str]]:
+            return ((layout.config, "**/*.jsonl"),)
+
+    store = Folder(tmp_path)
+    parts, notes = checkpoint.save(layout, cast(Any, Session()), store, 2, lambda: 60.0, {})
+    assert any("lead too deep" in note for note in notes)
+    content = [store.get(part.name) or b"" for part in parts]
+    layout.prepare()
+    archive.unpack(content, layout.root, (layout.workspace, layout.home, layout.config))
+    assert (layout.config / "session.jsonl").read_text() == "{}\n"
