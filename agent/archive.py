@@ -6,6 +6,7 @@ below the folders that may be there, and only so much. (tarfile's own filters ar
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import tarfile
@@ -188,6 +189,11 @@ def _link(links: Iterable[tuple[Path, str]], root: Path, tops: tuple[PurePosixPa
 
 
 def _inside(link: Path, root: Path) -> bool:
+    try:
+        os.stat(link)
+    except OSError as error:
+        if error.errno == errno.ELOOP:  # Python would follow a chain of any length, and not to its end
+            return False
     return Path(os.path.realpath(link)).is_relative_to(os.path.realpath(root))
 
 

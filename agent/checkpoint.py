@@ -15,15 +15,17 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from agent import archive
+from agent import archive, tree
 from agent.archive import ArchiveError, Packer
 from agent.clis import Cli
 from agent.contract import ContractError
 from agent.layout import Layout
+from agent.left import Left
 from agent.leg import Part, Record
 from agent.store import Store, StoreError
 
 PART = 4 << 20  # bytes
+ENTRY = 2 << 10  # bytes that each file adds: header, padding, and what could be sent while it is opened
 AT_ONCE = 3  # each is in memory
 WEIGHED = 50_000  # files
 CACHE = ".cache"  # of the home folder: large, and made again
@@ -34,18 +36,20 @@ class CheckpointError(Exception):
 
 
 def save(
-    layout: Layout, cli: Cli, store: Store, leg: int, left: Callable[[], float]
+    layout: Layout, cli: Cli, store: Store, leg: int, left: Callable[[], float], stored: dict[str, str]
 ) -> tuple[tuple[Part, ...], tuple[str, ...]]:
     """Store all that leg `leg` needs; the parts, and notes of what is not in them.
 
-    `left` are the seconds that it may still take: what is on its way then is abandoned, not waited for.
+    `left` are the seconds that it may still take: what is on its way then is abandoned, not waited for, and
+    removed once it is there. `stored` gets what is to be forgotten at the end, also when this fails.
     """
     packer = Packer(layout.root, _folders(layout, cli))
-    upload = _Upload(store=store, leg=leg, left=left)
+    upload = _Upload(store=store, leg=leg, left=left, stored=stored)
     try:
-        packer.pack(_paths(layout, cli), upload)
+        packer.pack(_paths(layout, cli, packer.left), upload)
         return upload.end(), packer.left.notes()
     except (ArchiveError, StoreError) as error:
+        upload.abandoned = True
         raise CheckpointError(str(error)) from None
     finally:
         upload.pool.shutdown(wait=False, cancel_futures=True)
@@ -84,7 +88,7 @@ def weigh(layout: Layout) -> tuple[int, int]:
     size = 0
     for path in itertools.islice(paths, WEIGHED):
         with contextlib.suppress(OSError):  # of a tree that changes under our eyes
-            size += path.lstat().st_size
+            size += path.lstat().st_size + ENTRY
     return -(-size // PART), size
 
 
@@ -92,10 +96,11 @@ def _folders(layout: Layout, cli: Cli) -> tuple[Path, ...]:
     return (layout.workspace, layout.home, *(folder for folder, _ in cli.session_files()))
 
 
-def _paths(layout: Layout, cli: Cli) -> Iterator[Path]:
+def _paths(layout: Layout, cli: Cli, left: Left) -> Iterator[Path]:
     """The session first: small, and without it the rest is of no use."""
     for folder, pattern in cli.session_files():
-        yield from (path for path in sorted(folder.glob(pattern)) if path.is_file() and not path.is_symlink())
+        glob = tree.pattern(pattern)
+        yield from (folder / path for path in tree.walk(folder, left.out) if tree.matches(glob, path))
     yield from archive.below(layout.workspace)
     yield from archive.below(layout.home, without=(CACHE,))
 
@@ -117,6 +122,8 @@ class _Upload:
     store: Store
     leg: int
     left: Callable[[], float]
+    stored: dict[str, str]
+    abandoned: bool = False
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(AT_ONCE))
     _buffer: bytearray = field(default_factory=bytearray)
     _parts: list[Future[Part]] = field(default_factory=list)
@@ -150,4 +157,8 @@ class _Upload:
 
     def _put(self, name: str, content: bytes) -> Part:
         sha256 = hashlib.sha256(content).hexdigest()
-        return Part(name=name, size=len(content), sha256=sha256, kept=self.store.keep(name, content))
+        self.stored[name] = ""  # it may be there though no answer says so
+        kept = self.stored[name] = self.store.keep(name, content)
+        if self.abandoned:  # whoever forgets what is stored may have done so already
+            self.store.forget({name: kept})
+        return Part(name=name, size=len(content), sha256=sha256, kept=kept)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any
 
 from agent.contract import encode
@@ -39,7 +41,8 @@ class Delivery:
         What is still on its way when they are over is abandoned, not waited for.
         """
         pool = ThreadPoolExecutor(AT_ONCE)
-        uploads = [(item, pool.submit(self._one, item)) for item in items]
+        names = Counter[str]()
+        uploads = [(item, pool.submit(self._one, item, self._name(item.name, names))) for item in items]
         wait([upload for _, upload in uploads], timeout=max(0.0, seconds()))
         pool.shutdown(wait=False, cancel_futures=True)
         if not all(upload.done() for _, upload in uploads):
@@ -54,14 +57,22 @@ class Delivery:
                 stored.append(upload.result())
         return tuple(stored)
 
-    def _one(self, item: Item) -> StoredFile:
-        name = self._name(item.name)
+    def _one(self, item: Item, name: str) -> StoredFile:
         with item.open() as source:
             masked = Masked(self.redactor, source)
             small = os.fstat(source.fileno()).st_size <= IN_MEMORY
             self.store.put(name, masked.read() if small else masked, item.content_type)
         return StoredFile(path=name, size=masked.size, sha256=masked.sha256, content_type=item.content_type)
 
-    def _name(self, name: str) -> str:
-        """A file's name is the agent's too: it may hold a value, and need not be UTF-8."""
-        return self.redactor.text(name.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
+    def _name(self, name: str, taken: Counter[str]) -> str:
+        """A file's name is the agent's too: it may hold a value, and need not be UTF-8. Two that become one
+        are told apart: the later would take the place of the earlier."""
+        path = PurePosixPath(
+            self.redactor.text(name.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
+        )
+        free = path
+        while taken[str(free)]:
+            taken[str(path)] += 1
+            free = path.with_name(f"{path.stem}~{taken[str(path)]}{path.suffix}")
+        taken[str(free)] = 1
+        return str(free)

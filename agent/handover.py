@@ -32,8 +32,8 @@ LEAST = 10.0  # seconds of work below which no other leg is begun
 def spent(run: Run, account: Account) -> tuple[Usage, float | None, int | None]:
     """Tokens, cost and turns of this leg alone. A CLI that was stopped tells no cost."""
     listener = account.listener
-    if not listener or not account.cli:
-        return Usage(), None, None
+    if not listener or not account.cli:  # no agent was started
+        return Usage(), 0.0, 0
     if meter := account.meter:  # it began with what the legs before had spent
         before, cost = run.leg.sofar, meter.cost_usd
         cost = None if cost is None else max(0.0, round(cost - (before.cost_usd or 0.0), 6))
@@ -81,7 +81,7 @@ class Handover:
     redactor: Redactor
     outside: Outside
     _parts: tuple[Part, ...] = ()
-    _stored: dict[str, str] = field(default_factory=dict)  # of the checkpoint that was made here
+    _stored: dict[str, str] = field(default_factory=dict)  # of the checkpoint that is made here
 
     @property
     def _next(self) -> int:
@@ -94,12 +94,11 @@ class Handover:
         assert self.account.cli
         try:
             self._parts, notes = checkpoint.save(
-                self.run.layout, self.account.cli, self.store, self._next, self._left
+                self.run.layout, self.account.cli, self.store, self._next, self._left, self._stored
             )
         except CheckpointError as error:
             self._ends_here(str(error))
             return False
-        self._stored = dict(checkpoint.names(self._next, self._parts))
         self.account.notes += notes
         return True
 
@@ -181,6 +180,7 @@ class Handover:
         )
         content = encode(self.redactor.value(record.dump()))
         name = checkpoint.record_name(self._next)
+        self._stored[name] = ""
         self._stored[name] = self.store.keep(name, content)
         leg = {"version": VERSION, "leg": self.run.leg.number, **now.legs[-1].dump()}
         self.store.put(legs.name(self.run.leg.number), encode(leg), "application/json")

@@ -78,6 +78,7 @@ class Mirror:
         self._stored = 0  # bytes
         self._others = 0  # of them, of all streams but the main ones
         self._beyond: list[str] = []
+        self._unsearched = ""  # why the last search found nothing
 
     # -- while the agent runs ----------------------------------------------------------------------
 
@@ -128,8 +129,14 @@ class Mirror:
         self._under_way.add(self._pool.submit(self._advance, lane))
 
     def _search(self) -> None:
+        """One that fails ends no thread: what is known is stored, and a cancel is heard, all the same."""
+        try:
+            found, self._unsearched = list(self._sources()), ""
+        except Exception as error:
+            self._unsearched = f"{type(error).__name__}: {error}"
+            return
         beyond = []
-        for source in self._sources():
+        for source in found:
             name = source.folder + source.suffix
             if name not in self._lanes and len(self._lanes) < STREAMS:
                 main = len(self._lanes) < MAIN  # they come first
@@ -168,6 +175,8 @@ class Mirror:
         for end, lane in ends.items():
             if not end.done() or end.cancelled() or end.exception() or not end.result():
                 self._leave(lane, left)
+        if self._unsearched:
+            left.out("streams that came last", f"they could not be looked for ({self._unsearched[:200]})")
         for folder in self._beyond:
             left.out(folder, f"streams beyond {STREAMS:,}, or of a name that another has")
         return tuple(file for lane in self._lanes.values() for file in tuple(lane.stream.stored))

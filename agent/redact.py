@@ -21,6 +21,7 @@ SHORTEST = 4  # characters; masking every "1" would leave nothing to read
 SHORTEST_LINE = 12  # characters of one line of a value of several lines, as of a PEM key
 # What is left as it is in a URL: by Python, encodeURIComponent, forms, Go's paths, encodeURI.
 URL_SAFE = ("", "/", "!'()*", "*", "$&+=:@", ";,/?:@&=+$#!'()*")
+NESTED = 2  # times that JSON is within JSON: what a tool was called with in an event, and JSON in that
 WRAPPED = (64, 76)  # characters of a line of base64 by PEM and openssl, by MIME and coreutils
 CHUNK = 256 << 10  # bytes that are read and masked at once
 
@@ -146,17 +147,11 @@ def forms(value: str) -> set[bytes]:
 
 def _spelled(value: str) -> Iterator[str]:
     yield value
-    for ascii_only in (True, False):
-        once = json.dumps(value, ensure_ascii=ascii_only)[1:-1]
-        yield once
-        yield once.replace("/", "\\/")
-        # Go's encoder and some of JavaScript's write these as escapes, .NET's these and more, in capitals.
-        yield once.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-        yield json.dumps(once, ensure_ascii=ascii_only)[1:-1]  # JSON within JSON, as in transcripts
-    yield re.sub(r"""["'`<>&+]|[^\0-\x7f]""", _in_capitals, value.replace("\\", "\\\\"))
-    yield html.escape(value)
-    yield html.escape(value).replace("&#x27;", "&#39;")
-    yield html.escape(value, quote=False)
+    inner = {*_as_json(value), *_as_html(value)}
+    for _ in range(NESTED):
+        yield from inner
+        inner = {each for form in inner for each in _dumped(form)}
+    yield from inner
     content = value.encode("utf-8", "surrogatepass")
     for safe in URL_SAFE:
         for escaped in (quote(content, safe), quote_plus(content, safe)):
@@ -168,9 +163,33 @@ def _spelled(value: str) -> Iterator[str]:
     yield from _base64(content)
 
 
+def _as_json(value: str) -> Iterator[str]:
+    for once in _dumped(value):
+        yield once
+        yield once.replace("/", "\\/")  # PHP
+        yield re.sub("[<>&]", _in_escapes, once)  # Go's encoder, and some of JavaScript's
+        yield re.sub("[<>&=']", _in_escapes, once)  # Gson
+    # .NET
+    yield re.sub(r"""["'`<>&+]|[^\0-\x7f]""", _in_capitals, value.replace("\\", "\\\\"))
+
+
+def _as_html(value: str) -> Iterator[str]:
+    yield html.escape(value)
+    yield html.escape(value).replace("&#x27;", "&#39;")
+    yield html.escape(value, quote=False)
+
+
+def _dumped(text: str) -> Iterator[str]:
+    yield from (json.dumps(text, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False))
+
+
 def _in_capitals(found: re.Match[str]) -> str:
+    return _in_escapes(found).upper().replace("\\U", "\\u")
+
+
+def _in_escapes(found: re.Match[str]) -> str:
     units = found[0].encode("utf-16-be", "surrogatepass")
-    return "".join(f"\\u{units[at : at + 2].hex().upper()}" for at in range(0, len(units), 2))
+    return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
 
 
 def _base64(content: bytes) -> Iterator[str]:

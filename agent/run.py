@@ -83,9 +83,12 @@ def main(run: Run, store: Store, outside: Outside, began: datetime) -> dict[str,
         account.began = run.leg.started_at(began)
         account.hardening |= outside.hardening
         account.notes += [f"could not be removed from {outside.scratch}: {name}" for name in left]
-        if store.exists(CANCEL):
+        cancelled = store.exists(CANCEL)
+        if cancelled and run.leg.number == 1:
             account.verdict = Verdict(outcome="cancelled", reason="cancelled before it began")
         elif not problem:
+            if cancelled:  # what the legs before made is in their checkpoint alone
+                outside = replace(outside, cancelled=lambda: True)
             account.stdout, account.stderr = (stack.enter_context(_spool(run.layout.out)) for _ in range(2))
             account.mirror = _mirror(run, account, store, redactor, outside)
             work(run, values, account, progress, outside)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Callable, Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from agent.harvest import stays_inside
 from agent.redact import Redactor
@@ -32,9 +32,10 @@ def _below(folder: Path, pattern: str, name: str, redactor: Redactor) -> Iterato
     for path in _files(folder, pattern):
         # A name is the agent's too: it may hold a value, and need not be UTF-8.
         readable = os.fsencode(path.relative_to(folder)).decode("utf-8", "replace")
-        relative = PurePosixPath(redactor.text(readable))
-        parts = f"{name}/{relative.with_suffix('')}"
-        yield Source(folder=parts, suffix=relative.suffix or ".log", path=path, below=folder)
+        parts, suffix = os.path.splitext(redactor.text(readable))  # pathlib wants to be left with a name
+        if suffix in ("", "."):
+            parts, suffix = f"{parts}{suffix}", ".log"
+        yield Source(folder=f"{name}/{parts}", suffix=suffix, path=path, below=folder)
 
 
 def _files(folder: Path, pattern: str) -> list[Path]:

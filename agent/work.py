@@ -40,6 +40,10 @@ def work(run: Run, values: Mapping[str, str], account: Account, progress: Progre
             assignment = _assignment(run, values, model)
             account.cli = clis.find(run.definition.agent.type)(assignment)
             run.leg.restore(run.layout, account.cli)
+            if run.leg.number > 1 and outside.cancelled():
+                reason = f"cancelled before leg {run.leg.number} began"
+                account.verdict = Verdict(outcome="cancelled", reason=reason)
+                return
             launch = account.cli.launch()
             account.listener = Listener(
                 account.cli,
@@ -157,7 +161,7 @@ def _verdict(run: Run, account: Account, model: Access) -> Verdict:
     assert account.stderr
     assert account.mirror
     listener, ending = account.listener, account.ending
-    if ending and ending.why == "cancelled" and account.mirror.cancelled():
+    if ending and ending.why == "cancelled" and not ending.finished and account.mirror.cancelled():
         return Verdict(outcome="cancelled", reason=ASKED)
     if ending is None:
         assert listener.abort

@@ -356,6 +356,23 @@ def test_killed_in_the_middle_of_a_leg(world: World) -> None:
     assert again.response["reason"] == "leg 2 of this run was begun already"
 
 
+def test_a_run_cancelled_between_two_legs_keeps_what_it_made(world: World) -> None:
+    """The checkpoint is the only place where it still is."""
+    job = document("claude-code", *STEPS)
+    world.first(job)
+    world.s3.put_object(Bucket=world.bucket, Key=f"triage/{RUN_ID}/control/cancel", Body=b"")
+    done = world.next(job)
+    assert done.response["outcome"] == "cancelled"
+    assert done.response["reason"] == "cancelled before leg 2 began"
+    assert world.text("artifacts/made.txt") == "of the first leg\n"
+    assert world.versions() == []
+    assert world.result["resumable"]
+    first, second = world.result["legs"]
+    assert (second["costUsd"], second["turns"]) == (0.0, 0)
+    assert (world.result["costUsd"], world.result["turns"]) == (first["costUsd"], first["turns"])
+    assert "agent.text" not in done.stdout
+
+
 def test_a_job_that_was_changed_goes_on_as_it_began(world: World) -> None:
     job = document("claude-code", *STEPS[:3], {"say": "done"})
     world.first(job)
@@ -377,6 +394,15 @@ def test_what_is_too_large_for_a_checkpoint_ends_the_run(world: World) -> None:
     done = world.first(document("claude-code", large, wait("first"), {"say": "never"}))
     assert done.response["outcome"] == "timed_out"
     assert "no further leg follows: the workspace is too large" in done.response["reason"]
+    assert world.versions() == []
+
+
+def test_of_a_checkpoint_that_cannot_be_stored_nothing_stays(world: World) -> None:
+    """Its parts are not masked."""
+    large = {"bash": "head -c 20M /dev/urandom > large; echo one"}
+    with world.refusing("checkpoint/2/000004.tar") as troubled:
+        done = troubled.first(document("claude-code", large, wait("first"), {"say": "never"}))
+    assert "no further leg follows: cannot write" in done.response["reason"]
     assert world.versions() == []
 
 

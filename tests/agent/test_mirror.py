@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -293,6 +293,43 @@ def test_streams_are_bounded_and_none_writes_over_another(tmp_path: Path) -> Non
     assert store.get("mcp/0000\ufffd/000001.log") == b"other\n"
 
 
+def test_any_name_of_a_file_is_that_of_a_stream(tmp_path: Path) -> None:
+    """Python 3.13 refuses to take the end off some."""
+    names = ("..log", "a.log", "a.", ".a", "...a.b")
+    for name in names:
+        (tmp_path / name).write_text(f"{name}\n")
+    found = {source.path.name: source for source in sources._below(tmp_path, "**/*", "mcp", Redactor({}))}
+    assert {name: (found[name].folder, found[name].suffix) for name in names} == {
+        "..log": ("mcp/..log", ".log"),
+        "a.log": ("mcp/a", ".log"),
+        "a.": ("mcp/a.", ".log"),
+        ".a": ("mcp/.a", ".log"),
+        "...a.b": ("mcp/...a", ".b"),
+    }
+
+
+def test_a_search_that_fails_costs_no_stream_that_was_found(tmp_path: Path) -> None:
+    store, left = Folder(tmp_path / "run"), Left()
+    (tmp_path / "a.log").write_text("one\n")
+    searches = 0
+
+    def found() -> Iterable[Source]:
+        nonlocal searches
+        searches += 1
+        if searches > 1:
+            raise ValueError("a name that nobody thought of")
+        return sources._below(tmp_path, "a.log", "mcp", Redactor({}))
+
+    mirror = Mirror(store, Redactor({}), found)
+    mirror.start()
+    while not searches:
+        time.sleep(0.1)
+    mirror.stop()
+    assert [file.path for file in mirror.finish(left, seconds=PATIENCE)] == ["mcp/a/000001.log"]
+    why = "they could not be looked for (ValueError: a name that nobody thought of)"
+    assert left.by_reason == {why: ["streams that came last"]}
+
+
 def test_what_floods_costs_no_event(tmp_path: Path) -> None:
     store, left = Folder(tmp_path / "run"), Left()
     store.open("triage/", RUN_ID)
@@ -375,14 +412,28 @@ def test_a_killed_agent_leaves_its_events_and_transcript(agents: Cloud, kind: st
 
 @pytest.mark.parametrize("kind", ["claude-code", "codex"])
 def test_a_cancelled_agent_is_gathered_whole(agents: Cloud, kind: str) -> None:
-    child = agents.spawn(agent(kind, *steps("sleep 7231")), secrets=SECRETS)
-    agents.until(lambda: bool(alive("sleep 7231")))
+    sleeper = {"claude-code": "sleep 7231", "codex": "sleep 7232"}[kind]  # they may run side by side
+    child = agents.spawn(agent(kind, *steps(sleeper)), secrets=SECRETS)
+    agents.until(lambda: bool(alive(sleeper)))
     agents.put(CANCEL)
     assert answer(child)["outcome"] == "cancelled"
     assert agents.read("artifacts/kept.txt") == b"kept\n"
     assert agents.result()["resumable"]
-    assert not alive("sleep 7231")
+    assert not alive(sleeper)
     agents.whole()
+
+
+def test_a_cancel_after_the_last_word_takes_nothing_back(cloud: Cloud) -> None:
+    last = json.dumps({"type": "result", "subtype": "success", "result": "done", "num_turns": 1, "usage": {}})
+    program = cloud.bench.home / "bin" / "claude"
+    program.write_text(f"#!/bin/sh\necho '{last}'\ntouch said\nexec sleep 7241\n")
+    program.chmod(0o755)
+    child = cloud.spawn(agent("claude-code", {"say": "done"}), secrets=SECRETS)
+    cloud.until(lambda: (cloud.bench.work / "workspace" / "said").exists())
+    cloud.put(CANCEL)
+    assert answer(child)["outcome"] == "succeeded"
+    assert cloud.result()["output"] == "done"
+    assert cloud.result()["signal"] == "SIGTERM"  # it was cancelled before it had lingered too long
 
 
 def written_again(request: Request, following: Next) -> Response:

@@ -98,8 +98,20 @@ def test_a_document_keeps_its_shape(value: Any) -> None:
         r"p+ss'w\"rd\/<\u00e9>\\\ud83d\ude00",  # PHP
     ],
 )
-def test_spellings_of_other_languages(spelled: str) -> None:
+@pytest.mark.parametrize("times", [0, 1, 2])
+def test_spellings_of_other_languages(spelled: str, times: int) -> None:
+    """Also as the text of an event, where what a tool printed, or was called with, is JSON once more."""
+    for _ in range(times):
+        spelled = json.dumps(spelled)[1:-1]
     assert Redactor({"T": "p+ss'w\"rd/<é>\\😀"}).text(f"a{spelled}b") == "a***T***b"
+
+
+def test_a_key_in_base64_as_gson_spells_it() -> None:
+    """It escapes what HTML might take amiss, and many a key ends in one of these."""
+    assert (
+        Redactor({"T": "bWFkZSB1cCE'<='=="}).text(r"a bWFkZSB1cCE\u0027\u003c\u003d\u0027\u003d\u003d b")
+        == "a ***T*** b"
+    )
 
 
 def test_a_value_that_begins_with_another_is_masked_whole() -> None:

@@ -222,6 +222,25 @@ def test_what_making_the_files_took_is_gone_from_the_time_for_them(tmp_path: Pat
     go_on.set()
 
 
+def test_names_that_become_one_are_told_apart(tmp_path: Path) -> None:
+    """Two spellings of a value are one mark, two bytes that are no UTF-8 one character."""
+    names = (b"\xfe.txt", b"\xff.txt", b"s3cr3t value.txt", b"s3cr3t%20value.txt", b"***T***~2.txt")
+    files = [tmp_path / os.fsdecode(name) for name in names]
+    for number, file in enumerate(files):
+        file.write_text(f"{number}")
+    store = Folder(tmp_path / "run")
+    delivery = Delivery(store=store, redactor=Redactor({"T": "s3cr3t value"}))
+    items = [Item(name=file.name, file=file) for file in files]
+    stored = {each.path: store.get(each.path) for each in delivery.all(items, Left(), lambda: 60)}
+    assert stored == {
+        "\N{REPLACEMENT CHARACTER}.txt": b"0",
+        "\N{REPLACEMENT CHARACTER}~2.txt": b"1",
+        "***T***.txt": b"2",
+        "***T***~2.txt": b"3",
+        "***T***~2~2.txt": b"4",
+    }
+
+
 @pytest.mark.parametrize(
     ("name", "type_", "disposition"),
     [
