@@ -153,6 +153,9 @@ def _account(run: Run, redactor: Redactor, problem: str) -> Account:
     account = Account()
     if problem:
         account.verdict = Verdict(outcome="failed", reason=problem)
+        if run.leg.number > 1:  # it has not all of the secrets that they may hold
+            lost = "the files that the legs before made are lost with their checkpoint"
+            account.notes.append(f"{lost}: this leg cannot mask them")
     if redactor.too_short:
         account.notes.append(f"too short to be masked: {', '.join(redactor.too_short)}")
     if run.wants_aws and "AWS_SECRET_ACCESS_KEY" not in run.settings.aws:

@@ -117,13 +117,14 @@ class World:
         assert self.lambda_.events, self.text("result.json")
         return self.lambda_.events[-1]
 
-    def spawn(self, document: Any, ends: str = "") -> subprocess.Popen[str]:
+    def spawn(self, document: Any, ends: str = "", secret: str = KEY) -> subprocess.Popen[str]:
         type_, body = document["agent"]["type"], canonical(document)
         key = f".lambdactl/demo/main/jobs/triage/{hashlib.sha256(body).hexdigest()}.json"
         self.s3.put_object(Bucket=self.bucket, Key=key, Body=body)
         env = {"LAMBDACTL_DEFINITION": key, "ENDS_WITH": ends}
         prefix = (sys.executable, "-m", "tests.agent.early")
-        return self.bench.spawn(document, secrets={KEYS[type_]: KEY}, env=env, prefix=prefix)
+        secrets = {KEYS[type_]: secret} if secret else {}
+        return self.bench.spawn(document, secrets=secrets, env=env, prefix=prefix)
 
     @contextmanager
     def refusing(self, name: str) -> Iterator[World]:
@@ -371,6 +372,18 @@ def test_a_run_cancelled_between_two_legs_keeps_what_it_made(world: World) -> No
     assert (second["costUsd"], second["turns"]) == (0.0, 0)
     assert (world.result["costUsd"], world.result["turns"]) == (first["costUsd"], first["turns"])
     assert "agent.text" not in done.stdout
+
+
+def test_a_leg_that_cannot_mask_gathers_nothing_and_says_so(world: World) -> None:
+    """Without the secrets' values nothing of the workspace can leave."""
+    job = document("claude-code", *STEPS)
+    world.first(job)
+    done = world.bench.finish(world.spawn(job, secret=""), world.event)
+    assert done.response["outcome"] == "failed"
+    assert done.response["reason"] == "no value was given for: ANTHROPIC_API_KEY"
+    lost = "the files that the legs before made are lost with their checkpoint: this leg cannot mask them"
+    assert lost in world.result["notes"]
+    assert world.versions() == []
 
 
 def test_a_job_that_was_changed_goes_on_as_it_began(world: World) -> None:
