@@ -33,15 +33,13 @@ class CheckpointError(Exception):
     """A checkpoint could not be written, or not be brought back."""
 
 
-def save(
-    layout: Layout, cli: Cli, store: Store, leg: int, left: Callable[[], float]
-) -> tuple[tuple[Part, ...], tuple[str, ...]]:
-    """Store all that leg `leg` needs; the parts, and notes of what is not in them.
+def save(layout: Layout, cli: Cli, upload: Upload) -> tuple[tuple[Part, ...], tuple[str, ...]]:
+    """Store all that the leg of `upload` needs; the parts, and notes of what is not in them.
 
-    `left` are the seconds that it may still take: what is on its way then is abandoned, not waited for.
+    What is on its way when there is no time left is not waited for. Whatever is raised: `upload` knows what
+    there is to remove.
     """
     packer = Packer(layout.root, _folders(layout, cli))
-    upload = _Upload(store=store, leg=leg, left=left)
     try:
         packer.pack(_paths(layout, cli), upload)
         return upload.end(), packer.left.notes()
@@ -111,8 +109,9 @@ def _content(record: Record, store: Store) -> Iterator[bytes]:
 
 
 @dataclass(slots=True, kw_only=True)
-class _Upload:
-    """What is written, as parts on their way to the store: a few at a time, and as long as there is time."""
+class Upload:
+    """What leg `leg` goes on from, as parts on their way to the store: a few at a time, and as long as there
+    are seconds `left`."""
 
     store: Store
     leg: int
@@ -134,12 +133,20 @@ class _Upload:
         self._wait(0)
         return tuple(part.result() for part in self._parts)
 
+    def stored(self) -> Mapping[str, str]:
+        """What the store has of it, as for its `forget`. Waits for what is on its way: it may yet arrive."""
+        wait(part for part in self._parts if not part.done())
+        kept = (part.result().kept if _arrived(part) else "" for part in self._parts)
+        return {self._name(number): each for number, each in enumerate(kept, 1)}
+
+    def _name(self, number: int) -> str:
+        return f"checkpoint/{self.leg}/{number:06}.tar"
+
     def _send(self, size: int) -> None:
         content = bytes(self._buffer[:size])
         del self._buffer[:size]
         self._wait(AT_ONCE - 1)
-        name = f"checkpoint/{self.leg}/{len(self._parts) + 1:06}.tar"
-        self._parts.append(self.pool.submit(self._put, name, content))
+        self._parts.append(self.pool.submit(self._put, self._name(len(self._parts) + 1), content))
 
     def _wait(self, most: int) -> None:
         """Until at most so many parts are under way: more would only fill the memory."""
@@ -151,3 +158,7 @@ class _Upload:
     def _put(self, name: str, content: bytes) -> Part:
         sha256 = hashlib.sha256(content).hexdigest()
         return Part(name=name, size=len(content), sha256=sha256, kept=self.store.keep(name, content))
+
+
+def _arrived(part: Future[Part]) -> bool:
+    return not part.cancelled() and part.exception() is None

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, TimeoutError  # in Python 3.10 not the built-in one
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from agent import checkpoint, legs
-from agent.checkpoint import CheckpointError
+from agent.checkpoint import CheckpointError, Upload
 from agent.contract import VERSION, encode, timestamp
 from agent.invoke import InvokeError
 from agent.leg import Part, Record, Sofar
@@ -81,7 +81,8 @@ class Handover:
     redactor: Redactor
     outside: Outside
     _parts: tuple[Part, ...] = ()
-    _stored: dict[str, str] = field(default_factory=dict)  # of the checkpoint that was made here
+    _upload: Upload | None = None  # of the checkpoint that is made here
+    _kept: str = ""  # of its record, as the store wants to know it
 
     @property
     def _next(self) -> int:
@@ -92,14 +93,12 @@ class Handover:
         if not self._follows():
             return False
         assert self.account.cli
+        self._upload = Upload(store=self.store, leg=self._next, left=self._left)
         try:
-            self._parts, notes = checkpoint.save(
-                self.run.layout, self.account.cli, self.store, self._next, self._left
-            )
+            self._parts, notes = checkpoint.save(self.run.layout, self.account.cli, self._upload)
         except CheckpointError as error:
             self._ends_here(str(error))
             return False
-        self._stored = dict(checkpoint.names(self._next, self._parts))
         self.account.notes += notes
         return True
 
@@ -113,7 +112,8 @@ class Handover:
         if reason := self._invoke(event):
             self._ends_here(reason)
             return None
-        self._forget(self.run.leg.stored)
+        if self.run.leg.stored:
+            self._forget(lambda: self.run.leg.stored)
         return {
             "version": VERSION,
             "runId": self.run.request.run_id,
@@ -124,7 +124,15 @@ class Handover:
 
     def end(self) -> None:
         """The run ends here: nothing of its checkpoints stays."""
-        self._forget({**self.run.leg.stored, **self._stored})
+        if self._upload or self.run.leg.stored:
+            self._forget(self._stored)
+
+    def _stored(self) -> Mapping[str, str]:
+        """Of the checkpoint that this leg began with, and of the one that it made or only began."""
+        if not self._upload:
+            return self.run.leg.stored
+        record = {checkpoint.record_name(self._next): self._kept}
+        return {**self.run.leg.stored, **self._upload.stored(), **record}
 
     # -- whether -----------------------------------------------------------------------------------
 
@@ -180,8 +188,7 @@ class Handover:
             parts=self._parts,
         )
         content = encode(self.redactor.value(record.dump()))
-        name = checkpoint.record_name(self._next)
-        self._stored[name] = self.store.keep(name, content)
+        self._kept = self.store.keep(checkpoint.record_name(self._next), content)
         leg = {"version": VERSION, "leg": self.run.leg.number, **now.legs[-1].dump()}
         self.store.put(legs.name(self.run.leg.number), encode(leg), "application/json")
         return leg_event(self.run.request.run_id, self._next, hashlib.sha256(content).hexdigest())
@@ -201,13 +208,11 @@ class Handover:
                 return str(error)
         return ""
 
-    def _forget(self, stored: Mapping[str, str]) -> None:
+    def _forget(self, stored: Callable[[], Mapping[str, str]]) -> None:
         """Not for longer than there is time: the result is still to come."""
-        if not stored:
-            return
         pool = ThreadPoolExecutor(1)
         try:
-            pool.submit(self.store.forget, stored).result(max(0.0, self._left()))
+            pool.submit(lambda: self.store.forget(stored())).result(max(0.0, self._left()))
         except TimeoutError:
             self.account.notes.append("a checkpoint could not be removed: no time was left")
         except StoreError as error:

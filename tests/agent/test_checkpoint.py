@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
 from agent import checkpoint
-from agent.checkpoint import CheckpointError
+from agent.checkpoint import CheckpointError, Upload
 from agent.folder import Folder
 from agent.layout import Layout
+from agent.store import StoreError
 
 
 class Cli:
     def session_files(self) -> Iterable[tuple[Path, str]]:
         return ()
+
+
+CLI = cast(Any, Cli())
+
+
+def _until(time_: float) -> float:
+    return time_ - time.monotonic()
 
 
 def test_packing_ends_when_the_time_is_over(tmp_path: Path) -> None:
@@ -32,5 +43,29 @@ def test_packing_ends_when_the_time_is_over(tmp_path: Path) -> None:
     layout.prepare()
     (layout.workspace / "a").write_bytes(b"a" * 30_000_000)
     with pytest.raises(CheckpointError, match="no time"):
-        checkpoint.save(layout, cast(Any, Cli()), Quick(tmp_path), 2, lambda: 0.0)
+        checkpoint.save(layout, CLI, Upload(store=Quick(tmp_path), leg=2, left=lambda: 0.0))
     assert kept == []
+
+
+def test_what_was_under_way_when_the_time_was_over_is_known(tmp_path: Path) -> None:
+    """It arrives all the same, and is to be removed then: it is not masked."""
+    time_is_over = threading.Event()
+
+    class Slow(Folder):
+        def keep(self, name: str, content: bytes) -> str:
+            time_is_over.wait(60)
+            return f"version of {name}"
+
+    class Refusing(Folder):
+        def keep(self, name: str, content: bytes) -> str:
+            raise StoreError("no")
+
+    layout = Layout(tmp_path / "work")
+    layout.prepare()
+    (layout.workspace / "a").write_bytes(b"a" * 30_000_000)
+    for store, kept in (Slow(tmp_path), "version of checkpoint/2/000001.tar"), (Refusing(tmp_path), ""):
+        upload = Upload(store=store, leg=2, left=partial(_until, time.monotonic() + 0.5))
+        with pytest.raises(CheckpointError):
+            checkpoint.save(layout, CLI, upload)
+        time_is_over.set()
+        assert upload.stored()["checkpoint/2/000001.tar"] == kept
