@@ -18,6 +18,7 @@ from agent.checkpoint import CheckpointError, Upload
 from agent.contract import VERSION, encode, timestamp
 from agent.invoke import InvokeError
 from agent.leg import Part, Record, Sofar
+from agent.mirror import ASKED, CANCEL
 from agent.outcome import Verdict
 from agent.redact import Redactor
 from agent.request import leg_event
@@ -32,8 +33,8 @@ LEAST = 10.0  # seconds of work below which no other leg is begun
 def spent(run: Run, account: Account) -> tuple[Usage, float | None, int | None]:
     """Tokens, cost and turns of this leg alone. A CLI that was stopped tells no cost."""
     listener = account.listener
-    if not listener or not account.cli:
-        return Usage(), None, None
+    if not listener or not account.cli:  # no agent was started: what the legs before cost stays known
+        return (Usage(), 0.0, 0) if run.leg.sofar.legs else (Usage(), None, None)
     if meter := account.meter:  # it began with what the legs before had spent
         before, cost = run.leg.sofar, meter.cost_usd
         cost = None if cost is None else max(0.0, round(cost - (before.cost_usd or 0.0), 6))
@@ -93,17 +94,21 @@ class Handover:
         if not self._follows():
             return False
         assert self.account.cli
-        self._upload = Upload(store=self.store, leg=self._next, left=self._left)
+        self._upload = Upload(store=self.store, leg=self._next, left=self._left_to_save)
         try:
             self._parts, notes = checkpoint.save(self.run.layout, self.account.cli, self._upload)
         except CheckpointError as error:
             self._ends_here(str(error))
+            self.account.verdict = self._cancelled() or self.account.verdict
             return False
         self.account.notes += notes
         return True
 
     def start(self, files: tuple[StoredFile, ...], times: tuple[datetime, datetime]) -> dict[str, Any] | None:
         """Start the next leg; the response, or None when it does not start: then the account says why."""
+        if verdict := self._cancelled(self.store.exists(CANCEL)):
+            self.account.verdict = verdict
+            return None
         try:
             event = self._record(files, times)
         except StoreError as error:  # nobody goes on from half of it
@@ -149,8 +154,8 @@ class Handover:
     def _over(self) -> Verdict | None:
         run, listener = self.run, self.account.listener
         number, most = run.leg.number, run.definition.agent.max_turns
-        if self.outside.cancelled() or (self.account.mirror and self.account.mirror.cancelled()):
-            return Verdict(outcome="cancelled", reason="the supervisor was asked to stop")
+        if verdict := self._cancelled():
+            return verdict
         if number == run.definition.legs:
             reason = f"stopped, and what there was saved, at the end of leg {number}, the last it may take"
             return Verdict(outcome="timed_out", reason=reason)
@@ -165,6 +170,13 @@ class Handover:
             return Verdict(outcome="budget_exceeded", reason=f"the limit of {most} turns was reached")
         return None
 
+    def _cancelled(self, asked: bool = False) -> Verdict | None:
+        if asked or (self.account.mirror and self.account.mirror.cancelled()):
+            return Verdict(outcome="cancelled", reason=ASKED)
+        if self.outside.cancelled():
+            return Verdict(outcome="cancelled", reason="the supervisor was asked to stop")
+        return None
+
     def _ends_here(self, why: str) -> None:
         verdict = self.account.verdict
         self.account.verdict = replace(verdict, reason=f"{verdict.reason}; no further leg follows: {why}")
@@ -175,6 +187,10 @@ class Handover:
         """Seconds for the checkpoint: the leg's files and its record come after it."""
         deadline = self.run.deadline
         return deadline.left(self.outside.clock()) - min(AFTER, deadline.seconds / 20)
+
+    def _left_to_save(self) -> float:
+        """None once nobody wants it any more."""
+        return 0.0 if self._cancelled() else self._left()
 
     def _record(self, files: tuple[StoredFile, ...], times: tuple[datetime, datetime]) -> dict[str, Any]:
         """Write down what the next leg has to know, and how this one ended; the event for it."""

@@ -19,6 +19,7 @@ from typing import Any
 
 from agent import attempt, checkpoint, legs, metrics, processes, scratch, secrets, settings
 from agent.bucket import Bucket
+from agent.checkpoint import CheckpointError
 from agent.deadline import Deadline
 from agent.deliver import Delivery
 from agent.folder import Folder
@@ -35,7 +36,7 @@ from agent.running import Account, Outside, Run
 from agent.sources import sources, weigh
 from agent.store import Store, StoreError
 from agent.stream import Source
-from agent.work import work
+from agent.work import furnish, work
 
 
 def start(
@@ -85,7 +86,10 @@ def main(run: Run, store: Store, outside: Outside, began: datetime) -> dict[str,
         account.notes += [f"could not be removed from {outside.scratch}: {name}" for name in left]
         if store.exists(CANCEL):
             account.verdict = Verdict(outcome="cancelled", reason="cancelled before it began")
-        elif not problem:
+            _bring_back(run, account)
+        elif problem:
+            _bring_back(run, account)
+        else:
             account.stdout, account.stderr = (stack.enter_context(_spool(run.layout.out)) for _ in range(2))
             account.mirror = _mirror(run, account, store, redactor, outside)
             work(run, values, account, progress, outside)
@@ -144,6 +148,15 @@ def _secrets(run: Run, outside: Outside) -> tuple[dict[str, str], str]:
         return secrets.fetch(declared, outside.get_parameters), ""
     except secrets.SecretError as error:
         return {}, str(error)
+
+
+def _bring_back(run: Run, account: Account) -> None:
+    """What the legs before made is to be gathered, also by one that does no work."""
+    try:
+        if run.leg.number > 1:
+            furnish(run)
+    except CheckpointError as error:
+        account.notes.append(str(error))
 
 
 def _account(run: Run, redactor: Redactor, problem: str) -> Account:

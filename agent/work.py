@@ -19,27 +19,24 @@ from agent.contract import INVOCATION_MAX, encode
 from agent.definition import McpServer
 from agent.events import Ended
 from agent.listener import Listener
-from agent.mirror import CANCEL
+from agent.mirror import ASKED
 from agent.outcome import Verdict
 from agent.progress import Progress
 from agent.running import Account, Outside, Run
 from agent.supervise import Ending, Limits, supervise
 from agent.tail import ends, last_line
 
-ASKED = f"somebody asked for it ({CANCEL})"
 DIAGNOSED = 64 << 10  # bytes of standard error, from its beginning and from its end
 
 
 def work(run: Run, values: Mapping[str, str], account: Account, progress: Progress, outside: Outside) -> None:
     """Run the agent; however that goes, the account says how."""
     try:
-        if run.leg.number == 1:
-            _fill_workspace(run)
+        furnish(run)
         with access.opened(run, values) as model:
             account.meter = model.meter
             assignment = _assignment(run, values, model)
             account.cli = clis.find(run.definition.agent.type)(assignment)
-            run.leg.restore(run.layout, account.cli)
             launch = account.cli.launch()
             account.listener = Listener(
                 account.cli,
@@ -58,6 +55,22 @@ def work(run: Run, values: Mapping[str, str], account: Account, progress: Progre
         account.verdict = Verdict(
             outcome="failed", reason=f"the supervisor failed: {type(error).__name__}: {error}"
         )
+
+
+def furnish(run: Run) -> None:
+    """The workspace as the agent is to find it: as the leg before left it, if there was one. Raises
+    CheckpointError."""
+    if run.leg.number == 1:
+        _fill_workspace(run)
+        return
+    bare = Assignment(
+        run_id=run.request.run_id,
+        definition=run.definition,
+        layout=run.layout,
+        home=run.settings.home,
+        env={},
+    )
+    run.leg.restore(run.layout, clis.find(run.definition.agent.type)(bare))
 
 
 def _fill_workspace(run: Run) -> None:

@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from lambdactl.sandbox.front import Front, Next, Request, Response
+from agent.mirror import ASKED, CANCEL
+from lambdactl.sandbox.front import Front, Layer, Next, Request, Response
 from lambdactl.sandbox.model import ScriptedModel
 from tests.agent.bench import Bench, Done, canonical, definition
 from tests.agent.test_claude_code import PRICES
@@ -117,18 +118,21 @@ class World:
         assert self.lambda_.events, self.text("result.json")
         return self.lambda_.events[-1]
 
-    def spawn(self, document: Any, ends: str = "") -> subprocess.Popen[str]:
+    def cancel(self) -> None:
+        self.s3.put_object(Bucket=self.bucket, Key=f"triage/{RUN_ID}/{CANCEL}", Body=b"{}")
+
+    def spawn(self, document: Any, ends: str = "", key: str = KEY) -> subprocess.Popen[str]:
         type_, body = document["agent"]["type"], canonical(document)
-        key = f".lambdactl/demo/main/jobs/triage/{hashlib.sha256(body).hexdigest()}.json"
-        self.s3.put_object(Bucket=self.bucket, Key=key, Body=body)
-        env = {"LAMBDACTL_DEFINITION": key, "ENDS_WITH": ends}
+        name = f".lambdactl/demo/main/jobs/triage/{hashlib.sha256(body).hexdigest()}.json"
+        self.s3.put_object(Bucket=self.bucket, Key=name, Body=body)
+        env = {"LAMBDACTL_DEFINITION": name, "ENDS_WITH": ends}
         prefix = (sys.executable, "-m", "tests.agent.early")
-        return self.bench.spawn(document, secrets={KEYS[type_]: KEY}, env=env, prefix=prefix)
+        return self.bench.spawn(document, secrets={KEYS[type_]: key}, env=env, prefix=prefix)
 
     @contextmanager
-    def refusing(self, name: str) -> Iterator[World]:
-        """The same, where S3 takes no such object."""
-        with Front(self.url, (refusing(name),)) as front:
+    def behind(self, layer: Layer) -> Iterator[World]:
+        """The same, with something between the agent and S3."""
+        with Front(self.url, (layer,)) as front:
             env = {**self.bench.env, "AWS_ENDPOINT_URL": front.url}
             yield replace(self, bench=replace(self.bench, env=env))
 
@@ -287,7 +291,7 @@ def test_a_leg_that_does_not_start_ends_the_run_with_everything_saved(world: Wor
 def test_a_leg_that_neither_starts_nor_can_be_claimed_ends_the_run(world: World) -> None:
     """The claim only keeps an event that was accepted all the same from doing anything."""
     world.lambda_.status = 403
-    with world.refusing("legs/2/leg.json") as troubled:
+    with world.behind(refusing("legs/2/leg.json")) as troubled:
         done = troubled.first(document("claude-code", *STEPS))
     assert done.response["outcome"] == "timed_out"
     assert "no further leg follows: An error occurred (403)" in done.response["reason"]
@@ -297,7 +301,7 @@ def test_a_leg_that_neither_starts_nor_can_be_claimed_ends_the_run(world: World)
 
 @pytest.mark.parametrize("name", ["checkpoint/2/record.json", "legs/1/leg.json"])
 def test_a_record_that_cannot_be_stored_ends_the_run_with_everything_saved(world: World, name: str) -> None:
-    with world.refusing(name) as troubled:
+    with world.behind(refusing(name)) as troubled:
         done = troubled.first(document("claude-code", *STEPS))
     assert done.response["outcome"] == "timed_out"
     assert "no further leg follows: cannot write" in done.response["reason"]
@@ -316,9 +320,7 @@ def test_a_checkpoint_that_cannot_be_removed_in_time_costs_no_result(world: Worl
         return following(request)
 
     world.lambda_.status = 403
-    with Front(world.url, (held,)) as front:
-        env = {**world.bench.env, "AWS_ENDPOINT_URL": front.url}
-        troubled = replace(world, bench=replace(world.bench, env=env))
+    with world.behind(held) as troubled:
         child = troubled.spawn(document("claude-code", *STEPS), "first")
         assert child.stdin
         assert child.stdout
@@ -334,6 +336,44 @@ def test_a_checkpoint_that_cannot_be_removed_in_time_costs_no_result(world: Worl
     assert any(
         "a checkpoint could not be removed: no time was left" in each for each in world.result["notes"]
     )
+
+
+@pytest.mark.parametrize("type_", ["claude-code", "codex"])
+def test_cancelled_between_two_legs_with_everything_gathered(world: World, type_: str) -> None:
+    """The agent does not start any more; what it made lies in the checkpoint alone."""
+    job = document(type_, *STEPS)
+    world.first(job)
+    world.cancel()
+    done = world.next(job)
+    assert (done.response["outcome"], done.response["reason"]) == ("cancelled", "cancelled before it began")
+    assert [leg["ended"] for leg in world.result["legs"]] == ["continued", "cancelled"]
+    assert world.result["costUsd"] == world.result["legs"][0]["costUsd"]  # known: the second has cost nothing
+    assert world.text("artifacts/made.txt") == "of the first leg\n"
+    assert world.versions() == []
+
+
+def test_cancelled_while_the_next_leg_is_prepared(world: World) -> None:
+    def cancelling(request: Request, following: Next) -> Response:
+        if "/checkpoint/2/" in request.target:
+            world.cancel()
+        return following(request)
+
+    with world.behind(cancelling) as cancelled:
+        done = cancelled.first(document("claude-code", *STEPS))
+    assert (done.response["outcome"], done.response["reason"]) == ("cancelled", ASKED)
+    assert world.lambda_.events == []
+    assert world.text("artifacts/made.txt") == "of the first leg\n"
+    assert world.versions() == []
+
+
+def test_a_leg_that_cannot_work_gathers_what_those_before_made(world: World) -> None:
+    job = document("claude-code", *STEPS)
+    world.first(job)
+    done = world.bench.finish(world.spawn(job, key="no\tkey"), world.event)
+    assert done.response["outcome"] == "failed"
+    assert KEYS["claude-code"] in done.response["reason"]
+    assert world.text("artifacts/made.txt") == "of the first leg\n"
+    assert world.versions() == []
 
 
 def test_killed_in_the_middle_of_a_leg(world: World) -> None:

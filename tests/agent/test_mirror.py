@@ -245,6 +245,24 @@ def test_what_is_promised_in_seconds() -> None:
     assert 2 * FRESH + LOOK < 12  # half a line waits for its other half once
 
 
+def test_it_is_asked_for_after_the_agents_end_too(tmp_path: Path) -> None:
+    """A leg is handed over then, which may take a minute."""
+    store, now = Folder(tmp_path / "run"), [1.0]
+    store.open("triage/", RUN_ID)
+    mirror = Mirror(store, Redactor({}), list, clock=lambda: now[0])
+    mirror.start()
+    mirror.stop()
+    assert not mirror.cancelled()
+    store.put(CANCEL, b"{}", "application/json")
+    until = time.monotonic() + PATIENCE
+    while not mirror.cancelled():
+        assert time.monotonic() < until
+        now[0] += ASK
+        time.sleep(0.01)
+    mirror.finish(Left(), 1.0)
+    assert mirror.cancelled()
+
+
 def test_a_run_cancelled_before_it_began_does_no_work(cloud: Cloud) -> None:
     cloud.put(CANCEL)
     child = cloud.command(f"touch {cloud.bench.root}/worked")
