@@ -69,3 +69,17 @@ def test_what_was_under_way_when_the_time_was_over_is_known(tmp_path: Path) -> N
             checkpoint.save(layout, CLI, upload)
         time_is_over.set()
         assert upload.stored()["checkpoint/2/000001.tar"] == kept
+
+
+def test_a_file_takes_time_however_small(tmp_path: Path) -> None:
+    """A hundred thousand of them take ten seconds, which are to be kept for them."""
+    layout = Layout(tmp_path / "work")
+    layout.prepare()
+    _, empty = checkpoint.weigh(layout)
+    for number in range(100):
+        (layout.workspace / f"{number}").touch()
+    (layout.workspace / "0").write_bytes(b"a" * 5_000)
+    least = 100 * checkpoint.ENTRY + 5_000
+    assert least <= checkpoint.weigh(layout)[1] - empty < 1.1 * least  # a folder's own size may grow
+    # Beyond the first ones nobody asks for sizes, and they count all the same.
+    assert checkpoint.weigh(layout, measured=50)[1] >= 100 * checkpoint.ENTRY
