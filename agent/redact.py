@@ -152,7 +152,10 @@ def _spelled(value: str) -> Iterator[str]:
         yield once.replace("/", "\\/")
         # Go's encoder and some of JavaScript's write these as escapes, .NET's these and more, in capitals.
         yield once.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-        yield json.dumps(once, ensure_ascii=ascii_only)[1:-1]  # JSON within JSON, as in transcripts
+        # JSON within JSON, as in transcripts, and as a tool's own within that.
+        twice = json.dumps(once, ensure_ascii=ascii_only)[1:-1]
+        yield twice
+        yield json.dumps(twice, ensure_ascii=ascii_only)[1:-1]
     yield re.sub(r"""["'`<>&+]|[^\0-\x7f]""", _in_capitals, value.replace("\\", "\\\\"))
     yield html.escape(value)
     yield html.escape(value).replace("&#x27;", "&#39;")
