@@ -64,7 +64,7 @@ class _Turn:
 
     def take(self, now: float, pool: ThreadPoolExecutor) -> None:
         if now >= self.at and (self._under_way is None or self._under_way.done()):
-            self.at, self._under_way = now + self.every, pool.submit(self.do)
+            self.at, self._under_way = now + self.every, _given(pool, self.do)
 
 
 class Mirror:
@@ -78,12 +78,13 @@ class Mirror:
         weigh: Weigh = lambda: (0, 0),
         clock: Callable[[], float] = time.monotonic,
         most: int = BYTES,
+        pool: Callable[[int], ThreadPoolExecutor] = ThreadPoolExecutor,
     ) -> None:
         self._store, self._redactor, self._clock = store, redactor, clock
         self._sources, self._weigh = sources, weigh
         self._lanes: dict[str, _Lane] = {}  # by what the names of its parts begin and end with
-        self._pool = ThreadPoolExecutor(WORKERS, "mirror")
-        self._aside = ThreadPoolExecutor(2, "mirror-aside")  # parts that hang keep these from nothing
+        self._pool = pool(WORKERS)
+        self._aside = pool(2)  # parts that hang keep these from nothing
         self._stop = threading.Event()
         self._cancelled = False
         self._asking, self._measuring = _Turn(self._ask, ASK), _Turn(self._measure, WEIGH)
@@ -140,7 +141,8 @@ class Mirror:
 
     def _submit(self, lane: _Lane) -> None:
         self._under_way = {each for each in self._under_way if not each.done()}
-        self._under_way.add(self._pool.submit(self._advance, lane))
+        if (given := _given(self._pool, lambda: self._advance(lane))) is not None:
+            self._under_way.add(given)
 
     def _search(self) -> None:
         beyond = []
@@ -254,6 +256,14 @@ class Mirror:
         with self._books:
             self._stored += size
             self._others += 0 if lane.main else size
+
+
+def _given(pool: ThreadPoolExecutor, do: Callable[[], None]) -> Future[None] | None:
+    """None when no thread can be started, of which an agent may use up all: it is tried again later."""
+    try:
+        return pool.submit(do)
+    except RuntimeError:
+        return None
 
 
 def _stored(part: Part, content_type: str) -> StoredFile:

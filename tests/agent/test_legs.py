@@ -376,6 +376,16 @@ def test_a_leg_that_cannot_work_gathers_what_those_before_made(world: World) -> 
     assert world.versions() == []
 
 
+def test_a_job_whose_image_was_changed_ends_with_what_the_legs_before_made(world: World) -> None:
+    world.first(document("claude-code", *STEPS))
+    (world.bench.home / "fingerprint").write_text("e" * 64)
+    done = world.next({**document("claude-code", *STEPS), "image": "e" * 64})
+    assert done.response["outcome"] == "failed"
+    assert done.response["reason"].startswith("the job was changed between two legs of this run: ")
+    assert world.text("artifacts/made.txt") == "of the first leg\n"
+    assert world.versions() == []
+
+
 def test_killed_in_the_middle_of_a_leg(world: World) -> None:
     """As Lambda kills a sandbox: the run has no result, and its checkpoint stays for nobody to see."""
     job = document("claude-code", *STEPS)
