@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any
@@ -39,7 +39,7 @@ class Delivery:
         What is still on its way when they are over is abandoned, not waited for.
         """
         pool = ThreadPoolExecutor(AT_ONCE)
-        uploads = [(item, pool.submit(self._one, item)) for item in items]
+        uploads = [(item, pool.submit(self._one, item)) for item in self._unlike(items, left)]
         wait([upload for _, upload in uploads], timeout=max(0.0, seconds()))
         pool.shutdown(wait=False, cancel_futures=True)
         if not all(upload.done() for _, upload in uploads):
@@ -53,6 +53,16 @@ class Delivery:
             else:
                 stored.append(upload.result())
         return tuple(stored)
+
+    def _unlike(self, items: Iterable[Item], left: Left) -> Iterator[Item]:
+        """None is to be written over another."""
+        names = set[str]()
+        for item in items:
+            if (name := self._name(item.name)) in names:
+                left.out(item.name, "files with the name of another")
+            else:
+                names.add(name)
+                yield item
 
     def _one(self, item: Item) -> StoredFile:
         name = self._name(item.name)

@@ -202,6 +202,20 @@ def test_a_delivery_whose_time_is_over_gives_up_its_uploads(moto_server: str, tm
         assert here.orphans() == []
 
 
+def test_of_two_files_whose_names_read_the_same_the_first_is_stored(tmp_path: Path) -> None:
+    """None is written over another: names are masked, and what is not UTF-8 in them is replaced."""
+    left, files = Left(), [tmp_path / os.fsdecode(name) for name in (b"a-\xff", b"a-\xfe")]
+    for file in files:
+        file.write_bytes(os.fsencode(file.name))
+    store = Folder(tmp_path / "run")
+    delivery = Delivery(store=store, redactor=Redactor({}))
+    items = [Item(name=f"artifacts/{file.name}", file=file) for file in files]
+    (stored,) = delivery.all(items, left, lambda: 60.0)
+    assert stored.path == "artifacts/a-\ufffd"
+    assert store.get(stored.path) == b"a-\xff"
+    assert left.by_reason == {"files with the name of another": [items[1].name]}
+
+
 def test_what_making_the_files_took_is_gone_from_the_time_for_them(tmp_path: Path) -> None:
     """A patch is made while the first files are on their way: with both times one after the other, Lambda's
     deadline would pass, and the result with it."""
