@@ -102,12 +102,25 @@ class Changes:
                 yield name
 
     def _leaking(self, out: Iterable[str], left: Left) -> Iterator[str]:
-        """Binary files are compressed in a patch: a value in them could not be found there any more."""
-        for line in self.git.lines(*_DIFF, "--numstat", "-z", self.base, *_without(out)):
-            found = _COUNTED.fullmatch(line)
-            if found and found[1] == "-" and _holds(self.redactor, self.git.checkout.worktree / found[2]):
-                left.out(self._name(found[2]), "binary files with a secret in the patch")
-                yield found[2]
+        """Binary files are compressed in a patch, as they are and as they were: a value in them could not be
+        found there any more."""
+        among = (self.base, *_without(out))
+        counted = map(_COUNTED.fullmatch, self.git.lines(*_DIFF, "--numstat", "-z", *among))
+        binary = [found[2] for found in counted if found and found[1] == "-"]
+        old = set(self.git.lines(*_DIFF, "--name-only", "--diff-filter=a", "-z", *among) if binary else ())
+        for name in binary:
+            if _holds(self.redactor, self.git.checkout.worktree / name) or (name in old and self._held(name)):
+                left.out(self._name(name), "binary files with a secret in the patch")
+                yield name
+
+    def _held(self, name: str) -> bool:
+        """Whether there was a value in it at the base; True when that cannot be told."""
+        before = self.git.folder / "before"
+        try:
+            self.git.write(before, "cat-file", "blob", f"{self.base}:{name}")
+        except GitError:
+            return True
+        return _holds(self.redactor, before)
 
     def _size(self, name: str) -> int:
         try:

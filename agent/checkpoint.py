@@ -27,6 +27,7 @@ from agent.store import Store, StoreError
 PART = 4 << 20  # bytes
 ENTRY = 2 << 10  # bytes that each file adds: header, padding, and what could be sent while it is opened
 AT_ONCE = 3  # each is in memory
+LOOK = 1.0  # seconds between looks at the time that is left, which may be over at once
 WEIGHED = 50_000  # files
 CACHE = ".cache"  # of the home folder: large, and made again
 
@@ -151,7 +152,7 @@ class _Upload:
     def _wait(self, most: int) -> None:
         """Until at most so many parts are under way: more would only fill the memory."""
         while len(under_way := [part for part in self._parts if not part.done()]) > most:
-            wait(under_way, timeout=max(0.0, self.left()), return_when=FIRST_COMPLETED)
+            wait(under_way, timeout=min(LOOK, max(0.0, self.left())), return_when=FIRST_COMPLETED)
             if self.left() <= 0:
                 raise ArchiveError("there was no time to store the checkpoint")
 

@@ -52,7 +52,8 @@ class Delivery:
             if not upload.done() or upload.cancelled():
                 left.out(item.name, "no time was left to store them")
             elif error := upload.exception():
-                left.out(item.name, f"they could not be stored ({str(error)[:200]})")
+                why = self.redactor.text(str(error))[:200]
+                left.out(item.name, f"they could not be stored ({why})")
             else:
                 stored.append(upload.result())
         return tuple(stored)

@@ -32,6 +32,7 @@ _CONFIG = """\
 	repositoryformatversion = {version}
 	bare = false
 	fsmonitor = false
+	quotePath = false
 	hooksPath = /dev/null
 	packedGitWindowSize = 16m
 	packedGitLimit = 256m

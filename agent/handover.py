@@ -18,6 +18,7 @@ from agent.checkpoint import CheckpointError
 from agent.contract import VERSION, encode, timestamp
 from agent.invoke import InvokeError
 from agent.leg import Part, Record, Sofar
+from agent.mirror import ASKED, CANCEL
 from agent.outcome import Verdict
 from agent.redact import Redactor
 from agent.request import leg_event
@@ -94,16 +95,20 @@ class Handover:
         assert self.account.cli
         try:
             self._parts, notes = checkpoint.save(
-                self.run.layout, self.account.cli, self.store, self._next, self._left, self._stored
+                self.run.layout, self.account.cli, self.store, self._next, self._left_to_save, self._stored
             )
         except CheckpointError as error:
             self._ends_here(str(error))
+            self.account.verdict = self._cancelled() or self.account.verdict
             return False
         self.account.notes += notes
         return True
 
     def start(self, files: tuple[StoredFile, ...], times: tuple[datetime, datetime]) -> dict[str, Any] | None:
         """Start the next leg; the response, or None when it does not start: then the account says why."""
+        if verdict := self._cancelled(self.store.exists(CANCEL)):
+            self.account.verdict = verdict
+            return None
         try:
             event = self._record(files, times)
         except StoreError as error:  # nobody goes on from half of it
@@ -140,8 +145,8 @@ class Handover:
     def _over(self) -> Verdict | None:
         run, listener = self.run, self.account.listener
         number, most = run.leg.number, run.definition.agent.max_turns
-        if self.outside.cancelled() or (self.account.mirror and self.account.mirror.cancelled()):
-            return Verdict(outcome="cancelled", reason="the supervisor was asked to stop")
+        if verdict := self._cancelled():
+            return verdict
         if number == run.definition.legs:
             reason = f"stopped, and what there was saved, at the end of leg {number}, the last it may take"
             return Verdict(outcome="timed_out", reason=reason)
@@ -156,6 +161,13 @@ class Handover:
             return Verdict(outcome="budget_exceeded", reason=f"the limit of {most} turns was reached")
         return None
 
+    def _cancelled(self, asked: bool = False) -> Verdict | None:
+        if asked or (self.account.mirror and self.account.mirror.cancelled()):
+            return Verdict(outcome="cancelled", reason=ASKED)
+        if self.outside.cancelled():
+            return Verdict(outcome="cancelled", reason="the supervisor was asked to stop")
+        return None
+
     def _ends_here(self, why: str) -> None:
         verdict = self.account.verdict
         self.account.verdict = replace(verdict, reason=f"{verdict.reason}; no further leg follows: {why}")
@@ -166,6 +178,10 @@ class Handover:
         """Seconds for the checkpoint: the leg's files and its record come after it."""
         deadline = self.run.deadline
         return deadline.left(self.outside.clock()) - min(AFTER, deadline.seconds / 20)
+
+    def _left_to_save(self) -> float:
+        """None once nobody wants it any more."""
+        return 0.0 if self._cancelled() else self._left()
 
     def _record(self, files: tuple[StoredFile, ...], times: tuple[datetime, datetime]) -> dict[str, Any]:
         """Write down what the next leg has to know, and how this one ended; the event for it."""

@@ -7,6 +7,7 @@ nothing, and no trouble of the store is an error before `finish`.
 from __future__ import annotations
 
 import hashlib
+import math
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -22,6 +23,7 @@ from agent.store import Store, StoreError
 from agent.stream import Part, Source, Stream
 
 CANCEL = "control/cancel"  # in the run folder, made by `lambdactl cancel`
+ASKED = f"somebody asked for it ({CANCEL})"
 LOOK = 1.0  # seconds between looks at the streams
 SEARCH = 3.0  # at which of them there are
 ASK = 4.0  # whether to cancel
@@ -51,6 +53,20 @@ class _Lane:
     error: str = ""
 
 
+@dataclass(slots=True)
+class _Turn:
+    """What is done aside, every so many seconds, and not while it is still being done."""
+
+    do: Callable[[], None]
+    every: float
+    at: float = 0.0  # by the clock
+    _under_way: Future[None] | None = None
+
+    def take(self, now: float, pool: ThreadPoolExecutor) -> None:
+        if now >= self.at and (self._under_way is None or self._under_way.done()):
+            self.at, self._under_way = now + self.every, _given(pool, self.do)
+
+
 class Mirror:
     """`start` before the agent, `stop` after it, then `finish`: what is stored."""
 
@@ -62,14 +78,16 @@ class Mirror:
         weigh: Weigh = lambda: (0, 0),
         clock: Callable[[], float] = time.monotonic,
         most: int = BYTES,
+        pool: Callable[[int], ThreadPoolExecutor] = ThreadPoolExecutor,
     ) -> None:
         self._store, self._redactor, self._clock = store, redactor, clock
         self._sources, self._weigh = sources, weigh
         self._lanes: dict[str, _Lane] = {}  # by what the names of its parts begin and end with
-        self._pool = ThreadPoolExecutor(WORKERS, "mirror")
-        self._aside = ThreadPoolExecutor(2, "mirror-aside")  # parts that hang keep these from nothing
+        self._pool = pool(WORKERS)
+        self._aside = pool(2)  # parts that hang keep these from nothing
         self._stop = threading.Event()
-        self._cancelled = threading.Event()
+        self._cancelled = False
+        self._asking, self._measuring = _Turn(self._ask, ASK), _Turn(self._measure, WEIGH)
         self._thread = threading.Thread(target=self._run, name="mirror", daemon=True)
         self._under_way: set[Future[None]] = set()
         self._pace, self._lag = Pace(), Lag()
@@ -86,8 +104,10 @@ class Mirror:
         self._thread.start()
 
     def cancelled(self) -> bool:
-        """Whether somebody asked for the end of the run. Asks nobody: that the thread has done."""
-        return self._cancelled.is_set()
+        """Whether somebody asked for the end of the run, as far as it is known: to be asked often, until
+        `finish`. The store is asked aside, again and again."""
+        self._asking.take(self._clock(), self._aside)
+        return self._cancelled
 
     def reserve(self) -> float:
         """Seconds that storing the rest takes, as it looks now. To be asked often: that is a measure too."""
@@ -108,17 +128,13 @@ class Mirror:
             wait(self._under_way)
 
     def _run(self) -> None:
-        turns = {self._ask: ASK, self._measure: WEIGH}
-        due = dict.fromkeys([self._search, *turns], 0.0)
-        busy: dict[Callable[[], None], Future[None]] = {}
+        search_at = 0.0
         while not self._stop.wait(LOOK):
             now = self._clock()
-            if now >= due[self._search]:
-                due[self._search] = now + SEARCH
+            if now >= search_at:
+                search_at = now + SEARCH
                 self._search()
-            for turn, every in turns.items():
-                if now >= due[turn] and (turn not in busy or busy[turn].done()):
-                    due[turn], busy[turn] = now + every, self._aside.submit(turn)
+            self._measuring.take(now, self._aside)
             for lane in list(self._lanes.values()):
                 lane.stream.look(now)
                 if lane.stream.due(now) and now >= lane.not_before and not lane.lock.locked():
@@ -126,7 +142,8 @@ class Mirror:
 
     def _submit(self, lane: _Lane) -> None:
         self._under_way = {each for each in self._under_way if not each.done()}
-        self._under_way.add(self._pool.submit(self._advance, lane))
+        if (given := _given(self._pool, lambda: self._advance(lane))) is not None:
+            self._under_way.add(given)
 
     def _search(self) -> None:
         """One that fails ends no thread: what is known is stored, and a cancel is heard, all the same."""
@@ -147,7 +164,7 @@ class Mirror:
 
     def _ask(self) -> None:
         if self._store.exists(CANCEL):
-            self._cancelled.set()
+            self._cancelled = True
 
     def _measure(self) -> None:
         self._weight = self._weigh()
@@ -170,6 +187,7 @@ class Mirror:
                 lane.stream.again()
         ends = {self._pool.submit(self._drain, lane, until): lane for lane in self._lanes.values()}
         wait(ends, timeout=max(0.0, seconds))
+        self._asking.at = math.inf
         for pool in (self._pool, self._aside):
             pool.shutdown(wait=False, cancel_futures=True)
         for end, lane in ends.items():
@@ -247,6 +265,14 @@ class Mirror:
         with self._books:
             self._stored += size
             self._others += 0 if lane.main else size
+
+
+def _given(pool: ThreadPoolExecutor, do: Callable[[], None]) -> Future[None] | None:
+    """None when no thread can be started, of which an agent may use up all: it is tried again later."""
+    try:
+        return pool.submit(do)
+    except RuntimeError:
+        return None
 
 
 def _stored(part: Part, content_type: str) -> StoredFile:

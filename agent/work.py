@@ -19,14 +19,13 @@ from agent.contract import INVOCATION_MAX, encode
 from agent.definition import McpServer
 from agent.events import Ended
 from agent.listener import Listener
-from agent.mirror import CANCEL
+from agent.mirror import ASKED
 from agent.outcome import Verdict
 from agent.progress import Progress
 from agent.running import Account, Outside, Run
 from agent.supervise import Ending, Limits, supervise
 from agent.tail import ends, last_line
 
-ASKED = f"somebody asked for it ({CANCEL})"
 DIAGNOSED = 64 << 10  # bytes of standard error, from its beginning and from its end
 
 

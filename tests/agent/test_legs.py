@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from lambdactl.sandbox.front import Front, Next, Request, Response
+from agent.mirror import ASKED, CANCEL
+from lambdactl.sandbox.front import Front, Layer, Next, Request, Response
 from lambdactl.sandbox.model import ScriptedModel
 from tests.agent.bench import Bench, Done, canonical, definition
 from tests.agent.test_claude_code import PRICES
@@ -126,10 +127,13 @@ class World:
         secrets = {KEYS[type_]: secret} if secret else {}
         return self.bench.spawn(document, secrets=secrets, env=env, prefix=prefix)
 
+    def cancel(self) -> None:
+        self.s3.put_object(Bucket=self.bucket, Key=f"triage/{RUN_ID}/{CANCEL}", Body=b"{}")
+
     @contextmanager
-    def refusing(self, name: str) -> Iterator[World]:
-        """The same, where S3 takes no such object."""
-        with Front(self.url, (refusing(name),)) as front:
+    def behind(self, layer: Layer) -> Iterator[World]:
+        """The same, with something between the agent and S3."""
+        with Front(self.url, (layer,)) as front:
             env = {**self.bench.env, "AWS_ENDPOINT_URL": front.url}
             yield replace(self, bench=replace(self.bench, env=env))
 
@@ -288,7 +292,7 @@ def test_a_leg_that_does_not_start_ends_the_run_with_everything_saved(world: Wor
 def test_a_leg_that_neither_starts_nor_can_be_claimed_ends_the_run(world: World) -> None:
     """The claim only keeps an event that was accepted all the same from doing anything."""
     world.lambda_.status = 403
-    with world.refusing("legs/2/leg.json") as troubled:
+    with world.behind(refusing("legs/2/leg.json")) as troubled:
         done = troubled.first(document("claude-code", *STEPS))
     assert done.response["outcome"] == "timed_out"
     assert "no further leg follows: An error occurred (403)" in done.response["reason"]
@@ -298,7 +302,7 @@ def test_a_leg_that_neither_starts_nor_can_be_claimed_ends_the_run(world: World)
 
 @pytest.mark.parametrize("name", ["checkpoint/2/record.json", "legs/1/leg.json"])
 def test_a_record_that_cannot_be_stored_ends_the_run_with_everything_saved(world: World, name: str) -> None:
-    with world.refusing(name) as troubled:
+    with world.behind(refusing(name)) as troubled:
         done = troubled.first(document("claude-code", *STEPS))
     assert done.response["outcome"] == "timed_out"
     assert "no further leg follows: cannot write" in done.response["reason"]
@@ -357,11 +361,25 @@ def test_killed_in_the_middle_of_a_leg(world: World) -> None:
     assert again.response["reason"] == "leg 2 of this run was begun already"
 
 
+def test_cancelled_while_the_next_leg_is_prepared(world: World) -> None:
+    def cancelling(request: Request, following: Next) -> Response:
+        if "/checkpoint/2/" in request.target:
+            world.cancel()
+        return following(request)
+
+    with world.behind(cancelling) as cancelled:
+        done = cancelled.first(document("claude-code", *STEPS))
+    assert (done.response["outcome"], done.response["reason"]) == ("cancelled", ASKED)
+    assert world.lambda_.events == []
+    assert world.text("artifacts/made.txt") == "of the first leg\n"
+    assert world.versions() == []
+
+
 def test_a_run_cancelled_between_two_legs_keeps_what_it_made(world: World) -> None:
     """The checkpoint is the only place where it still is."""
     job = document("claude-code", *STEPS)
     world.first(job)
-    world.s3.put_object(Bucket=world.bucket, Key=f"triage/{RUN_ID}/control/cancel", Body=b"")
+    world.cancel()
     done = world.next(job)
     assert done.response["outcome"] == "cancelled"
     assert done.response["reason"] == "cancelled before leg 2 began"
@@ -413,7 +431,7 @@ def test_what_is_too_large_for_a_checkpoint_ends_the_run(world: World) -> None:
 def test_of_a_checkpoint_that_cannot_be_stored_nothing_stays(world: World) -> None:
     """Its parts are not masked."""
     large = {"bash": "head -c 20M /dev/urandom > large; echo one"}
-    with world.refusing("checkpoint/2/000004.tar") as troubled:
+    with world.behind(refusing("checkpoint/2/000004.tar")) as troubled:
         done = troubled.first(document("claude-code", large, wait("first"), {"say": "never"}))
     assert "no further leg follows: cannot write" in done.response["reason"]
     assert world.versions() == []

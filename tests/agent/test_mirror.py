@@ -10,6 +10,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,7 +23,7 @@ from agent.folder import Folder
 from agent.left import Left
 from agent.mirror import ASK, CANCEL, LOOK, STREAMS, Mirror
 from agent.redact import Redactor
-from agent.stream import FRESH, Source
+from agent.stream import ENOUGH, FRESH, Source
 from agent.supervise import Limits
 from lambdactl.sandbox.answers import xml_refusal
 from lambdactl.sandbox.front import Front, HangUp, Layer, Next, Request, Response
@@ -243,6 +244,50 @@ def test_what_is_promised_in_seconds() -> None:
     """A cancelled run ends within 15 seconds, and a killed one loses no more: as far as it lies with us."""
     assert ASK + LOOK + Limits(until=lambda: 0.0).patience < 12
     assert 2 * FRESH + LOOK < 12  # half a line waits for its other half once
+
+
+def test_an_agent_that_leaves_no_room_for_a_thread_is_mirrored_later(tmp_path: Path) -> None:
+    """On Lambda there are 1,024 for all, and a job may use them up."""
+    refused: list[object] = []
+
+    class Full(ThreadPoolExecutor):
+        def submit(self, *call: Any, **arguments: Any) -> Future[Any]:
+            if len(refused) < 2:
+                refused.append(call)
+                raise RuntimeError("can't start new thread")
+            return super().submit(*call, **arguments)
+
+    store, now = Folder(tmp_path / "run"), [1.0]
+    store.open("triage/", RUN_ID)
+    (tmp_path / "out").write_bytes(b"x" * ENOUGH)
+    found = [Source(folder="stdout", suffix=".log", path=tmp_path / "out")]
+    mirror = Mirror(store, Redactor({}), lambda: found, clock=lambda: now[0], pool=Full)
+    assert not mirror.cancelled()
+    mirror.start()
+    until = time.monotonic() + PATIENCE
+    while not store.exists("stdout/000001.log"):
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    mirror.stop()
+    assert len(refused) == 2
+
+
+def test_it_is_asked_for_after_the_agents_end_too(tmp_path: Path) -> None:
+    """A leg is handed over then, which may take a minute."""
+    store, now = Folder(tmp_path / "run"), [1.0]
+    store.open("triage/", RUN_ID)
+    mirror = Mirror(store, Redactor({}), list, clock=lambda: now[0])
+    mirror.start()
+    mirror.stop()
+    assert not mirror.cancelled()
+    store.put(CANCEL, b"{}", "application/json")
+    until = time.monotonic() + PATIENCE
+    while not mirror.cancelled():
+        assert time.monotonic() < until
+        now[0] += ASK
+        time.sleep(0.01)
+    mirror.finish(Left(), 1.0)
+    assert mirror.cancelled()
 
 
 def test_a_run_cancelled_before_it_began_does_no_work(cloud: Cloud) -> None:

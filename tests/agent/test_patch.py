@@ -268,6 +268,29 @@ def test_a_binary_file_that_holds_a_secret_is_left_out(here: Path, workspace: Pa
     assert notes == "left out, binary files with a secret in the patch: repo/with.bin"
 
 
+@pytest.mark.parametrize("becomes", [BINARY, None])
+def test_nor_is_what_such_a_file_was(origin: Path, workspace: Path, becomes: bytes | None) -> None:
+    """A patch of a binary file can be applied backwards, too: it holds what the file was before."""
+    (origin / "image.bin").write_bytes(BINARY + b"s3cr3t-value" + BINARY)
+    git(origin, "commit", "-q", "-a", "-m", "second", env=LONG_AGO)
+    git(workspace, "clone", "-q", str(origin), "repo")
+    here = workspace / "repo"
+    (here / "a.txt").write_text("changed\n")
+    (here / "image.bin").unlink()
+    if becomes:
+        (here / "image.bin").write_bytes(becomes)
+    found, notes = patches(workspace, T="s3cr3t-value")
+    assert b"image.bin" not in found["artifacts/workspace.patch"]
+    assert b"+changed" in found["artifacts/workspace.patch"]
+    assert notes == "left out, binary files with a secret in the patch: repo/image.bin"
+
+
+def test_a_name_is_spelled_so_that_a_value_in_it_is_masked(here: Path, workspace: Path) -> None:
+    (here / "a-sécrèt-välue").write_text("text\n")
+    content = patch(workspace, T="sécrèt-välue")
+    assert "b/a-sécrèt-välue".encode() in content  # by git's default the letters would be numbers
+
+
 def test_large_files_are_left_out(here: Path, workspace: Path) -> None:
     (here / "large").write_bytes(os.urandom(FILE_MAX + 1))
     (here / "a.txt").write_text("changed\n")

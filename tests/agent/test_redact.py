@@ -24,6 +24,7 @@ SPELLINGS = (
     lambda value: json.dumps(value),
     lambda value: json.dumps(value, ensure_ascii=False),
     lambda value: json.dumps({"nested": json.dumps({"value": value})}),
+    lambda value: json.dumps({"of": json.dumps({"a": json.dumps({"tool": value})})}),
     lambda value: quote(value, safe=""),
     lambda value: quote_plus(value),
     lambda value: quote(value, safe="!'()*"),  # encodeURIComponent

@@ -202,6 +202,17 @@ def test_a_delivery_whose_time_is_over_gives_up_its_uploads(moto_server: str, tm
         assert here.orphans() == []
 
 
+def test_why_a_file_was_not_stored_is_masked_before_it_is_cut(tmp_path: Path) -> None:
+    """The system's words repeat its path: half a value would not be found in them any more."""
+    left, name = Left(), "made-up-secret-in-a-name"
+    before = "x" * (195 - len("[Errno 2] No such file or directory: '") - len(f"{tmp_path}/"))
+    delivery = Delivery(store=Folder(tmp_path / "run"), redactor=Redactor({"T": name}))
+    delivery.all([Item(name="artifacts/a", file=tmp_path / (before + name))], left, lambda: 60.0)
+    (why,) = left.by_reason
+    assert "No such file" in why
+    assert name[:5] not in why
+
+
 def test_what_making_the_files_took_is_gone_from_the_time_for_them(tmp_path: Path) -> None:
     """A patch is made while the first files are on their way: with both times one after the other, Lambda's
     deadline would pass, and the result with it."""
