@@ -106,6 +106,8 @@ class Git:
 
     def write(self, out: Path, *arguments: str, stdin: Sequence[str] = ()) -> None:
         """Raises GitError; what it printed until then lies in `out`."""
+        if (left := self.until - self.clock()) <= 0:
+            raise GitError("no time was left")
         given, errors = self.folder / "given", self.folder / "errors"
         given.write_bytes(b"\0".join(map(os.fsencode, stdin)))
         with given.open("rb") as fed, out.open("wb") as written, errors.open("wb") as complained:
@@ -120,7 +122,7 @@ class Git:
             )
             try:
                 _bound(child.pid)
-                code = child.wait(max(0.0, self.until - self.clock()))
+                code = child.wait(left)
             except subprocess.TimeoutExpired:
                 raise GitError("no time was left") from None
             finally:

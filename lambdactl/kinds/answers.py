@@ -20,7 +20,7 @@ CLEARED: Mapping[str, Any] = {
     "ImageConfig": {},
     "KMSKeyArn": "",
     "TracingConfig": {"Mode": "PassThrough"},
-    "VpcConfig": {"SubnetIds": [], "SecurityGroupIds": []},
+    "VpcConfig": {"SubnetIds": [], "SecurityGroupIds": [], "Ipv6AllowedForDualStack": False},
 }
 
 
@@ -37,7 +37,7 @@ def told_variables(answer: Mapping[str, Any]) -> Mapping[str, str]:
 
 def beside(answer: Mapping[str, Any]) -> dict[str, Any]:
     """What is set of `CLEARED`, by its names. Of an image's overrides only which: they may hold a secret."""
-    overrides = _said(answer.get("ImageConfigResponse", {}).get("ImageConfig"))
+    overrides = _said((answer.get("ImageConfigResponse") or {}).get("ImageConfig"))
     found = {name: _said(answer.get(name)) for name in CLEARED}
     found["ImageConfig"] = dict.fromkeys(overrides or (), _HIDDEN)
     return {name: value for name, value in found.items() if value and value != CLEARED[name]}

@@ -24,6 +24,9 @@ class Cli:
         return ()
 
 
+CLI = cast(Any, Cli())
+
+
 def test_packing_ends_when_the_time_is_over(tmp_path: Path) -> None:
     """With a store that is quick it is the packing that takes it: of a hundred thousand files, say."""
     kept = []
@@ -37,7 +40,7 @@ def test_packing_ends_when_the_time_is_over(tmp_path: Path) -> None:
     layout.prepare()
     (layout.workspace / "a").write_bytes(b"a" * 30_000_000)
     with pytest.raises(CheckpointError, match="no time"):
-        checkpoint.save(layout, cast(Any, Cli()), Quick(tmp_path), 2, lambda: 0.0, {})
+        checkpoint.save(layout, CLI, Quick(tmp_path), 2, lambda: 0.0, {})
     assert kept == []
 
 
@@ -60,9 +63,7 @@ def test_a_part_that_arrives_when_it_is_too_late_is_removed(tmp_path: Path) -> N
     layout.prepare()
     (layout.workspace / "a").write_bytes(b"a" * 30_000_000)
     with pytest.raises(CheckpointError, match="no time"):
-        checkpoint.save(
-            layout, cast(Any, Cli()), store, 2, lambda: 0.0 if on_its_way.is_set() else 1.0, stored
-        )
+        checkpoint.save(layout, CLI, store, 2, lambda: 0.0 if on_its_way.is_set() else 1.0, stored)
     store.forget(dict(stored))
     forgotten.clear()
     go_on.set()

@@ -321,9 +321,7 @@ def test_a_checkpoint_that_cannot_be_removed_in_time_costs_no_result(world: Worl
         return following(request)
 
     world.lambda_.status = 403
-    with Front(world.url, (held,)) as front:
-        env = {**world.bench.env, "AWS_ENDPOINT_URL": front.url}
-        troubled = replace(world, bench=replace(world.bench, env=env))
+    with world.behind(held) as troubled:
         child = troubled.spawn(document("claude-code", *STEPS), "first")
         assert child.stdin
         assert child.stdout
