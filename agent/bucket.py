@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -13,7 +14,7 @@ from agent.store import Reader, StoreError
 
 PART = 5 << 20  # bytes, S3's least; what is larger is uploaded in parts
 PARTS_AT_ONCE = 2  # of all files together; each is in memory, so that none needs room on a full disk
-PAUSES = (0.2, 0.5, 1.0, 2.0)  # seconds; another write to the same key is on its way
+PAUSES = (0.2, 0.5, 1.0, 2.0)  # seconds, before what the client itself does not try again
 
 # What S3 answers to a conditional write, by botocore's model: there is one; one is being written.
 _THERE = ("PreconditionFailed", "412")
@@ -166,8 +167,16 @@ class Bucket:
     def _read(self, key: str, absent: tuple[str, ...] = ("NoSuchKey",)) -> bytes | None:
         from botocore.exceptions import BotoCoreError, ClientError
 
+        def body() -> Any:
+            return self._client.get_object(Bucket=self._bucket, Key=key)["Body"]
+
         try:
-            return bytes(self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read())
+            for pause in PAUSES:
+                answer = body()
+                with contextlib.suppress(BotoCoreError):  # it broke off, after which the client gives up
+                    return bytes(answer.read())
+                self._sleep(pause)
+            return bytes(body().read())
         except ClientError as error:
             if error.response["Error"].get("Code") in absent:
                 return None

@@ -112,6 +112,41 @@ def test_denied_is_absent_in_the_run_folder_and_an_error_elsewhere() -> None:
         server.shutdown()
 
 
+class BreaksOff(BaseHTTPRequestHandler):
+    """S3 whose first two answers end in their middle."""
+
+    server: Any
+
+    def do_GET(self) -> None:
+        self.server.asked += 1
+        self.send_response(200)
+        self.send_header("Content-Length", "8")
+        self.end_headers()
+        self.wfile.write(b"half" if self.server.asked <= self.server.broken else b"all here")
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+@pytest.mark.parametrize(("broken", "asked"), [(2, 3), (99, 5)])
+def test_what_breaks_off_is_asked_for_again(broken: int, asked: int) -> None:
+    """By us: S3's client does so only until there is the head of an answer. A leg has one try at its
+    checkpoint, of hundreds of parts."""
+    with HTTPServer(("127.0.0.1", 0), BreaksOff) as server:
+        server.asked, server.broken = 0, broken  # type: ignore[attr-defined]
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        slept: list[float] = []
+        store = Bucket("b", client("s3", f"http://127.0.0.1:{server.server_port}"), sleep=slept.append)
+        store.open("triage/", RUN_ID)
+        if broken < asked:
+            assert store.get("checkpoint/2/000001.tar") == b"all here"
+        else:
+            with pytest.raises(StoreError, match="cannot read s3://b/triage/"):
+                store.get("checkpoint/2/000001.tar")
+        assert (server.asked, len(slept)) == (asked, asked - 1)  # type: ignore[attr-defined]
+        server.shutdown()
+
+
 class Slow(Folder):
     """Takes long over one file, fails with another."""
 
