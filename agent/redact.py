@@ -19,8 +19,12 @@ from agent.search import Search
 
 SHORTEST = 4  # characters; masking every "1" would leave nothing to read
 SHORTEST_LINE = 12  # characters of one line of a value of several lines, as of a PEM key
-# What is left as it is in a URL: by Python, encodeURIComponent, forms, Go's paths, encodeURI.
-URL_SAFE = ("", "/", "!'()*", "*", "$&+=:@", ";,/?:@&=+$#!'()*")
+# What is left as it is in a URL: by Python, encodeURIComponent, forms, Go's paths, encodeURI; and by
+# new URL() in a password, a path and a query: https://url.spec.whatwg.org/#percent-encoded-bytes
+URL_SAFE = (
+    *("", "/", "!'()*", "*", "$&+=:@", ";,/?:@&=+$#!'()*"),
+    *("!$%&'()*+,", "!$%&'()*+,/:;=@[]^|", "!$%&()*+,/:;=?@[\\]^`{|}"),
+)
 NESTED = 2  # times that JSON is within JSON: what a tool was called with in an event, and JSON in that
 WRAPPED = (64, 76)  # characters of a line of base64 by PEM and openssl, by MIME and coreutils
 CHUNK = 256 << 10  # bytes that are read and masked at once

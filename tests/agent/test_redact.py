@@ -30,6 +30,9 @@ SPELLINGS = (
     lambda value: quote(value, safe="!'()*"),  # encodeURIComponent
     lambda value: quote(value, safe=";,/?:@&=+$#!'()*"),  # encodeURI
     lambda value: quote_plus(value, safe="*").replace("~", "%7E"),  # forms
+    lambda value: quote(value, safe="!$%&'()*+,"),  # new URL(): user and password
+    lambda value: quote(value, safe="!$%&'()*+,/:;=@[]^|"),  # its path
+    lambda value: quote(value, safe="!$%&()*+,/:;=?@[\\]^`{|}"),  # its query
     lambda value: html.escape(value),
     lambda value: json.dumps(value).replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"),
     lambda value: value.encode().hex(),
