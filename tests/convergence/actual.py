@@ -17,14 +17,34 @@ from botocore.config import Config
 from lambdactl.definition import canonical
 from lambdactl.deployment import Deployment
 from lambdactl.kinds.role import policy
+from lambdactl.manifest.job import Job, Schedule
 from lambdactl.policies import normal
 from tests.support.cloud import ACCOUNT, REGION, SITE
 
 ELSEWHERE = "elsewhere"  # a role that is not ours
 STAMP = "lambdactl:stamp"
 State = dict[str, Any]
+VERSION = {"Version": "2012-10-17"}
+GROUP = f"{SITE.project}-{SITE.environment}"
+SCHEDULER_TRUST = {
+    **VERSION,
+    "Statement": [
+        {
+            "Sid": "Scheduler",
+            "Effect": "Allow",
+            "Principal": {"Service": "scheduler.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+            "Condition": {
+                "StringEquals": {
+                    "aws:SourceAccount": ACCOUNT,
+                    "aws:SourceArn": f"arn:aws:scheduler:{REGION}:{ACCOUNT}:schedule-group/{GROUP}",
+                }
+            },
+        }
+    ],
+}
 TRUST = {
-    "Version": "2012-10-17",
+    **VERSION,
     "Statement": [
         {
             "Sid": "Lambda",
@@ -44,7 +64,8 @@ def client(url: str, service: str) -> Any:
 
 def actual(url: str) -> State:
     """Everything in the account at `url` that apply may touch."""
-    return {**_functions(url), **_roles(url), **_log_groups(url), **_definitions(url), **_images(url)}
+    kinds = (_functions, _roles, _log_groups, _definitions, _images, _schedules)
+    return {name: each for kind in kinds for name, each in kind(url).items()}
 
 
 def expected(deployments: Iterable[Deployment], images: Mapping[str, str]) -> State:
@@ -65,7 +86,33 @@ def expected(deployments: Iterable[Deployment], images: Mapping[str, str]) -> St
                 "tags": tags,
                 "stamped": True,
             }
+        if job.schedule:
+            state |= _scheduled(job, job.schedule, tags)
     return state
+
+
+def _scheduled(job: Job, schedule: Schedule, tags: Mapping[str, str]) -> State:
+    """A schedule, and the role that Scheduler takes for it."""
+    function, role = f"demo-main-{job.name}", f"demo-main-{job.name}.schedule"
+    path = f"/lambdactl/{SITE.project}/{SITE.environment}/schedule/"
+    invoke = {"Sid": "Run", "Effect": "Allow", "Action": "lambda:InvokeFunction"}
+    arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{function}"
+    return {
+        f"role.{job.name}.schedule": {
+            "path": path,
+            "trust": normal(SCHEDULER_TRUST),
+            "policies": {"schedule": normal({**VERSION, "Statement": [{**invoke, "Resource": arn}]})},
+            "attached": [],
+            "tags": tags,
+            "stamped": False,
+        },
+        f"schedule.{job.name}": {
+            "expression": schedule.expression,
+            "target": arn,
+            "role": f"arn:aws:iam::{ACCOUNT}:role{path}{role}",
+            "input": schedule.event,
+        },
+    }
 
 
 def differences(found: State, wanted: State, gone: Iterable[str] = ()) -> list[str]:
@@ -191,6 +238,24 @@ def _images(url: str) -> State:
     except aws.exceptions.RepositoryNotFoundException:
         return {}
     return {f"image.{each['imageTag']}": each["imageDigest"] for each in ids if each.get("imageTag")}
+
+
+def _schedules(url: str) -> State:
+    aws = client(url, "scheduler")
+    try:
+        names = [each["Name"] for each in aws.list_schedules(GroupName=GROUP)["Schedules"]]
+    except aws.exceptions.ResourceNotFoundException:
+        return {}
+    found = {name: aws.get_schedule(GroupName=GROUP, Name=name) for name in names}
+    return {
+        f"schedule.{_job(name)}": {
+            "expression": each["ScheduleExpression"],
+            "target": each["Target"]["Arn"],
+            "role": each["Target"]["RoleArn"],
+            "input": each["Target"]["Input"],
+        }
+        for name, each in found.items()
+    }
 
 
 def images(state: State) -> dict[str, str]:

@@ -13,7 +13,15 @@ from tests.support.strict.call import seen
 
 READS = ("Get", "List", "Describe", "Head", "BatchGet")
 # Not CreateBucket: in us-east-1 S3 answers the owner as if it was new.
-ONCE = ("CreateFunction", "CreateLogGroup", "CreateRepository", "CreateRole", "PutImage")
+ONCE = (
+    "CreateFunction",
+    "CreateLogGroup",
+    "CreateRepository",
+    "CreateRole",
+    "CreateSchedule",
+    "CreateScheduleGroup",
+    "PutImage",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,21 +18,25 @@ from typing import Any
 
 from lambdactl.aws import Aws, Endpoint
 from lambdactl.deployment import Deployments
+from lambdactl.manifest.job import Schedule
 from lambdactl.scope import Scope
 from tests.convergence.driver import until_quiet, wanted
 from tests.support.cloud import ACCOUNT, REGION, job
 
-SERVICES = ("ecr", "iam", "lambda", "logs", "s3", "sts")
+SERVICES = ("ecr", "iam", "lambda", "logs", "s3", "scheduler", "sts")
 TEN = [f"job-{number}" for number in range(10)]
+SCHEDULED = (TEN[0], TEN[-1])  # the one changes its schedule, the other loses it, or goes with it
 
 
 def world(name: str) -> Deployments:
     """Ten jobs as they are at first, as they are changed in all that counts, and but one of them."""
     if name == "changed":
-        jobs = [job(each, timeout=300, concurrency=6, tags={"v": "2"}) for each in TEN]
+        schedules = {TEN[0]: Schedule(expression="rate(2 hours)")}
+        jobs = [job(e, timeout=300, concurrency=6, tags={"v": "2"}, schedule=schedules.get(e)) for e in TEN]
         return wanted(jobs, image=lambda _: "b" * 32)
     names = TEN[:1] if name == "one" else TEN
-    return wanted([job(each, concurrency=3, tags={"v": "1"}) for each in names])
+    schedules = dict.fromkeys(SCHEDULED, Schedule(expression="rate(1 hour)"))
+    return wanted([job(e, concurrency=3, tags={"v": "1"}, schedule=schedules.get(e)) for e in names])
 
 
 class Quick:

@@ -25,6 +25,11 @@ from lambdactl.sandbox.messages import Headers, Next, Request, Response
 XML = frozenset({"iam", "s3", "sts"})
 _FUNCTION = re.compile(r"/20\d\d-\d\d-\d\d/functions/([^/]+)")
 _TAGS = re.compile(r"/20\d\d-\d\d-\d\d/tags/(.+)")
+_IN_PATHS = (
+    ("lambda", _FUNCTION, "FunctionName"),
+    ("lambda", _TAGS, "Resource"),
+    ("scheduler", re.compile(r"/schedule(?:s|-groups)/([^/?]+)"), "Name"),
+)
 _SCOPE = re.compile(r"(Credential=[^/]+/\d{8}/[^/]+)/[^/,]+/")
 
 
@@ -63,8 +68,8 @@ def _parameters(service: str, request: Request) -> dict[str, Any]:
     found: dict[str, Any] = dict(parse_qsl(request.query, keep_blank_values=True))
     if request.body:
         found |= json.loads(request.body)
-    for pattern, key in ((_FUNCTION, "FunctionName"), (_TAGS, "Resource")):
-        if service == "lambda" and (match := pattern.match(request.path)):
+    for of, pattern, key in _IN_PATHS:
+        if service == of and (match := pattern.match(request.path)):
             found[key] = unquote(match[1])
     return found
 
