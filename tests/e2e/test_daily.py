@@ -123,7 +123,11 @@ def test_a_shell_on_a_terminal(project: Program, engine: Engine) -> None:
     before = leftovers(engine)
     ours, theirs = os.openpty()
     process = project.start(
-        "run-local", "hello", "--shell", stdin=theirs, stdout=theirs, stderr=subprocess.DEVNULL
+        *("run-local", "hello", "--shell"),
+        env={"TERM": "a-terminal"},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=subprocess.DEVNULL,
     )
     try:
         os.close(theirs)
