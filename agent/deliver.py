@@ -27,12 +27,11 @@ class Delivery:
     redactor: Redactor
 
     def document(self, name: str, value: Any) -> None:
-        """Store a JSON document. Raises StoreError.
+        """Store a JSON document as it is. Raises StoreError.
 
-        Its strings are masked, not its bytes: a value of digits must not break a number.
+        Whoever made it masked what is from outside: no word of our own is a secret, whatever a secret says.
         """
-        content = encode(self.redactor.value(value), indent=2) + b"\n"
-        self.store.put(name, content, "application/json")
+        self.store.put(name, encode(value, indent=2) + b"\n", "application/json")
 
     def all(self, items: Iterable[Item], left: Left, seconds: Callable[[], float]) -> tuple[StoredFile, ...]:
         """What could be stored in time, in order; the rest is noted, so that the result still comes.
@@ -42,7 +41,7 @@ class Delivery:
         """
         pool = ThreadPoolExecutor(AT_ONCE)
         names = Counter[str]()
-        uploads = [(item, pool.submit(self._one, item, self._name(item.name, names))) for item in items]
+        uploads = [(item, pool.submit(self._one, item, self._name(item, names))) for item in items]
         wait([upload for _, upload in uploads], timeout=max(0.0, seconds()))
         pool.shutdown(wait=False, cancel_futures=True)
         if not all(upload.done() for _, upload in uploads):
@@ -65,12 +64,10 @@ class Delivery:
             self.store.put(name, masked.read() if small else masked, item.content_type)
         return StoredFile(path=name, size=masked.size, sha256=masked.sha256, content_type=item.content_type)
 
-    def _name(self, name: str, taken: Counter[str]) -> str:
-        """A file's name is the agent's too: it may hold a value, and need not be UTF-8. Two that become one
-        are told apart: the later would take the place of the earlier."""
-        path = PurePosixPath(
-            self.redactor.text(name.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
-        )
+    def _name(self, item: Item, taken: Counter[str]) -> str:
+        """Two that become one are told apart: the later would take the place of the earlier."""
+        folder, slash, name = item.name.partition("/")
+        path = PurePosixPath(f"{folder}{slash}{self.redactor.name(name)}" if item.below else item.name)
         free = path
         while taken[str(free)]:
             taken[str(path)] += 1

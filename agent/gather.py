@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 
 import agent
@@ -99,12 +100,14 @@ def result(
     files: tuple[StoredFile, ...],
     times: tuple[datetime, datetime],
 ) -> Result:
+    """What others said is masked in it, and nothing else: `files` have been stored under masked names."""
     definition, listener, ending = run.definition, account.listener, account.ending
     ended = (listener.ended if listener else None) or Ended(outcome="failed", output=_spoken(account))
     whole = sofar(run, account, account.verdict.outcome, times)
     files = (*whole.files, *files)
     session = (listener.session_id if listener else None) or run.leg.sofar.session_id or None
-    meter = account.meter
+    servers = listener.servers if listener else ()
+    notes = (*whole.notes, *account.notes, *(account.meter.notes() if account.meter else ()))
     return Result(
         run_id=run.request.run_id,
         job=definition.job,
@@ -123,12 +126,12 @@ def result(
         usage=whole.usage,
         cost_usd=whole.cost_usd,
         turns=whole.turns,
-        session_id=session,
+        session_id=redactor.value(session),
         memory_peak_mb=-(-ending.memory_peak >> 20) if ending else None,
         hardening=account.hardening,
         output=redactor.text(ended.output),
         structured_output=redactor.value(account.structured, numbers=True),
-        mcp_servers=listener.servers if listener else (),
+        mcp_servers=tuple(replace(each, status=redactor.text(each.status)) for each in servers),
         files=files,
         resumable=session is not None
         and any(file.path.startswith(f"{run.folder}transcript/") for file in files),
@@ -138,7 +141,7 @@ def result(
             "cli": definition.agent.version,
         },
         sandbox=probe.sandbox(),
-        notes=(*whole.notes, *account.notes, *(meter.notes() if meter else ())),
+        notes=tuple(map(redactor.text, notes)),
         legs=whole.legs if run.definition.legs > 1 else (),
     )
 

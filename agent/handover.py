@@ -186,7 +186,8 @@ class Handover:
     def _record(self, files: tuple[StoredFile, ...], times: tuple[datetime, datetime]) -> dict[str, Any]:
         """Write down what the next leg has to know, and how this one ended; the event for it."""
         now = sofar(self.run, self.account, "continued", times)
-        now = replace(now, files=(*now.files, *files), notes=(*now.notes, *self.account.notes))
+        notes = map(self.redactor.text, self.account.notes)
+        now = replace(now, files=(*now.files, *files), notes=(*now.notes, *notes))
         record = Record(
             run_id=self.run.request.run_id,
             leg=self._next,
@@ -194,7 +195,7 @@ class Handover:
             sofar=now,
             parts=self._parts,
         )
-        content = encode(self.redactor.value(record.dump()))
+        content = encode(record.dump())
         name = checkpoint.record_name(self._next)
         self._stored[name] = ""
         self._stored[name] = self.store.keep(name, content)

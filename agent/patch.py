@@ -45,7 +45,7 @@ class Patches:
         git = shutil.which("git", path=self.path)
         for number, each in enumerate(checkouts):
             lonely = not each.name or len(checkouts) == 1
-            name = "workspace" if lonely else f"workspace-{file_name(each.name)}"
+            name = "workspace" if lonely else f"workspace-{self.redactor.name(file_name(each.name))}"
             if not git:
                 left.out(each.name or ".", "changes in git checkouts, as git is not in the image")
             elif number >= CHECKOUTS:

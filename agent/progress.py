@@ -38,7 +38,7 @@ class Progress:
         if not self._passes():
             return
         shown = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
-        self._line("agent.tool", name=name, input=self._cut(shown, SHORT))
+        self._line("agent.tool", name=self.redactor.text(name), input=self._cut(shown, SHORT))
 
     def tool_result(self, text: str, is_error: bool) -> None:
         if self._passes():
@@ -52,11 +52,11 @@ class Progress:
 
     def metrics(self, line: Mapping[str, Any]) -> None:
         """A line of CloudWatch's, and none of ours: it has no type."""
-        self.write(json.dumps(self.redactor.value(line)))
+        self.write(json.dumps(line))
 
     def ended(self, run_id: str, outcome: str, reason: str) -> None:
         self._say_held()
-        self._line("run.ended", runId=run_id, outcome=outcome, reason=reason)
+        self._line("run.ended", runId=run_id, outcome=outcome, reason=self.redactor.text(reason))
 
     def _passes(self) -> bool:
         passes = self.pace.passes()
@@ -74,6 +74,6 @@ class Progress:
         return masked if len(masked) <= most else f"{masked[:most]}... ({len(masked):,} characters)"
 
     def _line(self, kind: str, **values: Any) -> None:
-        line = {"time": timestamp(self.now()), "type": kind, **self.redactor.value(values)}
+        line = {"time": timestamp(self.now()), "type": kind, **values}
         # ASCII: whatever reads the log needs to know no encoding, and no line separator is hidden in it.
         self.write(json.dumps(line))

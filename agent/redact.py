@@ -56,6 +56,10 @@ class Redactor:
             return text
         return self.content(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
 
+    def name(self, path: str) -> str:
+        """That of a file of the agent's: it may hold a value, and need not be UTF-8."""
+        return self.text(path.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
+
     def value(self, value: Any, *, numbers: bool = False) -> Any:
         """A JSON value with every string in it masked, keys too; its shape stays. `numbers`: one that spells
         a secret becomes its mark, which only what an agent made can bear."""

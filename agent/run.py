@@ -105,7 +105,7 @@ def main(run: Run, store: Store, outside: Outside, began: datetime) -> dict[str,
             return answer
         files += deliver_artifacts(run, account, delivery, outside)
         handover.end()
-        document = redactor.value(result(run, account, redactor, files, (began, outside.now())).dump())
+        document = result(run, account, redactor, files, (began, outside.now())).dump()
         delivery.document("result.json", document)
         progress.metrics(metrics.line(document, outside.now()))
         progress.ended(run.request.run_id, document["outcome"], document["reason"])
@@ -182,7 +182,7 @@ def _store_input(run: Run, account: Account, delivery: Delivery) -> None:
     if not run.request.has_input:
         return
     try:
-        delivery.document("input.json", run.request.input)
+        delivery.document("input.json", delivery.redactor.value(run.request.input))
     except StoreError as error:
         said = f"left out, it could not be stored ({error}): input.json"
         account.unstored.append(said)

@@ -30,9 +30,8 @@ def sources(run: Run, account: Account, redactor: Redactor) -> Iterator[Source]:
 
 def _below(folder: Path, pattern: str, name: str, redactor: Redactor) -> Iterator[Source]:
     for path in _files(folder, pattern):
-        # A name is the agent's too: it may hold a value, and need not be UTF-8.
-        readable = os.fsencode(path.relative_to(folder)).decode("utf-8", "replace")
-        parts, suffix = os.path.splitext(redactor.text(readable))  # pathlib wants to be left with a name
+        readable = redactor.name(str(path.relative_to(folder)))
+        parts, suffix = os.path.splitext(readable)  # pathlib wants to be left with a name
         if suffix in ("", "."):
             parts, suffix = f"{parts}{suffix}", ".log"
         yield Source(folder=f"{name}/{parts}", suffix=suffix, path=path, below=folder)

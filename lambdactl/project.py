@@ -15,7 +15,7 @@ Every method raises `lambdactl.errors.LambdactlError` or one of its kinds, and n
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
@@ -27,7 +27,7 @@ from lambdactl import account, manifest
 from lambdactl.ahead import Ahead
 from lambdactl.errors import ManifestError, Problem
 from lambdactl.image.machine import on_machine
-from lambdactl.manifest.job import Job, Settings, job_named
+from lambdactl.manifest.job import Job, Jobs, Settings
 from lambdactl.site import Site
 
 if TYPE_CHECKING:  # what costs an import of boto3 or of the image code comes in when it is used
@@ -54,8 +54,9 @@ class Project:
     def __init__(
         self,
         settings: Settings,
-        jobs: Sequence[Job],
+        jobs: Iterable[Job],
         *,
+        problems: Sequence[Problem] = (),
         sandbox: bool | None = None,
         containers: bool | None = None,
         ahead: Ahead | None = None,
@@ -63,7 +64,7 @@ class Project:
         self.settings = settings
         self.root = settings.root
         self.sandbox = settings.sandbox if sandbox is None else sandbox
-        self.jobs = {job.name: job for job in jobs}
+        self.jobs = Jobs(jobs, problems)
         self._containers = containers
         self._ahead = ahead or Ahead(self.sandbox, None)
         self._lease: Lease | None = None
@@ -77,16 +78,19 @@ class Project:
         sandbox: bool | None = None,
         time_limit: float | None = None,
         plans: bool = False,
+        whole: bool = True,
     ) -> Project:
         """The project that `path` lies in, in one environment; ManifestError carries every problem of
         its files. Where several environments are declared, one must be named: UsageError.
 
-        With `plans` a plan comes next: AWS is asked already while the manifests are read.
+        With `plans` a plan comes next: AWS is asked already while the manifests are read. Unless it has to
+        be `whole`, a manifest with problems costs its own job alone: the project's runs can be read, and its
+        other jobs launched, but nothing can be planned.
         """
         ahead = Ahead(sandbox, time_limit)
         root = manifest.find_root(Path(path))
         loaded = manifest.load(root, environment, meanwhile=ahead.start if plans else None)
-        return cls._of(loaded.checked(), sandbox=sandbox, ahead=ahead)
+        return cls._of(loaded.checked(whole=whole), sandbox=sandbox, ahead=ahead)
 
     @classmethod
     def open_all(cls, path: str | Path = ".") -> tuple[Project, ...]:
@@ -101,7 +105,7 @@ class Project:
         cls, loaded: manifest.Loaded, *, sandbox: bool | None = None, ahead: Ahead | None = None
     ) -> Project:
         settings = on_machine(loaded.project, os.environ)
-        return cls(settings, loaded.jobs, sandbox=sandbox, ahead=ahead)
+        return cls(settings, loaded.jobs, problems=loaded.problems, sandbox=sandbox, ahead=ahead)
 
     @classmethod
     def validate(
@@ -131,7 +135,7 @@ class Project:
 
     def job(self, name: str) -> Job:
         """A job by name or by its manifest's path."""
-        return job_named(self.jobs, name)
+        return self.jobs.named(name)
 
     # -- where --------------------------------------------------------------------------------------
 
@@ -153,8 +157,8 @@ class Project:
 
     def within(self, *, containers: bool) -> Project:
         """The same project for jobs in containers, or for jobs as plain processes."""
-        jobs = tuple(self.jobs.values())
-        return Project(self.settings, jobs, sandbox=self.sandbox, containers=containers)
+        jobs, problems = self.jobs.values(), self.jobs.problems
+        return Project(self.settings, jobs, problems=problems, sandbox=self.sandbox, containers=containers)
 
     @property
     def containers(self) -> bool:
@@ -178,7 +182,7 @@ class Project:
             image = contexts[job.name].fingerprint
             return Deployment(job=job, image=image, definition=definition(job, site, image))
 
-        if problems := list(role_limits.problems(self.jobs.values(), site)):
+        if problems := list(role_limits.problems(self.jobs.whole().values(), site)):
             raise ManifestError(problems)
         contexts = self.images.contexts(self.jobs)
         jobs = tuple(one(self.jobs[name]) for name in sorted(self.jobs))

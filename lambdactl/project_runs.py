@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from lambdactl.aws import Aws
 from lambdactl.errors import NotFound, RunError, UsageError
-from lambdactl.manifest.job import Job, job_named
+from lambdactl.manifest.job import Jobs
 from lambdactl.runners.lambda_ import launch
 from lambdactl.runs import (
     Place,
@@ -29,13 +29,13 @@ class ProjectRuns:
     """`Project.runs`. `home` is where `run-local` leaves run folders; AWS is reached for only when a run is
     not there."""
 
-    def __init__(self, jobs: Mapping[str, Job], home: Path, reach: Callable[[], tuple[Aws, Site]]) -> None:
+    def __init__(self, jobs: Jobs, home: Path, reach: Callable[[], tuple[Aws, Site]]) -> None:
         self.home = home
         self._jobs, self._reach = jobs, reach
 
     def launch(self, job: str, input_: Any = None, *, run_id: str = "") -> Run:
         """Start the deployed job and return at once. `run_id` (a UUID) may be yours."""
-        found, (aws, site) = job_named(self._jobs, job), self._reach()
+        found, (aws, site) = self._jobs.named(job), self._reach()
         made = run_id or new_run_id()
         if not is_run_id(made):
             raise UsageError(
@@ -104,7 +104,7 @@ class ProjectRuns:
         return Runs(*self._reach())
 
     def _place(self, name: str) -> Place:
-        job = job_named(self._jobs, name)
+        job = self._jobs.named(name)
         return Place(
             job=job.name,
             prefix=job.prefix,

@@ -211,7 +211,7 @@ def destroy(
 
     Jobs that are protected stay, too: apply them with `protect: false` first.
     """
-    project = open_project(root, env, sandbox, time_limit=timeout)
+    project = open_project(root, env, sandbox, time_limit=timeout, whole=False)
     made = project.plan_destroy(data=data)
     ask = _Ask("Remove {} resources for good?", yes, 0)
     return _carry_out(project, made, lambda: project.plan_destroy(data=data), ask)

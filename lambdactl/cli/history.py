@@ -35,7 +35,7 @@ def history(
 
     if id and count is not None:
         raise UsageError("--count is for the list of applies", hint=f"leave out --count, or {id}")
-    found = open_project(root, env, sandbox).history(id, count=COUNT if count is None else count)
+    found = open_project(root, env, sandbox, whole=False).history(id, count=COUNT if count is None else count)
     if format is RunFormat.json:
         output.raw(report.json_(found))
     else:
@@ -47,7 +47,7 @@ def unlock(root: Root = HERE, env: Env = "", sandbox: Sandbox = None, yes: Yes =
     """Remove the lock of an apply that is dead. Shows whose it is and asks first."""
     from lambdactl.report.escape import line
 
-    project = open_project(root, env, sandbox)
+    project = open_project(root, env, sandbox, whole=False)
     holder = project.lock_holder()
     if holder is None:
         output.result("no apply holds the lock")

@@ -46,7 +46,7 @@ def launch(
     from lambdactl.report import runs as report
 
     only_with("--wait", wait, timeout=timeout is not None)
-    runs = open_project(root, env, sandbox).runs
+    runs = open_project(root, env, sandbox, whole=False).runs
     run = runs.launch(job, read_input(input))
     if wait:
         output.note(f"launched {run.id}; waiting")
@@ -71,7 +71,7 @@ def runs(
     """List the latest runs in AWS, newest first; `show` also finds those of run-local."""
     from lambdactl.report import runs as report
 
-    found = open_project(root, env, sandbox).runs.latest(job, count=count)
+    found = open_project(root, env, sandbox, whole=False).runs.latest(job, count=count)
     if format is RunFormat.json:
         output.raw(report.json_(found))
     else:
@@ -104,7 +104,7 @@ def show(
     from lambdactl.report import runs as report
 
     only_with("--html", html is not None, force=force)
-    project = open_project(root, env, sandbox, talks=False)
+    project = open_project(root, env, sandbox, talks=False, whole=False)
     found = project.runs.find(run)
     if found.folder.startswith("s3://"):
         say_where(project)

@@ -99,7 +99,7 @@ def run_local(
 
     def wanted() -> Wanted:
         """Read anew at each call."""
-        project = open_project(root, environment, sandbox, talks=False)
+        project = open_project(root, environment, sandbox, talks=False, whole=False)
         found = project.job(job)
         return project, found, options(found)
 

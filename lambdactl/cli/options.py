@@ -78,14 +78,19 @@ def open_project(
     talks: bool = True,
     time_limit: float | None = None,
     plans: bool = False,
+    whole: bool = True,
 ) -> Project:
     """The project, and, where it `talks` to one, plain words on standard error about which AWS.
 
-    `plans`: a plan comes next.
+    `plans`: a plan comes next. Where it need not be `whole`, manifests with problems are left out, and named.
     """
     from lambdactl.project import Project
 
-    project = Project.open(root, environment=env, sandbox=sandbox, time_limit=time_limit, plans=plans)
+    project = Project.open(
+        root, environment=env, sandbox=sandbox, time_limit=time_limit, plans=plans, whole=whole
+    )
+    if files := sorted({problem.file for problem in project.jobs.problems}):
+        output.note(f"left out, `lambdactl validate` says why: {', '.join(files)}", style="yellow")
     if talks:
         say_where(project)
     return project

@@ -25,7 +25,7 @@ def set_(
     """Store a value, read from standard input, as a SecureString."""
     from lambdactl import secrets
 
-    project = open_project(root, env, sandbox)
+    project = open_project(root, env, sandbox, whole=False)
     parameter = secrets.resolve(name, project.jobs.values())
     aws = project.aws  # refused, if at all, before a value is typed
     if sys.stdin.isatty():
@@ -51,7 +51,7 @@ def list_(root: Root = HERE, env: Env = "", sandbox: Sandbox = None) -> int:
     from lambdactl import secrets
     from lambdactl.report import tables
 
-    project = open_project(root, env, sandbox)
+    project = open_project(root, env, sandbox, whole=False)
     found = secrets.parameters(project.aws, project.jobs.values())
     output.result(tables.parameters(found))
     return Exit.OK if all(each.exists for each in found) else Exit.FAILED

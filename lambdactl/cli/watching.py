@@ -48,7 +48,7 @@ def logs(
     from lambdactl import logs as use_case
     from lambdactl.report import runs as report
 
-    project = open_project(root, env, sandbox, talks=False)
+    project = open_project(root, env, sandbox, talks=False, whole=False)
     if follow:
         found = use_case.begun(project.runs, run, lambda: output.note(f"waiting for {run} to begin"))
     else:
@@ -103,7 +103,7 @@ def cancel(
     """Ask a running run to end: within 15 seconds, as `cancelled`, with everything gathered."""
     from lambdactl.report import runs as report
 
-    runs = open_project(root, env, sandbox).runs
+    runs = open_project(root, env, sandbox, whole=False).runs
     found = runs.cancel(run, job)
     if found.state == "queued":
         output.note("it has not begun: it will end as soon as it does, without having done anything")

@@ -8,8 +8,10 @@ Changes nothing and needs no AWS.
 """
 
 from lambdactl.manifest.folder import find_root
-from lambdactl.manifest.job import Job, Settings
+from lambdactl.manifest.job import Job, Jobs, Settings
 from lambdactl.manifest.loader import Loaded, load, load_all, problems, settings
 from lambdactl.manifest.source import place
 
-__all__ = ["Job", "Loaded", "Settings", "find_root", "load", "load_all", "place", "problems", "settings"]
+__all__ = [
+    "Job", "Jobs", "Loaded", "Settings", "find_root", "load", "load_all", "place", "problems", "settings",
+]  # fmt: skip

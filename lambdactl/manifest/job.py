@@ -6,12 +6,12 @@ Nothing here reads a file. `manifest.load` makes these; everything else only rea
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from lambdactl.errors import UsageError
+from lambdactl.errors import ManifestError, Problem, UsageError
 
 AgentType = Literal["claude-code", "codex", "command"]
 Architecture = Literal["x86_64", "arm64"]
@@ -170,9 +170,25 @@ class Settings:
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
-def job_named(jobs: Mapping[str, Job], name: str) -> Job:
-    """A job by name or by its manifest's path; UsageError names those that there are."""
-    job = jobs.get(Path(name).stem if name.endswith((".yaml", ".yml")) else name)
-    if job is None:
-        raise UsageError(f"there is no job {name}", hint=f"jobs: {', '.join(sorted(jobs)) or 'none yet'}")
-    return job
+class Jobs(dict[str, Job]):
+    """Jobs by name. `problems` are those of manifests which are left out for them."""
+
+    def __init__(self, jobs: Iterable[Job], problems: Sequence[Problem] = ()) -> None:
+        super().__init__((job.name, job) for job in jobs)
+        self.problems = problems
+
+    def named(self, name: str) -> Job:
+        """A job by name or by its manifest's path; ManifestError when it is left out, UsageError names
+        those that there are."""
+        stem = Path(name).stem if name.endswith((".yaml", ".yml")) else name
+        if job := self.get(stem):
+            return job
+        if own := [problem for problem in self.problems if Path(problem.file).stem == stem]:
+            raise ManifestError(own)
+        raise UsageError(f"there is no job {name}", hint=f"jobs: {', '.join(sorted(self)) or 'none yet'}")
+
+    def whole(self) -> Jobs:
+        """Itself; ManifestError when any is left out."""
+        if self.problems:
+            raise ManifestError(list(self.problems))
+        return self

@@ -18,15 +18,18 @@ from lambdactl.manifest.together import among_environments, among_jobs, unknown_
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The project in one environment. `jobs` are those without problems, sorted by name."""
+    """The project in one environment. `jobs` are those without problems, sorted by name; none when
+    lambdactl.yaml itself has some (`spoilt`)."""
 
     project: Settings
     jobs: tuple[Job, ...]
     problems: tuple[Problem, ...]
+    spoilt: bool = False
 
-    def checked(self) -> Self:
-        """Itself. Raises ManifestError when there are problems."""
-        if self.problems:
+    def checked(self, *, whole: bool = True) -> Self:
+        """Itself. Raises ManifestError when there are problems; unless it has to be `whole`, only when they
+        are lambdactl.yaml's."""
+        if self.spoilt or (whole and self.problems):
             raise ManifestError(list(self.problems))
         return self
 
@@ -106,4 +109,4 @@ def _in(folder: Folder, project: Settings, shared: Sequence[Problem]) -> Loaded:
         spoilt = spoilt or any(problem.file == shown_file(home.file) for problem in own)
         problems.update(own)
     some = () if spoilt else tuple(sorted(jobs, key=lambda job: job.name))
-    return Loaded(project, some, tuple(sorted(problems)))
+    return Loaded(project, some, tuple(sorted(problems)), spoilt)

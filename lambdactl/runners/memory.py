@@ -30,6 +30,7 @@ class Memory:
     def __init__(self, engine: Engine, container: str, limit: int) -> None:
         self._engine, self._container, self._limit = engine, container, limit * MB
         self._most = 0
+        self._killed = ""  # a process, which takes a while to end
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self.exceeded = False
@@ -49,28 +50,33 @@ class Memory:
         group = self._group()
         while group and not self._closed.wait(EVERY):
             try:
-                lines = dict(
-                    line.split() for line in (group / "memory.stat").read_text(encoding="ascii").splitlines()
-                )
+                self._sample(group)
             except (OSError, ValueError):
                 return  # it has ended
-            used = int(lines.get("total_rss") or lines.get("anon") or 0)
-            self._most = max(self._most, used)
-            if used > self._limit:
-                self.exceeded = True
-                with contextlib.suppress(OSError, ValueError, LambdactlError):
-                    self._kill_largest(group)
+
+    def _sample(self, group: Path) -> None:
+        """One that was killed holds its memory until it has ended: whoever is the largest by then has done
+        nothing. So waits the kernel, too."""
+        if self._killed and self._killed in _processes(group):
+            return
+        lines = dict(
+            line.split() for line in (group / "memory.stat").read_text(encoding="ascii").splitlines()
+        )
+        used = int(lines.get("total_rss") or lines.get("anon") or 0)
+        self._most = max(self._most, used)
+        if used > self._limit:
+            self.exceeded = True
+            with contextlib.suppress(OSError, ValueError, LambdactlError):
+                self._kill_largest(group)
 
     def _kill_largest(self, group: Path) -> None:
-        pids = (group / "cgroup.procs").read_text(encoding="ascii").split()
-        largest = max(pids, key=_resident)
+        largest = max(_processes(group), key=_resident)
         try:
             os.kill(int(largest), signal.SIGKILL)
         except PermissionError:  # another user's: the engine may
             inside = _status(largest, "NSpid").split()[-1]
-            self._engine.call(
-                "exec", self._container, "/bin/sh", "-c", f"kill -9 {inside}", timeout=PATIENCE, check=False
-            )
+            self._engine.call("exec", self._container, "/bin/sh", "-c", f"kill -9 {inside}", timeout=PATIENCE)
+        self._killed = largest
 
     def _group(self) -> Path | None:
         """Asked until the container runs."""
@@ -126,6 +132,10 @@ def group_of(pid: str, container: str) -> Path | None:
 
 def _there(group: Path) -> Path | None:
     return group if (group / "memory.stat").exists() else None
+
+
+def _processes(group: Path) -> list[str]:
+    return (group / "cgroup.procs").read_text(encoding="ascii").split()
 
 
 def _resident(pid: str) -> int:

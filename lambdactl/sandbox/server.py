@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from lambdactl.errors import LambdactlError
-from lambdactl.sandbox import ACCOUNT, REGION, Endpoint, session_arguments
+from lambdactl.sandbox import ACCOUNT, REGION, SECRET_KEY, Endpoint, session_arguments
 from lambdactl.sandbox.emulator import Emulator
 from lambdactl.sandbox.fill import Fill
 from lambdactl.sandbox.front import Front, Layer
@@ -112,8 +112,8 @@ def _credentials() -> dict[str, str]:
     """What Lambda would set of the function's role; the emulator looks at none of it."""
     return {
         "AWS_ACCESS_KEY_ID": "ASIASANDBOXSANDBOX00",
-        "AWS_SECRET_ACCESS_KEY": "sandbox",
-        "AWS_SESSION_TOKEN": "sandbox",
+        "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+        "AWS_SESSION_TOKEN": SECRET_KEY,
         "AWS_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,
     }

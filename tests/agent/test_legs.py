@@ -105,12 +105,12 @@ class World:
     bucket: str
     s3: Any = field(repr=False)
 
-    def first(self, document: Any, ends: str = "first") -> Done:
+    def first(self, document: Any, ends: str = "first", **secrets: str) -> Done:
         """The leg that ends in the step which waits under that name."""
-        return self.bench.finish(self.spawn(document, ends), {"version": 1, "runId": RUN_ID})
+        return self.bench.finish(self.spawn(document, ends, **secrets), {"version": 1, "runId": RUN_ID})
 
-    def next(self, document: Any, ends: str = "", event: Any = None) -> Done:
-        return self.bench.finish(self.spawn(document, ends), event or self.event)
+    def next(self, document: Any, ends: str = "", event: Any = None, **secrets: str) -> Done:
+        return self.bench.finish(self.spawn(document, ends, **secrets), event or self.event)
 
     @property
     def event(self) -> dict[str, Any]:
@@ -118,13 +118,13 @@ class World:
         assert self.lambda_.events, self.text("result.json")
         return self.lambda_.events[-1]
 
-    def spawn(self, document: Any, ends: str = "", secret: str = KEY) -> subprocess.Popen[str]:
+    def spawn(self, document: Any, ends: str = "", secret: str = KEY, **more: str) -> subprocess.Popen[str]:
         type_, body = document["agent"]["type"], canonical(document)
         key = f".lambdactl/demo/main/jobs/triage/{hashlib.sha256(body).hexdigest()}.json"
         self.s3.put_object(Bucket=self.bucket, Key=key, Body=body)
         env = {"LAMBDACTL_DEFINITION": key, "ENDS_WITH": ends}
         prefix = (sys.executable, "-m", "tests.agent.early")
-        secrets = {KEYS[type_]: secret} if secret else {}
+        secrets = {KEYS[type_]: secret, **more} if secret else {}
         return self.bench.spawn(document, secrets=secrets, env=env, prefix=prefix)
 
     def cancel(self) -> None:
@@ -224,6 +224,17 @@ def test_three_legs_are_one_conversation(world: World, scripted_model: ScriptedM
     assert "leg 3 of at most 12" in last
     if type_ == "claude-code":
         assert result["turns"] == sum(leg["turns"] for leg in result["legs"]) >= 6
+
+
+def test_a_secret_that_is_one_of_our_words_breaks_no_leg(world: World) -> None:
+    """Nor is the session's own id masked in the checkpoint: the CLI is to find its conversation by it."""
+    job, words = document("claude-code", *STEPS[:3], {"say": "it continued"}), ("sessionId", "continued")
+    secrets = {f"S{number}": word for number, word in enumerate(words)}
+    job["secrets"] |= {name: f"/demo/{name}" for name in secrets}
+    assert world.first(job, **secrets).response["outcome"] == "continued"
+    assert world.next(job, **secrets).response["outcome"] == "succeeded"
+    assert [leg["ended"] for leg in world.result["legs"]] == ["continued", "succeeded"]
+    assert world.result["output"] == "it ***S1***"
 
 
 def test_a_leg_that_is_delivered_twice_runs_once(world: World) -> None:

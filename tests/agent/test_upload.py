@@ -241,14 +241,14 @@ def test_names_that_become_one_are_told_apart(tmp_path: Path) -> None:
         file.write_text(f"{number}")
     store = Folder(tmp_path / "run")
     delivery = Delivery(store=store, redactor=Redactor({"T": "s3cr3t value"}))
-    items = [Item(name=file.name, file=file) for file in files]
+    items = [Item(name=f"artifacts/{file.name}", file=file, below=tmp_path) for file in files]
     stored = {each.path: store.get(each.path) for each in delivery.all(items, Left(), lambda: 60)}
     assert stored == {
-        "\N{REPLACEMENT CHARACTER}.txt": b"0",
-        "\N{REPLACEMENT CHARACTER}~2.txt": b"1",
-        "***T***.txt": b"2",
-        "***T***~2.txt": b"3",
-        "***T***~2~2.txt": b"4",
+        "artifacts/\N{REPLACEMENT CHARACTER}.txt": b"0",
+        "artifacts/\N{REPLACEMENT CHARACTER}~2.txt": b"1",
+        "artifacts/***T***.txt": b"2",
+        "artifacts/***T***~2.txt": b"3",
+        "artifacts/***T***~2~2.txt": b"4",
     }
 
 

@@ -135,6 +135,28 @@ def test_secrets_are_read_from_standard_input_and_never_shown(sandbox: Program) 
     sandbox("secrets", "set", "TOKEN", input="", code=64)
 
 
+def test_a_broken_manifest_costs_its_own_job_alone(sandbox: Program) -> None:
+    """Above all, nobody who wants to end a run is to mend somebody else's manifest first."""
+    sandbox("apply", "--yes")
+    broken = sandbox.root / "jobs" / "broken.yaml"
+    broken.write_text("agent: {type: command, command: [x]}\nprefx: broken/\n")
+
+    launched = sandbox("launch", "hello", "--input", "-", "--wait", "--format", "json", input="{}")
+    run = json.loads(launched.stdout)[0]["id"]
+    assert "left out, `lambdactl validate` says why: jobs/broken.yaml" in launched.stderr
+    assert run in sandbox("runs").stdout
+    assert "succeeded" in sandbox("show", run).stdout
+    sandbox("logs", run)
+    assert "is not running: it is succeeded" in sandbox("cancel", run, code=1).stderr
+    assert "complete" in sandbox("history").stdout
+    sandbox("secrets", "list")
+    for refused in (("plan",), ("apply", "--yes"), ("drift",), ("launch", "broken"), ("runs", "broken")):
+        assert 'jobs/broken.yaml:2:1: unknown field "prefx"' in sandbox(*refused, code=1).stderr
+    sandbox("destroy", "--yes")
+    (sandbox.root / "lambdactl.yaml").open("a").write("nmae: x\n")
+    assert "nmae" in sandbox("runs", code=1).stderr
+
+
 def test_a_reader_that_leaves_is_no_error(sandbox: Program) -> None:
     with sandbox.start("plan") as child:
         assert child.stdout is not None

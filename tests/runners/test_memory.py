@@ -1,4 +1,4 @@
-"""Which group of this machine a container's memory is in."""
+"""Which group of this machine a container's memory is in, and who is killed in it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from lambdactl.container import Engine
 from lambdactl.runners import memory
 
 
@@ -30,3 +31,24 @@ def test_the_group_is_the_container_s_or_none(
     monkeypatch.setattr(memory, "CGROUP", tmp_path / "cgroup")
     assert memory.group_of("7", "abc") == (tmp_path / "cgroup" / found if found else None)
     assert memory.group_of("8", "abc") is None
+
+
+def test_what_one_process_took_is_no_other_s_death(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one that was killed holds its memory until it has ended, which on a busy machine takes a while;
+    it is the smallest by then."""
+    killed: list[int] = []
+    monkeypatch.setattr(memory, "PROC", tmp_path)
+    monkeypatch.setattr("os.kill", lambda pid, _: killed.append(pid))
+    for pid, pages in (("7", 500), ("8", 9000), ("9", 400)):
+        (tmp_path / pid).mkdir()
+        (tmp_path / pid / "statm").write_text(f"{pages} {pages} 0\n")
+    (tmp_path / "cgroup.procs").write_text("7\n8\n9\n")
+    watch = memory.Memory(Engine(name="docker", executable="/bin/false", buildx=False), "c", 1)
+    (tmp_path / "memory.stat").write_text(f"total_rss {2 << 20}\n")
+    watch._sample(tmp_path)
+    (tmp_path / "8" / "statm").write_text("0 0 0\n")
+    watch._sample(tmp_path)
+    assert killed == [8]
+    (tmp_path / "cgroup.procs").write_text("7\n9\n")  # it has ended, and there is still too much
+    watch._sample(tmp_path)
+    assert killed == [8, 7]
