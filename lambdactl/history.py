@@ -53,9 +53,6 @@ class Record:
     ended: datetime | None = None
     steps: tuple[StepRecord, ...] = ()
 
-    def count(self, result: Result) -> int:
-        return sum(step.result == result for step in self.steps)
-
 
 def begun(plan: Plan, author: Author, command: str, now: datetime | None = None) -> Record:
     """The record of an apply that starts now. `command` as the user gave it."""

@@ -130,7 +130,7 @@ def _tree(project: Project, job: Job, options: Options, note: Line) -> str:
     if not (options.scripted_model or options.unsandboxed or job.agent.type == "command"):
         raise RunError(
             "--engine process runs the agent on this machine with nothing to hold it back",
-            hint="use --scripted-model, or say --unsandboxed if you mean it",
+            hint="add --scripted-model, or --unsandboxed if you mean it",
         )
     if options.creds is Creds.own:
         raise RunError("--engine process never gets your AWS credentials", hint="use --creds none")

@@ -9,7 +9,8 @@ from typing import Any
 
 from lambdactl.aws import Aws
 from lambdactl.errors import NotFound, RunError, UsageError
-from lambdactl.manifest.job import Jobs
+from lambdactl.manifest.job import INVOCATION_MAX, LEGS_MAX, Jobs
+from lambdactl.manifest.rules.prefixes import fault, normal
 from lambdactl.runners.lambda_ import launch
 from lambdactl.runs import (
     Place,
@@ -29,9 +30,22 @@ class ProjectRuns:
     """`Project.runs`. `home` is where `run-local` leaves run folders; AWS is reached for only when a run is
     not there."""
 
-    def __init__(self, jobs: Jobs, home: Path, reach: Callable[[], tuple[Aws, Site]]) -> None:
+    def __init__(
+        self, jobs: Jobs, home: Path, reach: Callable[[], tuple[Aws, Site]], place: Place | None = None
+    ) -> None:
         self.home = home
         self._jobs, self._reach = jobs, reach
+        self._only = place
+
+    def below(self, prefix: str) -> ProjectRuns:
+        """Those under this prefix alone: of a job that is not in git any more, or broken there. How long its
+        runs may take is not known: they are lost when the longest would be."""
+        what, hint = fault(prefix)
+        if what:
+            raise UsageError(f"the prefix {prefix!r} {what}", hint=hint)
+        folder = normal(prefix)
+        place = Place(job=folder.rstrip("/"), prefix=folder, timeout=LEGS_MAX * INVOCATION_MAX)
+        return ProjectRuns(self._jobs, self.home, self._reach, place)
 
     def launch(self, job: str, input_: Any = None, *, run_id: str = "") -> Run:
         """Start the deployed job and return at once. `run_id` (a UUID) may be yours."""
@@ -57,15 +71,15 @@ class ProjectRuns:
 
     def latest(self, job: str = "", *, count: int = 20) -> list[Run]:
         """The latest runs in the bucket, newest first; of one job, or of all."""
-        jobs = [job] if job else list(self._jobs)
-        found = [run for one in jobs for run in self._bucket.latest(self._place(one), count)]
+        places = [self._place(job)] if job else self._places
+        found = [run for place in places for run in self._bucket.latest(place, count)]
         return sorted(found, key=lambda run: run.id, reverse=True)[:count]
 
     def find(self, run_id: str) -> Run:
         """A run of this machine (`run-local`), or else one in the bucket."""
         if here := local(self.home, run_id):
             return here
-        return self._bucket.find([self._place(job) for job in self._jobs], run_id)
+        return self._bucket.find(self._places, run_id)
 
     def of(self, job: str, run_id: str) -> Run:
         """The run of this job in the bucket."""
@@ -103,7 +117,13 @@ class ProjectRuns:
     def _bucket(self) -> Runs:
         return Runs(*self._reach())
 
+    @property
+    def _places(self) -> list[Place]:
+        return [self._only] if self._only else [self._place(job) for job in self._jobs]
+
     def _place(self, name: str) -> Place:
+        if self._only:
+            return self._only
         job = self._jobs.named(name)
         return Place(
             job=job.name,

@@ -37,7 +37,10 @@ def from_environment(names: Iterable[str], job: Job, environment: Mapping[str, s
                 hint="declare it under secrets: in its manifest (an environment is chosen by --environment)",
             )
         if name not in environment:
-            raise UsageError(f"{name} is not set in the environment")
+            raise UsageError(
+                f"{name} is not set in the environment",
+                hint="export it first; or --secrets-file, with lines of NAME=VALUE",
+            )
         values[name] = environment[name]
     return values
 

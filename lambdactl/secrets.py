@@ -14,6 +14,8 @@ from lambdactl.grants import ACCOUNT, Permissions
 from lambdactl.manifest.job import Job
 
 _FILTER_MAX = 50  # SSM: values in one parameter filter
+SHORTEST = 4  # characters of what is masked (agent/redact.py)
+ORDINARY = 8  # characters below which a word may be the same by accident
 VALUE_MAX = 4096  # bytes; SSM's standard tier
 
 
@@ -88,6 +90,16 @@ def put(aws: Aws, name: str, value: str) -> None:
     tier = "Standard" if size <= VALUE_MAX else "Advanced"
     parameters = {"Name": name, "Value": value, "Type": "SecureString", "Overwrite": True, "Tier": tier}
     aws.perform(Call(service="ssm", operation="PutParameter", parameters=parameters))
+
+
+def masking(value: str) -> str:
+    """What is to be known of how a run masks this value; "" when nothing is. Does not repeat it."""
+    size = len(value.strip())
+    if size < SHORTEST:
+        return f"it is too short to be masked: a run that prints it shows it (under {SHORTEST} characters)"
+    if size < ORDINARY:
+        return f"it is short: whatever text happens to hold these {size} characters is masked in runs"
+    return ""
 
 
 def _describe(aws: Aws, names: list[str]) -> list[Any]:

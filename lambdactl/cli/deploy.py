@@ -214,7 +214,9 @@ def destroy(
     project = open_project(root, env, sandbox, time_limit=timeout, whole=False)
     made = project.plan_destroy(data=data)
     ask = _Ask("Remove {} resources for good?", yes, 0)
-    return _carry_out(project, made, lambda: project.plan_destroy(data=data), ask)
+    code = _carry_out(project, made, lambda: project.plan_destroy(data=data), ask)
+    output.note(f"what stays: the bucket {project.site.bucket} with its runs, and the parameters")
+    return code
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,18 @@ from typing import Annotated, Any
 import typer
 
 from lambdactl.cli import output
-from lambdactl.cli.options import HERE, Env, Exit, Root, Sandbox, only_with, open_project, say_where
+from lambdactl.cli.options import (
+    HERE,
+    Env,
+    Exit,
+    Prefix,
+    Root,
+    Sandbox,
+    only_with,
+    open_project,
+    runs_of,
+    say_where,
+)
 from lambdactl.errors import UsageError
 
 
@@ -63,6 +74,7 @@ def runs(
     count: Annotated[
         int, typer.Option("--count", "-n", min=1, max=1000, help="How many, newest first.")
     ] = 20,
+    prefix: Prefix = "",
     root: Root = HERE,
     env: Env = "",
     sandbox: Sandbox = None,
@@ -71,7 +83,10 @@ def runs(
     """List the latest runs in AWS, newest first; `show` also finds those of run-local."""
     from lambdactl.report import runs as report
 
-    found = open_project(root, env, sandbox, whole=False).runs.latest(job, count=count)
+    if job and prefix:
+        raise UsageError("a job's prefix is in its manifest", hint=f"leave out --prefix, or {job}")
+    project = open_project(root, env, sandbox, whole=False)
+    found = runs_of(project, prefix).latest(job, count=count)
     if format is RunFormat.json:
         output.raw(report.json_(found))
     else:
@@ -95,6 +110,7 @@ def show(
     force: Annotated[
         bool, typer.Option("--force", help="With --html: write over a file that is no such page.")
     ] = False,
+    prefix: Prefix = "",
     root: Root = HERE,
     env: Env = "",
     sandbox: Sandbox = None,
@@ -105,7 +121,7 @@ def show(
 
     only_with("--html", html is not None, force=force)
     project = open_project(root, env, sandbox, talks=False, whole=False)
-    found = project.runs.find(run)
+    found = runs_of(project, prefix).find(run)
     if found.folder.startswith("s3://"):
         say_where(project)
     if format is RunFormat.json:

@@ -13,6 +13,7 @@ from lambdactl.errors import UsageError
 
 if TYPE_CHECKING:
     from lambdactl.project import Project
+    from lambdactl.project_runs import ProjectRuns
 
 
 class Format(StrEnum):
@@ -60,6 +61,12 @@ Timeout = Annotated[
         "--timeout", min=1, metavar="SECONDS", help="Give up after this long.", show_default="never"
     ),
 ]
+Prefix = Annotated[
+    str,
+    typer.Option(
+        metavar="FOLDER/", help="Runs under this prefix: of a job that left git, or is broken there."
+    ),
+]
 HERE = Path()
 
 
@@ -94,6 +101,11 @@ def open_project(
     if talks:
         say_where(project)
     return project
+
+
+def runs_of(project: Project, prefix: str) -> ProjectRuns:
+    """Those of its jobs, or those under this prefix."""
+    return project.runs.below(prefix) if prefix else project.runs
 
 
 def say_where(project: Project) -> None:

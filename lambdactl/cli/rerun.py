@@ -7,11 +7,13 @@ nothing.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from lambdactl.cli import output
+from lambdactl.cli.signals import Stop
 from lambdactl.errors import LambdactlError, RunError
 
 OURS = ".lambdactl"
@@ -24,9 +26,7 @@ class Rerun:
     `outside` are files that may lie elsewhere. `end` is set by the user.
     """
 
-    def __init__(
-        self, root: Path, mark: Callable[[], str], outside: Iterable[Path], end: threading.Event
-    ) -> None:
+    def __init__(self, root: Path, mark: Callable[[], str], outside: Iterable[Path], end: Stop) -> None:
         self._root, self._mark, self._outside, self._end = root, mark, tuple(outside), end
         self._changed = threading.Event()
         self._running: threading.Event | None = None  # its `stop`
@@ -36,15 +36,16 @@ class Rerun:
     def forever(self, run: Callable[[threading.Event], int]) -> int:
         """Run, wait for a change, run again; a change while it runs stops it softly. The last exit code,
         once `end` is set while it runs; KeyboardInterrupt while it waits."""
+        stopping = self._end.message
         watching = threading.Thread(target=self._watch_or_tell, daemon=True)
         self._latest = self._marked()
         watching.start()
         while True:
             self._changed.clear()
             stop = threading.Event()
-            self._running = stop
+            self._running, self._end.message = stop, stopping
             code = self._once(run, stop)
-            self._running = None
+            self._running, self._end.message = None, ""  # nothing is to be stopped
             if self._end.is_set():
                 return code
             if not self._changed.is_set():
@@ -91,8 +92,7 @@ class Rerun:
             now = self._stats()
             if (changes or now != before) and (mark := self._marked()) != self._latest:
                 self._latest = mark
-                names = sorted({Path(path).name for _, path in changes})
-                output.note(f"changed: {', '.join(names[:5]) or 'the input'}", style="magenta")
+                output.note(f"changed: {_names(path for _, path in changes)}", style="magenta")
                 self._changed.set()
                 if self._running:
                     output.note("stopping the run, to begin again", style="dim")
@@ -117,3 +117,11 @@ class Rerun:
             else:
                 found.append((stat.st_mtime_ns, stat.st_size))
         return found
+
+
+def _names(paths: Iterable[str]) -> str:
+    """Without what an editor writes on its way, which is gone by then, if there is anything else."""
+    paths = list(paths)
+    there = [path for path in paths if os.path.exists(path) and not path.endswith("~")]
+    names = sorted({Path(path).name for path in there or paths})
+    return ", ".join(names[:5]) or "the input"

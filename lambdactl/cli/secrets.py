@@ -34,6 +34,8 @@ def set_(
         # A shell's `echo` ends its line; a secret that really ends in one is not known to exist.
         value = _text(sys.stdin.buffer.read()).removesuffix("\n").removesuffix("\r")
     secrets.put(aws, parameter, value)
+    if note := secrets.masking(value):
+        output.note(note, style="yellow")
     output.result(f"{parameter} is set")
     return Exit.OK
 

@@ -174,5 +174,6 @@ def _site(project: Project) -> Site:
         absent = " and ".join(
             f"`{name}:`" for name, value in (("account", account), ("region", region)) if not value
         )
-        error.hint = f"set {absent} in lambdactl.yaml, and AWS is not asked; or {error.hint}"
+        mend = error.hint.partition(", or try the sandbox")[0]  # whose account is none
+        error.hint = f"set {absent} in lambdactl.yaml, and AWS is not asked; or {mend}"
         raise

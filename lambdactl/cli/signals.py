@@ -17,10 +17,18 @@ def ending() -> list[signal.Signals]:
     return [signal.SIGTERM] if ignored else [signal.SIGTERM, signal.SIGHUP]
 
 
+class Stop(threading.Event):
+    """What the first signal sets. `message` is what it says then."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__()
+        self.message = message
+
+
 @contextmanager
-def stopping(message: str) -> Iterator[threading.Event]:
-    """An event that the first signal sets, saying `message`; the second raises KeyboardInterrupt."""
-    stop = threading.Event()
+def stopping(message: str) -> Iterator[Stop]:
+    """A Stop that the first signal sets; the second raises KeyboardInterrupt."""
+    stop = Stop(message)
 
     def handle(number: int, frame: object) -> None:
         if stop.is_set():
@@ -28,7 +36,7 @@ def stopping(message: str) -> Iterator[threading.Event]:
         stop.set()
         # Not through a stream: the signal may have come in the middle of a write to it.
         with contextlib.suppress(OSError):
-            os.write(sys.stderr.fileno(), f"\n{message}\n".encode())
+            os.write(sys.stderr.fileno(), f"\n{stop.message}\n".encode())
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, *ending())}
     try:

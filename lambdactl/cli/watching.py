@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lambdactl.cli import output
-from lambdactl.cli.options import HERE, Env, Exit, Root, Sandbox, open_project, say_where
+from lambdactl.cli.options import HERE, Env, Exit, Prefix, Root, Sandbox, open_project, runs_of, say_where
 
 if TYPE_CHECKING:
     from lambdactl.project_runs import ProjectRuns
@@ -39,6 +39,7 @@ def logs(
     as_json: Annotated[
         bool, typer.Option("--json", help="The lines as the agent wrote them, for scripts.")
     ] = False,
+    prefix: Prefix = "",
     root: Root = HERE,
     env: Env = "",
     sandbox: Sandbox = None,
@@ -49,15 +50,16 @@ def logs(
     from lambdactl.report import runs as report
 
     project = open_project(root, env, sandbox, talks=False, whole=False)
+    runs = runs_of(project, prefix)
     if follow:
-        found = use_case.begun(project.runs, run, lambda: output.note(f"waiting for {run} to begin"))
+        found = use_case.begun(runs, run, lambda: output.note(f"waiting for {run} to begin"))
     else:
-        found = project.runs.find(run)
+        found = runs.find(run)
     if found.folder.startswith("s3://"):
         say_where(project)
-    if not _shown(project.runs, found, stream or "", follow, as_json) and not stream:
-        _say_others(project.runs, found)
-    now = project.runs.again(found) if follow else found
+    if not _shown(runs, found, stream or "", follow, as_json) and not stream:
+        _say_others(runs, found)
+    now = runs.again(found) if follow else found
     if now.state not in ("queued", "running"):
         output.note(report.one(now))
     return Exit.OK
@@ -96,6 +98,7 @@ def cancel(
         str, typer.Option(help="Its job: to cancel a run that was launched and has not begun yet.")
     ] = "",
     wait: Annotated[bool, typer.Option("--wait", help="Until the run ended.")] = False,
+    prefix: Prefix = "",
     root: Root = HERE,
     env: Env = "",
     sandbox: Sandbox = None,
@@ -103,7 +106,7 @@ def cancel(
     """Ask a running run to end: within 15 seconds, as `cancelled`, with everything gathered."""
     from lambdactl.report import runs as report
 
-    runs = open_project(root, env, sandbox, whole=False).runs
+    runs = runs_of(open_project(root, env, sandbox, whole=False), prefix)
     found = runs.cancel(run, job)
     if found.state == "queued":
         output.note("it has not begun: it will end as soon as it does, without having done anything")

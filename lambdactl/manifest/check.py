@@ -18,6 +18,7 @@ from lambdactl.manifest.finding import Finding, Path, dotted, shown
 from lambdactl.manifest.homes import home_of, of_job
 from lambdactl.manifest.later import feature_of
 
+NEAR = 0.7  # of difflib's ratio; below that a field is another word
 _TYPES = {
     "string": "a text",
     "integer": "a whole number",
@@ -108,7 +109,7 @@ def _unknown(name: str, path: Path, instance: dict[str, Any], known: Sequence[st
 
 
 def _near(key: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(key.lower(), {name.lower(): name for name in known}, n=1, cutoff=0.6)
+    near = difflib.get_close_matches(key.lower(), {name.lower(): name for name in known}, n=1, cutoff=NEAR)
     return f"did you mean `{_spelled(near[0], known)}`?" if near else f"known here: {', '.join(known)}"
 
 
@@ -126,9 +127,7 @@ def _explain(path: Path, error: Any) -> Finding:
         case "type":
             return _wrong_type(path, error)
         case "enum":
-            near = difflib.get_close_matches(str(value), map(str, wanted), n=1)
-            hint = f"did you mean {near[0]}?" if near else f"choose one of: {', '.join(map(str, wanted))}"
-            return Finding(path, f"{field} is {shown(value)}, which is not a choice", hint)
+            return Finding(path, f"{field} is {shown(value)}, which is not a choice", _choice(value, wanted))
         case "minItems" | "minLength" | "minProperties":
             return Finding(
                 path, f"{field} must not be empty", error.schema.get("errorMessage", "fill it or remove it")
@@ -142,18 +141,28 @@ def _explain(path: Path, error: Any) -> Finding:
     return Finding(path, f"{field} is {shown(value)} but {_expected(error)}", _example(error))
 
 
+def _choice(value: Any, choices: Sequence[Any]) -> str:
+    """All choices, a number's neighbour named; of texts the one that is spelled like it, if one is."""
+    every = f"choose one of: {', '.join(map(str, choices))}"
+    if all(isinstance(each, int | float) for each in (value, *choices)):
+        return f"{every} ({min(choices, key=lambda each: abs(each - value))} is the nearest)"
+    near = difflib.get_close_matches(str(value), map(str, choices), n=1)
+    return f"did you mean {near[0]}?" if near else every
+
+
 def _wrong_type(path: Path, error: Any) -> Finding:
     value, wanted = error.instance, error.validator_value
     field = dotted(path) or "the file"
     if value is None:
         return Finding(path, f"{field} has no value", f"it must be {_named(wanted)}; fill it or remove it")
     what = f"{field} must be {_named(wanted)}, not {_KINDS[type(value)]}"
+    quoted = isinstance(value, str) and (wanted == "boolean" or (wanted == "integer" and value.isdecimal()))
+    if quoted:
+        return Finding(path, what, "write it without quotes")
     if "errorMessage" in error.schema:
         return Finding(path, what, f"it {_expected(error)}")
     if wanted == "string" and not isinstance(value, dict | list):
         return Finding(path, what, "put it in quotes")
-    if wanted in ("integer", "boolean") and isinstance(value, str):
-        return Finding(path, what, "write it without quotes")
     return Finding(path, what, _example(error))
 
 

@@ -18,6 +18,7 @@ Architecture = Literal["x86_64", "arm64"]
 PackageRegistry = Literal["npm", "pypi"]
 
 INVOCATION_MAX = 900  # seconds (Lambda's CreateFunction, Timeout)
+LEGS_MAX = 12  # invocations of one run (below the 16 after which Lambda ends a chain)
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -80,7 +81,23 @@ def _step(step: StepRecord) -> str:
 def _counts(record: Record) -> str:
     if record.status in ("running", "killed", "unreadable"):
         return "-"
-    return f"{record.count('done')}/{record.count('failed')}/{record.count('skipped')}"
+    counts = Counter(step.result for step in _told(record))
+    return f"{counts['done']}/{counts['failed']}/{counts['skipped']}"
+
+
+def _told(record: Record) -> list[StepRecord]:
+    """As plans and applies count: without the stamp of a job of which something else is there, unless it is
+    what failed."""
+    others = {step.address.partition(".")[2] for step in record.steps if not _is_stamp(step)}
+    return [
+        step
+        for step in record.steps
+        if not (_is_stamp(step) and step.address.partition(".")[2] in others) or step.result == "failed"
+    ]
+
+
+def _is_stamp(step: StepRecord) -> bool:
+    return step.address.startswith("stamp.")
 
 
 def _when(moment: datetime | None) -> str:

@@ -62,11 +62,11 @@ def whole(run: Run, files: Sequence[tuple[str, int]]) -> Text:
         text.append(f"\nnote     {line(str(each), 300)}")
     if result.get("structuredOutput") is not None:  # then the final text is the same, if there is one
         shown = json.dumps(result["structuredOutput"], indent=2, ensure_ascii=False)
-        text.append(f"\n\n{terminal(shown)}\n")
+        text.append(f"\n\n{terminal(shown).rstrip()}\n")
     elif result.get("output"):
-        text.append(f"\n\n{terminal(str(result['output']))}\n")
+        text.append(f"\n\n{terminal(str(result['output'])).strip()}\n")
     if files:
-        text.append("\n")
+        text.append("" if text.plain.endswith("\n") else "\n")
     for name, size in files:
         text.append(f"\n{size:>12,}  {line(name, 1000)}")
     return text

@@ -87,10 +87,10 @@ def _sweep(engine: Engine) -> None:
 def _tell(found: Iterable[str], log: Log, *, strict: bool) -> None:
     """What is not as in Lambda."""
     lines = list(found)
-    for line in lines:
-        log.line(f"lambdactl: not as in Lambda: {line}")
     if strict and lines:
         raise RunError("not as in Lambda", why="; ".join(lines), hint="run it without --strict")
+    for line in lines:
+        log.line(f"lambdactl: not as in Lambda: {line}")
 
 
 @contextmanager

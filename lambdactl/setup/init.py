@@ -120,7 +120,10 @@ def _tell(root: Path, written: list[Path], install_from: str, on_line: Line) -> 
     for path in written:
         on_line(f"wrote {path.relative_to(root)}")
     if not install_from:
-        on_line("note: the workflows fail until they say where lambdactl comes from: see --install-from")
+        on_line(
+            "note: the workflows fail until they say where lambdactl comes from: edit the step that installs"
+            " it (--install-from takes what to write there)"
+        )
     top = git.top(root)
     if top and top != root.resolve():
         on_line(f"note: GitHub reads workflows only in {top}: move .github there and set working-directory")

@@ -25,7 +25,6 @@ from lambdactl.bundled import schema
 from lambdactl.definition import canonical, definition
 from lambdactl.manifest import job
 from lambdactl.manifest.job import Agent, Job, McpServer, Package, Schedule
-from lambdactl.manifest.rules import limits
 from tests.agent import bench
 from tests.agent.bench import Bench
 from tests.support.cloud import SITE
@@ -43,7 +42,7 @@ def validator(name: str) -> Draft202012Validator:
 
 def test_what_both_sides_say_for_themselves_is_the_same() -> None:
     """They share documents, not code."""
-    assert (contract.INVOCATION_MAX, contract.LEGS_MAX) == (job.INVOCATION_MAX, limits._LEGS_MAX)
+    assert (contract.INVOCATION_MAX, contract.LEGS_MAX) == (job.INVOCATION_MAX, job.LEGS_MAX)
     assert mirror.CANCEL == runs.CANCEL
     dated = (
         "eu.anthropic.opus-20250929-v1:0",

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from lambdactl import manifest
 from tests.support.program import Program
 
 
@@ -109,14 +110,23 @@ def test_the_whole_way_through_the_embedded_aws(sandbox: Program) -> None:
     assert "artifacts/out.txt" in shown
     assert json.loads((sandbox.root / "got" / "artifacts" / "out.txt").read_text()) == {"issue": 7}
 
+    prefix = manifest.load(sandbox.root).jobs[0].prefix
     (sandbox.root / "jobs" / "hello.yaml").unlink()
     (sandbox.root / "jobs" / "other.yaml").write_text(
         "agent: {type: command, command: ['true']}\nprefix: other/\n"
     )
+    assert "--prefix FOLDER/" in sandbox("show", run["id"], code=1).stderr
+    assert run["id"] not in sandbox("runs").stdout
+    assert run["id"] in sandbox("runs", "--prefix", prefix.rstrip("/")).stdout
+    assert "succeeded" in sandbox("show", run["id"], "--prefix", prefix).stdout
+    sandbox("logs", run["id"], "--prefix", prefix)
+    assert "is not running" in sandbox("cancel", run["id"], "--prefix", prefix, code=1).stderr
+    assert "whole bucket" in sandbox("runs", "--prefix", "/", code=64).stderr
+    sandbox("runs", "other", "--prefix", prefix, code=64)
     assert "no longer in git" in sandbox("plan").stdout
     sandbox("apply", "--yes", "--prune")
     assert "no longer in git" not in sandbox("plan").stdout
-    sandbox("destroy", "--yes")
+    assert "what stays: the bucket" in sandbox("destroy", "--yes").stderr
     assert "Nothing to do" in sandbox("destroy", "--yes").stdout
 
 
@@ -129,10 +139,12 @@ def test_secrets_are_read_from_standard_input_and_never_shown(sandbox: Program) 
     )
     assert "MISSING" in sandbox("secrets", "list", code=1).stdout
     assert "/demo/token does not exist" in sandbox("plan").stdout
-    sandbox("secrets", "set", "TOKEN", input="made-up-token-value\n")
+    assert "short" not in sandbox("secrets", "set", "TOKEN", input="made-up-token-value\n").stderr
     listed = sandbox("secrets", "list")
     assert "made-up-token-value" not in listed.stdout + listed.stderr
     sandbox("secrets", "set", "TOKEN", input="", code=64)
+    assert "it is short" in sandbox("secrets", "set", "TOKEN", input="word\n").stderr
+    assert "too short to be masked" in sandbox("secrets", "set", "TOKEN", input="abc\n").stderr
 
 
 def test_a_broken_manifest_costs_its_own_job_alone(sandbox: Program) -> None:

@@ -12,6 +12,7 @@ import pytest
 import watchfiles
 
 from lambdactl.cli.rerun import OURS, Rerun
+from lambdactl.cli.signals import Stop
 from lambdactl.errors import RunError, UsageError
 
 PATIENCE = 60
@@ -21,7 +22,7 @@ class Watching:
     """A watch in a thread; `runs` has what the mark was at each run."""
 
     def __init__(self, root: Path, outside: tuple[Path, ...] = ()) -> None:
-        self.root, self.end = root, threading.Event()
+        self.root, self.end = root, Stop("stopping the job")
         self.runs: list[str] = []
         self.ended: BaseException | int | None = None
         self._rerun = Rerun(root, self.mark, outside, self.end)
@@ -114,8 +115,21 @@ def test_a_change_while_it_runs_stops_it_and_ctrl_c_ends_with_its_code(
 
 
 def test_ctrl_c_while_it_waits(watching: Watching) -> None:
+    """Nothing runs, so nothing is said to be stopped."""
+    watching.until(lambda: not watching.end.message)
     watching.close()
     assert isinstance(watching.ended, KeyboardInterrupt)
+
+
+def test_what_an_editor_leaves_for_a_moment_is_not_named(
+    watching: Watching, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (root / "4913").write_text("")
+    (root / "4913").unlink()
+    (root / "job.yaml~").write_text("one")
+    (root / "job.yaml").write_text("two")
+    watching.until(lambda: len(watching.runs) == 2)
+    assert "changed: job.yaml\n" in capsys.readouterr().err
 
 
 def test_a_system_that_tells_of_no_changes_is_said(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

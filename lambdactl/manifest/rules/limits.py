@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from lambdactl.manifest.draft import Draft
 from lambdactl.manifest.durations import seconds, written
 from lambdactl.manifest.finding import Finding, Path
-from lambdactl.manifest.job import INVOCATION_MAX
+from lambdactl.manifest.job import INVOCATION_MAX, LEGS_MAX
 
 _LEG = 840  # seconds of work; the rest of a leg's 15 minutes is for its start and its checkpoint
-_LEGS_MAX = 12
+
 _EVENT_AGE = (60, 21600)  # PutFunctionEventInvokeConfig, MaximumEventAgeInSeconds
 # Linux allows 128 KiB for one argument or environment variable (MAX_ARG_STRLEN); CLIs take
 # prompts as arguments.
@@ -23,10 +23,8 @@ def timeout(draft: Draft) -> Iterator[Finding]:
     duration = seconds(draft.value.get("timeout", "10m"))
     if duration is None:
         return
-    if duration > _LEGS_MAX * _LEG:
-        what = (
-            f"timeout {written(duration)} is over what {_LEGS_MAX} legs can do, {written(_LEGS_MAX * _LEG)}"
-        )
+    if duration > LEGS_MAX * _LEG:
+        what = f"timeout {written(duration)} is over what {LEGS_MAX} legs can do, {written(LEGS_MAX * _LEG)}"
         yield Finding(("timeout",), what, "split the work")
     elif duration > INVOCATION_MAX and "legs" not in draft.value:
         what = f"timeout {written(duration)} is over Lambda's limit of 15m"
@@ -45,7 +43,7 @@ def legs(draft: Draft) -> Iterator[Finding]:
     if draft.agent_type == "command":
         what = "legs do not fit type command: there is no conversation that a further leg could go on with"
         yield Finding(("legs",), what, "remove it", key=True)
-    elif INVOCATION_MAX < duration <= _LEGS_MAX * _LEG and most * _LEG < duration:
+    elif INVOCATION_MAX < duration <= LEGS_MAX * _LEG and most * _LEG < duration:
         what = f"legs.max {most} is good for {written(most * _LEG)}, and timeout is {written(duration)}"
         hint = f"use {_needed(duration)}: of a leg's 15m, a minute is for its start and its checkpoint"
         yield Finding(("legs", "max"), what, hint)
