@@ -36,7 +36,7 @@ def stopping(message: str) -> Iterator[Stop]:
         stop.set()
         # Not through a stream: the signal may have come in the middle of a write to it.
         with contextlib.suppress(OSError):
-            os.write(sys.stderr.fileno(), f"\n{stop.message}\n".encode())
+            os.write(sys.stderr.fileno(), f"\n{stop.message}".rstrip("\n").encode() + b"\n")
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, *ending())}
     try:

@@ -64,7 +64,8 @@ def whole(run: Run, files: Sequence[tuple[str, int]]) -> Text:
         shown = json.dumps(result["structuredOutput"], indent=2, ensure_ascii=False)
         text.append(f"\n\n{terminal(shown).rstrip()}\n")
     elif result.get("output"):
-        text.append(f"\n\n{terminal(str(result['output'])).strip()}\n")
+        said = terminal(str(result["output"])).strip("\n")
+        text.append(f"\n\n{said}\n")
     if files:
         text.append("" if text.plain.endswith("\n") else "\n")
     for name, size in files:
