@@ -18,11 +18,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import boto3
+import botocore.session
 import pytest
+from botocore.loaders import create_loader
 
 from lambdactl.aws import Aws, Endpoint
 from lambdactl.deployment import Deployment, Deployments
@@ -45,6 +48,10 @@ SITE = Site(
     bucket="demo-main-bucket",
     registry=f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com",
 )
+
+
+# Each session of botocore would read its models anew, and a test makes several: half of these tests' time.
+botocore.session.create_loader = cache(create_loader)
 
 
 class Hurry:
