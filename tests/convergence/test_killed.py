@@ -147,7 +147,7 @@ def calls(there: Theatre, moto: int, ministack: int) -> range:
 def test_a_creation(there: Theatre) -> None:
     there.open()
     there.settle("new")
-    for kill in calls(there, 1, 40):
+    for kill in calls(there, 40, 1):
         there.open()
         there.killed_and_mended("new", kill)
         there.check("new")
@@ -160,7 +160,7 @@ def test_an_update(there: Theatre) -> None:
     there.settle("new")
     there.settle("changed")
     now, then = "changed", "new"
-    for kill in calls(there, 8, 40):
+    for kill in calls(there, 40, 8):
         there.killed_and_mended(then, kill)
         there.check(then)
         now, then = then, now
@@ -171,7 +171,7 @@ def test_a_prune(there: Theatre) -> None:
     there.open()
     there.settle("new")
     there.settle("one")
-    for kill in calls(there, 15, 60):
+    for kill in calls(there, 60, 15):
         there.settle("new")
         there.killed_and_mended("one", kill)
         there.check("one", gone=tuple(TEN[1:]))
