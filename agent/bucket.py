@@ -133,6 +133,9 @@ class Bucket:
             raise StoreError(f"cannot write s3://{self._bucket}/{self.address(name)}: {error}") from None
         return str(answer.get("VersionId") or "")
 
+    def kept(self, name: str) -> str:
+        return str(self._head(name).get("VersionId") or "")
+
     def forget(self, stored: Mapping[str, str]) -> None:
         from botocore.exceptions import BotoCoreError, ClientError
 
@@ -153,13 +156,16 @@ class Bucket:
             raise StoreError(f"cannot delete {refused[0]['Key']}: {refused[0].get('Code')}")
 
     def exists(self, name: str) -> bool:
+        return bool(self._head(name))
+
+    def _head(self, name: str) -> Mapping[str, Any]:
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            self._client.head_object(Bucket=self._bucket, Key=self.address(name))
+            found: Mapping[str, Any] = self._client.head_object(Bucket=self._bucket, Key=self.address(name))
         except (BotoCoreError, ClientError):
-            return False
-        return True
+            return {}
+        return found
 
     def address(self, name: str) -> str:
         return f"{self._prefix}{name}"

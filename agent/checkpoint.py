@@ -74,9 +74,10 @@ def restore(record: Record, store: Store, layout: Layout, cli: Cli) -> None:
         raise CheckpointError(str(error)) from None
 
 
-def names(leg: int, parts: tuple[Part, ...]) -> Mapping[str, str]:
+def stored(record: Record, store: Store) -> Mapping[str, str]:
     """All objects of a checkpoint, and what the store wants to forget each."""
-    return {**{part.name: part.kept for part in parts}, record_name(leg): ""}
+    name = record_name(record.leg)
+    return {**{part.name: part.kept for part in record.parts}, name: store.kept(name)}
 
 
 def record_name(leg: int) -> str:

@@ -51,7 +51,7 @@ class Delivery:
             if not upload.done() or upload.cancelled():
                 left.out(item.name, "no time was left to store them")
             elif error := upload.exception():
-                why = self.redactor.text(str(error))[:200]
+                why = self.redactor.brief(str(error), 200)
                 left.out(item.name, f"they could not be stored ({why})")
             else:
                 stored.append(upload.result())
@@ -66,8 +66,7 @@ class Delivery:
 
     def _name(self, item: Item, taken: Counter[str]) -> str:
         """Two that become one are told apart: the later would take the place of the earlier."""
-        folder, slash, name = item.name.partition("/")
-        path = PurePosixPath(f"{folder}{slash}{self.redactor.name(name)}" if item.below else item.name)
+        path = PurePosixPath(item.prefix + self.redactor.name(item.name.removeprefix(item.prefix)))
         free = path
         while taken[str(free)]:
             taken[str(path)] += 1

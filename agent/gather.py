@@ -17,7 +17,7 @@ from agent.harvest import Item
 from agent.left import Left
 from agent.patch import Patches
 from agent.redact import Redactor
-from agent.result import Result, StoredFile
+from agent.result import STATUSES, Result, StoredFile
 from agent.running import Account, Outside, Run
 from agent.tail import tail
 
@@ -26,7 +26,6 @@ STREAMS = 0.7  # of the time left is for what is left of them; the artifacts are
 LOOKING = 0.5  # of the time left is for finding the artifacts: they are to be stored in it, too
 PATCH_TIME = 20.0  # seconds for git at most, and a quarter of what is left
 RESULT_TIME = 0.5  # seconds kept for result.json itself
-REASON = 2_000  # characters
 
 
 def deliver(run: Run, account: Account, delivery: Delivery, outside: Outside) -> tuple[StoredFile, ...]:
@@ -107,7 +106,7 @@ def result(
     files = (*whole.files, *files)
     session = (listener.session_id if listener else None) or run.leg.sofar.session_id or None
     servers = listener.servers if listener else ()
-    notes = (*whole.notes, *account.notes, *(account.meter.notes() if account.meter else ()))
+    notes = (*account.notes, *(account.meter.notes() if account.meter else ()))
     return Result(
         run_id=run.request.run_id,
         job=definition.job,
@@ -118,7 +117,7 @@ def result(
         agent_version=definition.agent.version,
         model=definition.agent.model,
         outcome=account.verdict.outcome,
-        reason=redactor.text(account.verdict.reason)[:REASON],  # masked before it is cut
+        reason=redactor.brief(account.verdict.reason),
         exit_code=ending.exit_code if ending else None,
         signal=ending.signal if ending else None,
         started_at=run.leg.started_at(times[0]),
@@ -131,7 +130,10 @@ def result(
         hardening=account.hardening,
         output=redactor.text(ended.output),
         structured_output=redactor.value(account.structured, numbers=True),
-        mcp_servers=tuple(replace(each, status=redactor.text(each.status)) for each in servers),
+        mcp_servers=tuple(
+            each if each.status in STATUSES else replace(each, status=redactor.brief(each.status))
+            for each in servers
+        ),
         files=files,
         resumable=session is not None
         and any(file.path.startswith(f"{run.folder}transcript/") for file in files),
@@ -141,7 +143,7 @@ def result(
             "cli": definition.agent.version,
         },
         sandbox=probe.sandbox(),
-        notes=tuple(map(redactor.text, notes)),
+        notes=(*whole.notes, *map(redactor.brief, notes)),  # those of earlier legs are masked
         legs=whole.legs if run.definition.legs > 1 else (),
     )
 

@@ -25,7 +25,6 @@ from agent.child import gives_way
 MEMORY = 1 << 30  # bytes that git may map
 OUTPUT = 64 << 20  # bytes that it may write into a file
 LISTED = 8 << 20  # bytes of a list that we read
-ERROR = 300  # characters of an error
 
 _CONFIG = """\
 [core]
@@ -133,7 +132,7 @@ class Git:
             raise GitError(f"over {OUTPUT:,} bytes")
         if code:
             said = errors.read_text("utf-8", "replace").strip().replace("\n", "; ")
-            raise GitError(f"git {arguments[0]}: {said[:ERROR] or f'exit code {code}'}")
+            raise GitError(f"git {arguments[0]}: {said or f'exit code {code}'}")
 
     def _environment(self) -> dict[str, str]:
         """All there is of it."""

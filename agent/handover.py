@@ -186,7 +186,7 @@ class Handover:
     def _record(self, files: tuple[StoredFile, ...], times: tuple[datetime, datetime]) -> dict[str, Any]:
         """Write down what the next leg has to know, and how this one ended; the event for it."""
         now = sofar(self.run, self.account, "continued", times)
-        notes = map(self.redactor.text, self.account.notes)
+        notes = map(self.redactor.brief, self.account.notes)
         now = replace(now, files=(*now.files, *files), notes=(*now.notes, *notes))
         record = Record(
             run_id=self.run.request.run_id,

@@ -27,10 +27,12 @@ TOO_LATE = "files that no time was left to look for"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """`below`: where it must really lie, links resolved; None for a file of our own."""
+    """`below`: where it must really lie, links resolved; None for a file of our own. `prefix` is what its
+    name begins with that is ours: the rest is the agent's."""
 
     name: str  # in the run folder, with "/"
     file: Path
+    prefix: str = ""
     below: Path | None = None
 
     @property
@@ -103,7 +105,7 @@ def below(
         if reason := _refused(folder / path, real):
             left.out(path, reason)
         else:
-            yield Item(name=f"{prefix}{path}", file=folder / path, below=real)
+            yield Item(name=f"{prefix}{path}", file=folder / path, prefix=prefix, below=real)
 
 
 def bounded(items: Iterable[Item], bounds: Bounds, left: Left) -> Iterator[Item]:

@@ -50,7 +50,7 @@ def begin(
         sofar=record.sofar,
         resume=_resume(record, definition),
         restore=functools.partial(checkpoint.restore, record, store),
-        stored=checkpoint.names(record.leg, record.parts),
+        stored=checkpoint.stored(record, store),
         problem=problem,
     )
     return leg, definition

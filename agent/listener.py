@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -15,6 +16,9 @@ from agent.supervise import Reaction
 
 if TYPE_CHECKING:
     from agent.proxy.meter import Meter
+
+
+_SESSION = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")  # both CLIs': a UUID
 
 
 class Listener:
@@ -81,7 +85,10 @@ class Listener:
     def _began(self, event: Began) -> Reaction:
         """An agent without its tools does harm with confidence: a server that is not there ends the run."""
         self._on_up()
-        self.session_id, self.servers = event.session_id or self.session_id, event.servers
+        # A checkpoint holds it as it is: anything that runs there may have written this line.
+        if event.session_id and _SESSION.fullmatch(event.session_id):
+            self.session_id = event.session_id
+        self.servers = event.servers
         down = {
             each.name: f"MCP server {each.name}: {each.status}{self._words(each.name, event)}"
             for each in event.servers

@@ -194,7 +194,7 @@ class Mirror:
             if not end.done() or end.cancelled() or end.exception() or not end.result():
                 self._leave(lane, left)
         if self._unsearched:
-            left.out("streams that came last", f"they could not be looked for ({self._unsearched[:200]})")
+            left.out("streams that came last", f"they could not be looked for ({self._unsearched})")
         for folder in self._beyond:
             left.out(folder, f"streams beyond {STREAMS:,}, or of a name that another has")
         return tuple(file for lane in self._lanes.values() for file in tuple(lane.stream.stored))
@@ -244,7 +244,7 @@ class Mirror:
             self._book(lane, -len(part.content))
             lane.failures += 1
             lane.not_before = self._clock() + min(PAUSE, 0.5 * 2**lane.failures)
-            lane.error = str(error)[:200]
+            lane.error = str(error)
             return False
         lane.failures, lane.error = 0, ""
         self._pace.took(len(part.content), self._clock() - began)

@@ -8,6 +8,7 @@ branch that it checked out brings none of its older commits.
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -42,16 +43,18 @@ class Patches:
             checkouts = [] if self.workspace.is_symlink() else list(checkout.find(self.workspace))
         except OSError:
             return
-        git = shutil.which("git", path=self.path)
+        git, names = shutil.which("git", path=self.path), Counter[str]()
         for number, each in enumerate(checkouts):
             lonely = not each.name or len(checkouts) == 1
-            name = "workspace" if lonely else f"workspace-{self.redactor.name(file_name(each.name))}"
+            name = "workspace" if lonely else f"workspace-{file_name(self.redactor.name(each.name))}"
             if not git:
                 left.out(each.name or ".", "changes in git checkouts, as git is not in the image")
             elif number >= CHECKOUTS:
                 left.out(each.name, f"git checkouts beyond {CHECKOUTS}")
             elif patch := self._patch(git, each, self.folder / str(number), left):
-                yield Item(name=f"artifacts/{name}.patch", file=patch)
+                names[name] += 1  # two may be one, once they are masked and harmless
+                path = f"artifacts/{name}{f'~{names[name]}' if names[name] > 1 else ''}.patch"
+                yield Item(name=path, file=patch, prefix=path)
 
     def _patch(self, program: str, there: Checkout, folder: Path, left: Left) -> Path | None:
         git = Git(program=program, folder=folder, checkout=there, until=self.until, clock=self.clock)

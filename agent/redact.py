@@ -56,6 +56,11 @@ class Redactor:
             return text
         return self.content(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
 
+    def brief(self, text: str, most: int = 2_000) -> str:
+        """At most so many characters, masked before they are cut: half a value is not found any more. So
+        whoever makes a text of what an agent may have written, does not cut it."""
+        return self.text(text)[:most]
+
     def name(self, path: str) -> str:
         """That of a file of the agent's: it may hold a value, and need not be UTF-8."""
         return self.text(path.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))

@@ -35,10 +35,13 @@ class Usage:
         return {camel(name): value for name, value in asdict(self).items()}
 
 
+STATUSES = ("connected", "failed", "pending", "needs-auth", "unknown")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerStatus:
     name: str
-    status: str  # connected, failed, pending, needs-auth, unknown
+    status: str  # one of STATUSES, or what its CLI says
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -96,7 +96,7 @@ class _Check:
 
 
 def _said(at: str, what: str) -> str:
-    return f"{at.removeprefix('.')[:200] or 'the whole'}: {what}"
+    return f"{at.removeprefix('.') or 'the whole'}: {what}"
 
 
 def _spelled(value: Any) -> str:

@@ -54,6 +54,9 @@ class Store(Protocol):
     def keep(self, name: str, content: bytes) -> str:
         """As `put`; what `forget` wants to take it away wholly, also from a bucket with versions."""
 
+    def kept(self, name: str) -> str:
+        """What `keep` answered for `name`, of another attempt's too; "" when it cannot be told."""
+
     def forget(self, stored: Mapping[str, str]) -> None:
         """Take away what `keep` stored: names, and what it answered."""
 

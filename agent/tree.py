@@ -25,7 +25,7 @@ def walk(root: Path, unseen: Unseen, most: int = ENTRIES_MAX) -> Iterator[str]:
     while folders:
         folder = folders.pop()
         if folder.count("/") > DEPTH_MAX:
-            unseen(f"{folder[:60]}…", "folders that lead too deep")
+            unseen(folder, "folders that lead too deep")
             continue
         try:
             with os.scandir(root / folder) as found:

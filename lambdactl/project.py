@@ -15,7 +15,7 @@ Every method raises `lambdactl.errors.LambdactlError` or one of its kinds, and n
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
@@ -56,7 +56,7 @@ class Project:
         settings: Settings,
         jobs: Iterable[Job],
         *,
-        problems: Sequence[Problem] = (),
+        left_out: Mapping[str, Sequence[Problem]] | None = None,
         sandbox: bool | None = None,
         containers: bool | None = None,
         ahead: Ahead | None = None,
@@ -64,7 +64,7 @@ class Project:
         self.settings = settings
         self.root = settings.root
         self.sandbox = settings.sandbox if sandbox is None else sandbox
-        self.jobs = Jobs(jobs, problems)
+        self.jobs = Jobs(jobs, left_out)
         self._containers = containers
         self._ahead = ahead or Ahead(self.sandbox, None)
         self._lease: Lease | None = None
@@ -105,7 +105,7 @@ class Project:
         cls, loaded: manifest.Loaded, *, sandbox: bool | None = None, ahead: Ahead | None = None
     ) -> Project:
         settings = on_machine(loaded.project, os.environ)
-        return cls(settings, loaded.jobs, problems=loaded.problems, sandbox=sandbox, ahead=ahead)
+        return cls(settings, loaded.jobs, left_out=loaded.left_out, sandbox=sandbox, ahead=ahead)
 
     @classmethod
     def validate(
@@ -157,8 +157,8 @@ class Project:
 
     def within(self, *, containers: bool) -> Project:
         """The same project for jobs in containers, or for jobs as plain processes."""
-        jobs, problems = self.jobs.values(), self.jobs.problems
-        return Project(self.settings, jobs, problems=problems, sandbox=self.sandbox, containers=containers)
+        jobs, left_out = self.jobs.values(), self.jobs.left_out
+        return Project(self.settings, jobs, left_out=left_out, sandbox=self.sandbox, containers=containers)
 
     @property
     def containers(self) -> bool:

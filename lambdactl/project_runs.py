@@ -39,12 +39,12 @@ class ProjectRuns:
 
     def below(self, prefix: str) -> ProjectRuns:
         """Those under this prefix alone: of a job that is not in git any more, or broken there. How long its
-        runs may take is not known: they are lost when the longest would be."""
+        runs may take is not known: as long as any may."""
         what, hint = fault(prefix)
         if what:
             raise UsageError(f"the prefix {prefix!r} {what}", hint=hint)
         folder = normal(prefix)
-        place = Place(job=folder.rstrip("/"), prefix=folder, timeout=LEGS_MAX * INVOCATION_MAX)
+        place = Place(job=folder.rstrip("/"), prefix=folder, timeout=INVOCATION_MAX, legs=LEGS_MAX)
         return ProjectRuns(self._jobs, self.home, self._reach, place)
 
     def launch(self, job: str, input_: Any = None, *, run_id: str = "") -> Run:
@@ -79,7 +79,12 @@ class ProjectRuns:
         """A run of this machine (`run-local`), or else one in the bucket."""
         if here := local(self.home, run_id):
             return here
-        return self._bucket.find(self._places, run_id)
+        try:
+            return self._bucket.find(self._places, run_id)
+        except RunError as absent:
+            if self._jobs.left_out and not self._only:
+                absent.hint = f"or it is of {', '.join(sorted(self._jobs.left_out))}, left out: {absent.hint}"
+            raise
 
     def of(self, job: str, run_id: str) -> Run:
         """The run of this job in the bucket."""

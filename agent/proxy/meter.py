@@ -138,7 +138,7 @@ class Meter:
             return 0.0
         price = find(self.prices, told.model) if told.model else self._price
         if price is None:
-            self.unpriced.add(told.model[:200] or "a model without a name")
+            self.unpriced.add(told.model or "a model without a name")
             price = (dearest(self.prices) or ("", None))[1]
         return price.cost(told.usage, told.hour_writes) if price else 0.0
 

@@ -83,10 +83,8 @@ def runs(
     """List the latest runs in AWS, newest first; `show` also finds those of run-local."""
     from lambdactl.report import runs as report
 
-    if job and prefix:
-        raise UsageError("a job's prefix is in its manifest", hint=f"leave out --prefix, or {job}")
     project = open_project(root, env, sandbox, whole=False)
-    found = runs_of(project, prefix).latest(job, count=count)
+    found = runs_of(project, prefix, job).latest(job, count=count)
     if format is RunFormat.json:
         output.raw(report.json_(found))
     else:

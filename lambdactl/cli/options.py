@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -96,15 +97,23 @@ def open_project(
     project = Project.open(
         root, environment=env, sandbox=sandbox, time_limit=time_limit, plans=plans, whole=whole
     )
-    if files := sorted({problem.file for problem in project.jobs.problems}):
-        output.note(f"left out, `lambdactl validate` says why: {', '.join(files)}", style="yellow")
+    if names := sorted(project.jobs.left_out):
+        _say_left_out(", ".join(names))
     if talks:
         say_where(project)
     return project
 
 
-def runs_of(project: Project, prefix: str) -> ProjectRuns:
+@cache
+def _say_left_out(names: str) -> None:
+    """Once, however often a project is opened."""
+    output.note(f"left out of the jobs, `lambdactl validate` says why: {names}", style="yellow")
+
+
+def runs_of(project: Project, prefix: str, job: str = "") -> ProjectRuns:
     """Those of its jobs, or those under this prefix."""
+    if job and prefix:
+        raise UsageError("a job's prefix is in its manifest", hint=f"leave out --prefix, or {job}")
     return project.runs.below(prefix) if prefix else project.runs
 
 

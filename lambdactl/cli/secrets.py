@@ -26,6 +26,11 @@ def set_(
     from lambdactl import secrets
 
     project = open_project(root, env, sandbox, whole=False)
+    if project.jobs.left_out and not name.startswith("/"):
+        raise UsageError(
+            f"{name} may be another parameter's name in a job that is left out",
+            hint="name the parameter itself, as in /agents/token, or mend the manifests",
+        )
     parameter = secrets.resolve(name, project.jobs.values())
     aws = project.aws  # refused, if at all, before a value is typed
     if sys.stdin.isatty():
@@ -56,4 +61,5 @@ def list_(root: Root = HERE, env: Env = "", sandbox: Sandbox = None) -> int:
     project = open_project(root, env, sandbox, whole=False)
     found = secrets.parameters(project.aws, project.jobs.values())
     output.result(tables.parameters(found))
-    return Exit.OK if all(each.exists for each in found) else Exit.FAILED
+    whole = not project.jobs.left_out  # whose parameters are not known
+    return Exit.OK if whole and all(each.exists for each in found) else Exit.FAILED

@@ -106,7 +106,7 @@ def cancel(
     """Ask a running run to end: within 15 seconds, as `cancelled`, with everything gathered."""
     from lambdactl.report import runs as report
 
-    runs = runs_of(open_project(root, env, sandbox, whole=False), prefix)
+    runs = runs_of(open_project(root, env, sandbox, whole=False), prefix, job)
     found = runs.cancel(run, job)
     if found.state == "queued":
         output.note("it has not begun: it will end as soon as it does, without having done anything")

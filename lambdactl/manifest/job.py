@@ -172,11 +172,11 @@ class Settings:
 
 
 class Jobs(dict[str, Job]):
-    """Jobs by name. `problems` are those of manifests which are left out for them."""
+    """Jobs by name. `left_out` are others, and the problems for which they are."""
 
-    def __init__(self, jobs: Iterable[Job], problems: Sequence[Problem] = ()) -> None:
+    def __init__(self, jobs: Iterable[Job], left_out: Mapping[str, Sequence[Problem]] | None = None) -> None:
         super().__init__((job.name, job) for job in jobs)
-        self.problems = problems
+        self.left_out = left_out or {}
 
     def named(self, name: str) -> Job:
         """A job by name or by its manifest's path; ManifestError when it is left out, UsageError names
@@ -184,12 +184,12 @@ class Jobs(dict[str, Job]):
         stem = Path(name).stem if name.endswith((".yaml", ".yml")) else name
         if job := self.get(stem):
             return job
-        if own := [problem for problem in self.problems if Path(problem.file).stem == stem]:
-            raise ManifestError(own)
+        if stem in self.left_out:
+            raise ManifestError(list(self.left_out[stem]))
         raise UsageError(f"there is no job {name}", hint=f"jobs: {', '.join(sorted(self)) or 'none yet'}")
 
     def whole(self) -> Jobs:
         """Itself; ManifestError when any is left out."""
-        if self.problems:
-            raise ManifestError(list(self.problems))
+        if self.left_out:
+            raise ManifestError(list({problem for each in self.left_out.values() for problem in each}))
         return self

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
@@ -12,18 +13,19 @@ from lambdactl.manifest import environments, resolve, rules
 from lambdactl.manifest.folder import Folder, manifests, read_home, read_jobs
 from lambdactl.manifest.job import Job, Settings
 from lambdactl.manifest.layers import draft, placed
-from lambdactl.manifest.source import shown_file, within
+from lambdactl.manifest.source import within
 from lambdactl.manifest.together import among_environments, among_jobs, unknown_jobs
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
     """The project in one environment. `jobs` are those without problems, sorted by name; none when
-    lambdactl.yaml itself has some (`spoilt`)."""
+    lambdactl.yaml itself has some (`spoilt`). `left_out` has the problems of each other job."""
 
     project: Settings
     jobs: tuple[Job, ...]
     problems: tuple[Problem, ...]
+    left_out: Mapping[str, Sequence[Problem]] = field(default_factory=dict)
     spoilt: bool = False
 
     def checked(self, *, whole: bool = True) -> Self:
@@ -97,6 +99,7 @@ def _in(folder: Folder, project: Settings, shared: Sequence[Problem]) -> Loaded:
     spoilt = bool(problems)  # what is wrong in lambdactl.yaml is so for every job
     together = among_jobs(folder.every, home, name)
     jobs: list[Job] = []
+    left_out: dict[str, list[Problem]] = defaultdict(list)
     for source in folder.chosen:
         own = [source.problem(finding) for finding in source.findings]
         own += [placed(finding, source, home, name) for finding in together.get(source.file, ())]
@@ -106,7 +109,8 @@ def _in(folder: Folder, project: Settings, shared: Sequence[Problem]) -> Loaded:
             own += [placed(finding, source, home, name) for finding in told]
         if made is not None and not own:
             jobs.append(resolve.job(made, source.file))
-        spoilt = spoilt or any(problem.file == shown_file(home.file) for problem in own)
+        else:
+            left_out[source.file.stem] += own
         problems.update(own)
     some = () if spoilt else tuple(sorted(jobs, key=lambda job: job.name))
-    return Loaded(project, some, tuple(sorted(problems)), spoilt)
+    return Loaded(project, some, tuple(sorted(problems)), dict(left_out), spoilt)

@@ -11,6 +11,7 @@ import contextlib
 import os
 import signal
 import threading
+import time
 from pathlib import Path
 
 from lambdactl.container import Engine
@@ -20,6 +21,8 @@ PROC, CGROUP = Path("/proc"), Path("/sys/fs/cgroup")
 MB = 1 << 20
 EVERY = 0.02  # seconds between samples: a shorter peak is missed
 ASK_EVERY = 0.1  # seconds between questions whether it runs
+ENDS = 0.2  # seconds in which one that was killed is left alone in any case
+_KILLED = 1 << (signal.SIGKILL - 1)  # in a mask of signals
 PATIENCE = 5.0  # seconds for the engine to say where
 
 
@@ -30,7 +33,7 @@ class Memory:
     def __init__(self, engine: Engine, container: str, limit: int) -> None:
         self._engine, self._container, self._limit = engine, container, limit * MB
         self._most = 0
-        self._killed = ""  # a process, which takes a while to end
+        self._killed, self._at = "", 0.0  # a process, which takes a while to end, and when
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self.exceeded = False
@@ -55,10 +58,9 @@ class Memory:
                 return  # it has ended
 
     def _sample(self, group: Path) -> None:
-        """One that was killed holds its memory until it has ended: whoever is the largest by then has done
-        nothing. So waits the kernel, too."""
-        if self._killed and self._killed in _processes(group):
+        if self._killed and self._ends(group):
             return
+        self._killed = ""
         lines = dict(
             line.split() for line in (group / "memory.stat").read_text(encoding="ascii").splitlines()
         )
@@ -69,14 +71,31 @@ class Memory:
             with contextlib.suppress(OSError, ValueError, LambdactlError):
                 self._kill_largest(group)
 
+    def _ends(self, group: Path) -> bool:
+        """Whether the one that was killed is still about to end: it holds its memory until it has, and
+        whoever is the largest by then has done nothing. So waits the kernel, too."""
+        if self._killed not in _processes(group):
+            return False
+        if time.monotonic() < self._at + ENDS:
+            return True
+        try:  # another may have its number, or the signal may not have reached it
+            pending = [int(_status(self._killed, name) or "0", 16) for name in ("SigPnd", "ShdPnd")]
+            return not _status(self._killed, "VmRSS") or any(mask & _KILLED for mask in pending)
+        except OSError:
+            return False
+
     def _kill_largest(self, group: Path) -> None:
         largest = max(_processes(group), key=_resident)
         try:
             os.kill(int(largest), signal.SIGKILL)
         except PermissionError:  # another user's: the engine may
             inside = _status(largest, "NSpid").split()[-1]
-            self._engine.call("exec", self._container, "/bin/sh", "-c", f"kill -9 {inside}", timeout=PATIENCE)
-        self._killed = largest
+            if inside == "1":  # deaf to what comes from within
+                self._engine.call("kill", "--signal", "KILL", self._container, timeout=PATIENCE)
+            else:
+                command = ("exec", self._container, "/bin/sh", "-c", f"kill -9 {inside}")
+                self._engine.call(*command, timeout=PATIENCE)
+        self._killed, self._at = largest, time.monotonic()
 
     def _group(self) -> Path | None:
         """Asked until the container runs."""
@@ -148,4 +167,4 @@ def _resident(pid: str) -> int:
 
 def _status(pid: str, name: str) -> str:
     lines = (PROC / pid / "status").read_text(encoding="utf-8", errors="replace").splitlines()
-    return next(line.partition(":")[2] for line in lines if line.startswith(f"{name}:"))
+    return next((line.partition(":")[2] for line in lines if line.startswith(f"{name}:")), "")

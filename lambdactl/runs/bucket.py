@@ -41,7 +41,7 @@ class Runs:
         raise RunError(
             f"there is no run {run_id} of this project's jobs",
             hint="`lambdactl runs` lists those that have begun; `cancel --job NAME` ends one that has not; "
-            "`--prefix FOLDER/` reads those of a job that left git",
+            "`--prefix FOLDER/` reads those of a job that left git, or is broken there",
         )
 
     def one(self, place: Place, run_id: str) -> Run:

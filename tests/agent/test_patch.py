@@ -202,6 +202,19 @@ def test_a_repository_that_the_run_made_is_in_it_whole(origin: Path, workspace: 
     assert b"+one\n+two" in patch(workspace)
 
 
+def test_checkouts_whose_names_become_one_have_a_patch_each(workspace: Path) -> None:
+    """Masked as it is named, not as it is cleaned: what is left of a value is not found any more."""
+    for name in ("p@ss w0rd!x9", "p%40ss%20w0rd%21x9", "a b", "a-b"):
+        (workspace / name).mkdir()
+        git(workspace / name, "init", "-q")
+        (workspace / name / "a.txt").write_text(name)
+    found, notes = patches(workspace, T="p@ss w0rd!x9")
+    assert (sorted(found), notes) == (
+        [f"artifacts/workspace-{name}.patch" for name in ("-T-", "-T-~2", "a-b", "a-b~2")],
+        "",
+    )
+
+
 def test_sha256(workspace: Path) -> None:
     git(workspace, "init", "-q", "--object-format=sha256")
     (workspace / "a.txt").write_text("one\n")

@@ -33,6 +33,14 @@ def test_it_is_in_the_result(clis: Bench, kind: str) -> None:
     validator("result").validate(done.result)
 
 
+def test_why_it_does_not_fit_is_masked_before_it_is_cut() -> None:
+    """The path to what is wrong is of the agent's keys: half a value is not found any more."""
+    deep = {"a" * 170: {"made-up-secret-in-a-key": 1}}
+    schema = {"additionalProperties": {"additionalProperties": False}}
+    said = structured.check(deep, schema)[1]
+    assert "made-up-secret-in-a-key" in said
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_model_without_a_script_makes_one_up(clis: Bench, kind: str) -> None:
     done = run(kind, clis, agent={"outputSchema": SCHEMA, "prompt": "Look at the issue."})

@@ -63,6 +63,21 @@ def test_what_was_asked_is_masked_by_its_words_and_recorded_whole(bench: Bench) 
     assert (request["job"], request["runId"]) == ("triage", done.result["runId"])
 
 
+def test_a_folder_too_deep_to_be_looked_at_is_named_without_a_part_of_a_value(bench: Bench) -> None:
+    name = "made-up-secret-in-a-name"
+    deep = "/".join([*["d" * 16] * 3, name, *["e"] * 100])
+    done = bench.command("/bin/sh", "-c", f"mkdir -p {deep}", values={"T": name}, artifacts=["**/*.md"])
+    assert "/***T***/" in " ".join(ours(done, "succeeded")["notes"])
+    assert done.leaks(name[:6]) == []
+
+
+def test_reason_and_log_say_the_same(bench: Bench) -> None:
+    """A value may be another secret's name."""
+    values = {"TOKEN": "made-up-one", "OTHER": "TOKEN"}
+    done = bench.command("/bin/sh", "-c", "echo made-up-one >&2; exit 3", values=values)
+    assert ours(done, "failed")["reason"] == done.lines[-1]["reason"] == "exit code 3: ***TOKEN***"
+
+
 @pytest.mark.parametrize("word", ["sha256", "size", "contentType"])
 def test_files_keep_their_form(bench: Bench, word: str) -> None:
     done = bench.command("/bin/sh", "-c", "echo x > a.txt", values={"S": word}, artifacts=["*.txt"])

@@ -155,15 +155,21 @@ def test_a_broken_manifest_costs_its_own_job_alone(sandbox: Program) -> None:
 
     launched = sandbox("launch", "hello", "--input", "-", "--wait", "--format", "json", input="{}")
     run = json.loads(launched.stdout)[0]["id"]
-    assert "left out, `lambdactl validate` says why: jobs/broken.yaml" in launched.stderr
+    assert "left out of the jobs, `lambdactl validate` says why: broken" in launched.stderr
     assert run in sandbox("runs").stdout
     assert "succeeded" in sandbox("show", run).stdout
     sandbox("logs", run)
     assert "is not running: it is succeeded" in sandbox("cancel", run, code=1).stderr
     assert "complete" in sandbox("history").stdout
-    sandbox("secrets", "list")
+    sandbox("secrets", "list", code=1)  # what the broken one needs is not known
+    assert "name the parameter itself" in sandbox("secrets", "set", "TOKEN", input="x", code=64).stderr
     for refused in (("plan",), ("apply", "--yes"), ("drift",), ("launch", "broken"), ("runs", "broken")):
         assert 'jobs/broken.yaml:2:1: unknown field "prefx"' in sandbox(*refused, code=1).stderr
+    taken = manifest.load(sandbox.root).jobs[0].prefix
+    broken.write_text(f"agent: {{type: command, command: [x]}}\nprefix: {taken}sub/\n")
+    assert "or it is of broken, hello, left out" in sandbox("cancel", run, code=1).stderr
+    assert "is not running" in sandbox("cancel", run, "--prefix", taken, code=1).stderr
+    sandbox("cancel", run, "--prefix", taken, "--job", "hello", code=64)
     sandbox("destroy", "--yes")
     (sandbox.root / "lambdactl.yaml").open("a").write("nmae: x\n")
     assert "nmae" in sandbox("runs", code=1).stderr

@@ -252,6 +252,15 @@ def test_rules_look_at_each_environment_and_name_it_where_others_are_well(projec
     assert all("(in " not in problem.what for problem in load(root, "prod").problems)
 
 
+def test_a_problem_of_one_job_in_lambdactl_yaml_costs_that_job_alone(project: Write) -> None:
+    """Not so what is wrong for all of them: nobody knows what the others would be."""
+    text = "project: demo\nenvironments: { dev: { jobs: { a: { timeout: 99h } } } }\n"
+    found = load(project(text, a=COMMAND + "prefix: a/\n", c=COMMAND + "prefix: c/\n"), "dev")
+    assert ([job.name for job in found.jobs], [*found.left_out], found.spoilt) == (["c"], ["a"], False)
+    broken = load(project(text + "nmae: x\n", c=COMMAND + "prefix: c/\n"), "dev")
+    assert (broken.jobs, broken.spoilt) == ((), True)
+
+
 def test_a_problem_of_a_manifest_in_all_environments_is_told_once(project: Write) -> None:
     (line,) = told(project(TWO, a=COMMAND + "prefix: a/\ntimeout: 20m\n"))
     assert line.startswith("jobs/a.yaml:3:10: timeout 20m is over Lambda's limit of 15m; ")

@@ -12,7 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdactl.errors import RunError
+from lambdactl.errors import RunError, UsageError
+from lambdactl.manifest import Jobs
+from lambdactl.project_runs import ProjectRuns
 from lambdactl.runs import Place, Runs, event, is_run_id, new_run_id
 from tests.support.cloud import SITE, Cloud
 
@@ -129,6 +131,20 @@ def test_download_writes_the_folder_and_never_outside_of_it(cloud: Cloud, bucket
     assert read.find([PLACE], run_id) == run
     with pytest.raises(RunError, match="there is no run"):
         read.find([PLACE], new_run_id())
+
+
+def test_those_under_a_prefix_may_have_legs(cloud: Cloud, bucket, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """Of a job that is not known any more: as long as any run may take."""
+    run_id = new_run_id()
+    bucket(f"gone/{run_id}/request.json", {})
+    bucket(f"gone/{run_id}/legs/2/leg.json", {"leg": 2, "ended": "continued"})
+    below = ProjectRuns(Jobs(()), tmp_path, lambda: (cloud.aws(), SITE)).below("gone")
+    run = below.find(run_id)
+    assert (run.job, run.state, run.reason) == ("gone", "running", "leg 2 is over, leg 3 waits to start")
+    assert below.cancel(run_id).state == "running"
+    for wrong in ("", "/", "../gone", "go*ne", ".lambdactl/x"):
+        with pytest.raises(UsageError):
+            below.below(wrong)
 
 
 def test_an_event_names_its_run_and_carries_the_input() -> None:

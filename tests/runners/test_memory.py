@@ -39,16 +39,23 @@ def test_what_one_process_took_is_no_other_s_death(tmp_path: Path, monkeypatch: 
     killed: list[int] = []
     monkeypatch.setattr(memory, "PROC", tmp_path)
     monkeypatch.setattr("os.kill", lambda pid, _: killed.append(pid))
+    monkeypatch.setattr(memory, "ENDS", 0)
     for pid, pages in (("7", 500), ("8", 9000), ("9", 400)):
         (tmp_path / pid).mkdir()
         (tmp_path / pid / "statm").write_text(f"{pages} {pages} 0\n")
+        (tmp_path / pid / "status").write_text("VmRSS:\t4 kB\nSigPnd:\t0\nShdPnd:\t0\n")
     (tmp_path / "cgroup.procs").write_text("7\n8\n9\n")
     watch = memory.Memory(Engine(name="docker", executable="/bin/false", buildx=False), "c", 1)
     (tmp_path / "memory.stat").write_text(f"total_rss {2 << 20}\n")
     watch._sample(tmp_path)
+    (tmp_path / "8" / "status").write_text("VmRSS:\t4 kB\nSigPnd:\t0000000000000100\nShdPnd:\t0\n")
+    watch._sample(tmp_path)
     (tmp_path / "8" / "statm").write_text("0 0 0\n")
+    (tmp_path / "8" / "status").write_text("SigPnd:\t0\nShdPnd:\t0\n")
     watch._sample(tmp_path)
     assert killed == [8]
     (tmp_path / "cgroup.procs").write_text("7\n9\n")  # it has ended, and there is still too much
     watch._sample(tmp_path)
     assert killed == [8, 7]
+    watch._sample(tmp_path)  # a process that has the number now, or one that was deaf
+    assert killed == [8, 7, 7]
