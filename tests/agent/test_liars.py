@@ -89,6 +89,14 @@ def test_an_event_of_the_wrong_kind_ends_no_run(bench: Bench, event: dict[str, A
     assert line.encode() in done.stream("events")
 
 
+@pytest.mark.parametrize("id_", ["made-up-secret", "01a21b2e-97fe-78b5-bc4f-9464a679f8a8\n", "", None])
+def test_what_is_no_sessions_id_is_not_taken_for_one(bench: Bench, id_: Any) -> None:
+    """A checkpoint holds it as it is, and any process of the run may have written it."""
+    real = "01a21b2e-97fe-78b5-bc4f-9464a679f8a8"
+    lines = [json.dumps({**BEGAN, "session_id": each}) for each in (real, id_)]
+    assert said(bench, *lines, json.dumps(ENDED)).result["sessionId"] == real
+
+
 def test_an_output_too_deep_to_be_told_fails_the_run_and_costs_no_result(bench: Bench) -> None:
     last = json.dumps({**ENDED, "structured_output": {"a": "DEEP"}}).replace('"DEEP"', DEEP)
     done = said(bench, json.dumps(BEGAN), last, outputSchema={"type": "object"})
