@@ -23,6 +23,7 @@ from agent.checkout import Checkout, read
 from agent.child import gives_way
 
 MEMORY = 1 << 30  # bytes that git may map
+SAID = 100_000  # characters of an error: far more than are ever shown, so that no value is shown in half
 OUTPUT = 64 << 20  # bytes that it may write into a file
 LISTED = 8 << 20  # bytes of a list that we read
 
@@ -131,7 +132,7 @@ class Git:
         if code == -signal.SIGXFSZ:
             raise GitError(f"over {OUTPUT:,} bytes")
         if code:
-            said = errors.read_text("utf-8", "replace").strip().replace("\n", "; ")
+            said = errors.read_text("utf-8", "replace")[:SAID].strip().replace("\n", "; ")
             raise GitError(f"git {arguments[0]}: {said or f'exit code {code}'}")
 
     def _environment(self) -> dict[str, str]:
