@@ -88,7 +88,11 @@ def _steps(demo: Demo, engine: str) -> None:
     finally:
         demo.run("sandbox", "down")
     demo.say("That was all. To type these commands yourself, in this folder:")
-    for name in sorted(demo.environment.keys() - os.environ.keys()):
+    added = demo.environment.keys() - os.environ.keys()
+    if "LAMBDACTL_BASE_IMAGE" in added:
+        print("# The base's registry ended with the demo: what is built stays; other images need one, as")
+        print("# docs/images.md serves it.")
+    for name in sorted(added):
         print(f"export {name}={shlex.quote(demo.environment[name])}")
     print('export PATH="$PWD/.venv/bin:$PATH"\nlambdactl sandbox up')
 
