@@ -32,6 +32,7 @@ class StepRecord:
     address: str
     action: Action
     wanted: str  # applied.hash_of what was wanted; "" for a delete
+    bookkeeping: bool = False  # as `Resource.bookkeeping`
     result: Result = "unknown"
     error: str = ""  # of a failed step
     because: str = ""  # of a skipped one: the address that failed, or "stopped"
@@ -142,7 +143,12 @@ def _key(site: Site, record_id: str) -> str:
 
 
 def _step(step: Step) -> StepRecord:
-    return StepRecord(address=str(step.address), action=step.action, wanted=hash_of(step.wanted))
+    return StepRecord(
+        address=str(step.address),
+        action=step.action,
+        wanted=hash_of(step.wanted),
+        bookkeeping=step.bookkeeping,
+    )
 
 
 def _result(step: StepRecord, event: Event | None) -> StepRecord:
@@ -175,7 +181,8 @@ def _read_step(step: Mapping[str, Any]) -> StepRecord:
     seconds = None if seconds is None else float(seconds)
     texts = {name: _text(step, name) for name in ("address", "wanted", "error", "because")}
     action, result = _of(Action, step, "action"), _of(Result, step, "result")
-    return StepRecord(action=action, result=result, seconds=seconds, **texts)
+    bookkeeping = step.get("bookkeeping") is True
+    return StepRecord(action=action, result=result, seconds=seconds, bookkeeping=bookkeeping, **texts)
 
 
 def _text(document: Mapping[str, Any], name: str) -> str:

@@ -14,7 +14,7 @@ from lambdactl.grants import ACCOUNT, Permissions
 from lambdactl.manifest.job import Job
 
 _FILTER_MAX = 50  # SSM: values in one parameter filter
-SHORTEST = 4  # characters of what is masked (agent/redact.py)
+SHORTEST = 4  # characters of what is masked, as agent.redact has it
 ORDINARY = 8  # characters below which a word may be the same by accident
 VALUE_MAX = 4096  # bytes; SSM's standard tier
 

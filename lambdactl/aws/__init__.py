@@ -12,5 +12,6 @@ translate   botocore's errors become ours, masked
 from lambdactl.aws.client import Aws, Stored, answered
 from lambdactl.aws.reader import Reader
 from lambdactl.aws.session import Endpoint
+from lambdactl.aws.translate import LOG_IN
 
-__all__ = ["Aws", "Endpoint", "Reader", "Stored", "answered"]
+__all__ = ["LOG_IN", "Aws", "Endpoint", "Reader", "Stored", "answered"]

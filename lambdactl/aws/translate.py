@@ -8,6 +8,7 @@ from typing import Any
 
 from lambdactl.errors import AwsError, NotFound
 
+LOG_IN = "log in to AWS first (such as `aws sso login`)"
 _NOT_FOUND = frozenset(
     {
         "404",
@@ -77,7 +78,7 @@ def _hint(code: str, text: str) -> str:
 
 
 _HINTS = {
-    "NoCredentialsError": "log in to AWS first (such as `aws sso login`), or try the sandbox: `--sandbox`",
+    "NoCredentialsError": f"{LOG_IN}, or try the sandbox: `--sandbox`",
     "ProfileNotFound": "AWS_PROFILE names a profile that ~/.aws/config does not have",
     "NoRegionError": "set `region:` in lambdactl.yaml, or AWS_REGION",
     "TokenRetrievalError": "log in again: `aws sso login`",

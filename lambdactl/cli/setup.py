@@ -10,7 +10,7 @@ import typer
 
 from lambdactl.cli import output
 from lambdactl.cli.options import HERE, Env, Exit, Root
-from lambdactl.errors import LambdactlError, UsageError
+from lambdactl.errors import AwsError, LambdactlError, UsageError
 
 if TYPE_CHECKING:
     from lambdactl.project import Project
@@ -160,6 +160,8 @@ def schema(
 
 def _site(project: Project) -> Site:
     """From lambdactl.yaml alone where it says account and region; else AWS is asked whose we are."""
+    from lambdactl.aws import LOG_IN
+
     account, region = project.settings.account, project.settings.region
     if account and region:
         return project.offline_site
@@ -174,6 +176,7 @@ def _site(project: Project) -> Site:
         absent = " and ".join(
             f"`{name}:`" for name, value in (("account", account), ("region", region)) if not value
         )
-        mend = error.hint.partition(", or try the sandbox")[0]  # whose account is none
+        unknown = isinstance(error, AwsError) and error.code == "NoCredentialsError"
+        mend = LOG_IN if unknown else error.hint  # not by the sandbox, whose account is none
         error.hint = f"set {absent} in lambdactl.yaml, and AWS is not asked; or {mend}"
         raise

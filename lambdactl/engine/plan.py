@@ -29,6 +29,11 @@ class Step:
     found: Resource | None
     wanted: Resource | None
 
+    @property
+    def bookkeeping(self) -> bool:
+        resource = self.wanted or self.found
+        return resource is not None and resource.bookkeeping
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:

@@ -86,18 +86,17 @@ def _counts(record: Record) -> str:
 
 
 def _told(record: Record) -> list[StepRecord]:
-    """As plans and applies count: without the stamp of a job of which something else is there, unless it is
-    what failed."""
-    others = {step.address.partition(".")[2] for step in record.steps if not _is_stamp(step)}
+    """As plans and applies count (`report.plan.told_steps`), and what failed in any case."""
+    others = {_name(step) for step in record.steps if not step.bookkeeping}
     return [
         step
         for step in record.steps
-        if not (_is_stamp(step) and step.address.partition(".")[2] in others) or step.result == "failed"
+        if not (step.bookkeeping and _name(step) in others) or step.result == "failed"
     ]
 
 
-def _is_stamp(step: StepRecord) -> bool:
-    return step.address.startswith("stamp.")
+def _name(step: StepRecord) -> str:
+    return step.address.partition(".")[2]
 
 
 def _when(moment: datetime | None) -> str:

@@ -167,13 +167,8 @@ def _kept(plan: Plan) -> Iterator[str]:
 
 def told_steps(plan: Plan) -> list[Step]:
     """Without bookkeeping that just follows from another step of the same job."""
-    jobs = {step.address.name for step in plan.steps if not _bookkeeping(step)}
-    return [step for step in plan.steps if not (_bookkeeping(step) and step.address.name in jobs)]
-
-
-def _bookkeeping(step: Step) -> bool:
-    resource = step.wanted or step.found
-    return resource is not None and resource.bookkeeping
+    jobs = {step.address.name for step in plan.steps if not step.bookkeeping}
+    return [step for step in plan.steps if not (step.bookkeeping and step.address.name in jobs)]
 
 
 def _told(plan: Plan, addresses: tuple[Address, ...]) -> list[Address]:

@@ -14,13 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from agent import contract, mirror
+from agent import contract, mirror, redact
 from agent.contract import ContractError
 from agent.definition import Definition
 from agent.prices import Price, find
 from agent.request import Request
 from agent.result import Result, ServerStatus, StoredFile, response
-from lambdactl import prices, runs
+from lambdactl import prices, runs, secrets
 from lambdactl.bundled import schema
 from lambdactl.definition import canonical, definition
 from lambdactl.manifest import job
@@ -44,6 +44,7 @@ def test_what_both_sides_say_for_themselves_is_the_same() -> None:
     """They share documents, not code."""
     assert (contract.INVOCATION_MAX, contract.LEGS_MAX) == (job.INVOCATION_MAX, job.LEGS_MAX)
     assert mirror.CANCEL == runs.CANCEL
+    assert redact.SHORTEST == secrets.SHORTEST
     dated = (
         "eu.anthropic.opus-20250929-v1:0",
         "opus@20250929",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.conformance.conftest import Shared, answer, error
 from tests.conformance.test_answers import exited, row
 
@@ -32,3 +34,26 @@ def test_a_child_that_takes_too_much_dies_alone(sandbox: Shared) -> None:
     before = answer(sandbox("count", leave="b"))
     assert answer(sandbox("parent", megabytes=200)) == -9
     assert answer(sandbox("count", leave="c"))["pid started"] == before["pid started"]
+
+
+@row("child-out-of-memory")
+@row("out-of-memory")
+def test_what_is_another_user_s_here_is_killed_by_the_engine(
+    sandbox: Shared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As for users of Docker's group: a container's processes are not theirs."""
+    denied: list[int] = []
+
+    def kill(pid: int, _: int) -> None:
+        denied.append(pid)
+        raise PermissionError
+
+    monkeypatch.setattr("lambdactl.runners.memory.os.kill", kill)
+    before = answer(sandbox("count", leave="d"))
+    assert answer(sandbox("parent", megabytes=200)) == -9
+    assert answer(sandbox("count", leave="e"))["pid started"] == before["pid started"]
+    assert error(sandbox("hungry", megabytes=400, request_id="r-1")) == exited(
+        "Runtime exited with error: signal: killed"
+    )
+    assert "Error Type: Runtime.OutOfMemory" in sandbox.lines[-1]
+    assert denied

@@ -84,6 +84,18 @@ def test_it_says_when_iam_would_not_take_the_policy() -> None:
     assert permissions.oversize(permissions.apply(full)) == ""
 
 
+@pytest.mark.parametrize("command", [("permissions", "plan"), ("bootstrap", "--print", "--repo", "a/b")])
+def test_nobody_is_sent_to_the_sandbox_whose_account_is_none(
+    root: Path, capsys: pytest.CaptureFixture[str], command: tuple[str, ...]
+) -> None:
+    (root / "lambdactl.yaml").write_text(f"project: demo\nregion: {REGION}\n")
+    assert run([*command, "--root", str(root)]) == 1
+    said = capsys.readouterr().err
+    assert "set `account:` in lambdactl.yaml" in said
+    assert "log in to AWS first" in said
+    assert "sandbox" not in said
+
+
 @pytest.mark.parametrize("work", ["destroy", ""])
 def test_other_work_is_refused(root: Path, work: str) -> None:
     assert run(["permissions", work, "--root", str(root)]) == 64

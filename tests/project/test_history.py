@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -176,4 +177,21 @@ def test_the_table_and_the_page() -> None:
     assert f"{PLAN.steps[0].address} failed" in page
     assert "apply was stopped" in str(report.whole(ended([Skipped(step, None) for step in PLAN.steps])))
     assert str(report.table([])) == "no applies yet"
+
+
+def test_a_job_s_bookkeeping_counts_by_itself_or_where_it_failed() -> None:
+    stamped = [step for step in PLAN.steps if step.bookkeeping]
+    assert stamped, "a plan that creates jobs stamps them"
+    told = len(told_steps(PLAN))
+    assert f"{told}/0/0" in str(report.table([ended(all_done())]))
+    error = AwsError("no", code="no", call="lambda.TagResource")
+    failed = [*(event for event in all_done() if event.step != stamped[0]), Failed(stamped[0], error)]
+    assert f"{told}/1/0" in str(report.table([ended(failed)]))
+    alone = history.begun(replace(PLAN, steps=tuple(stamped)), ANN, "apply", NOON)
+    done = history.ended(alone, [Done(step, 0.5) for step in stamped], NOON)
+    assert f"{len(stamped)}/0/0" in str(report.table([done]))
+
+
+def test_json_is_the_documents_themselves() -> None:
+    record = ended(broken())
     assert json.loads(report.json_([record])) == [json.loads(json.dumps(history.dump(record)))]
