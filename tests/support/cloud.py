@@ -14,11 +14,11 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ import pytest
 from botocore.loaders import create_loader
 
 from lambdactl.aws import Aws, Endpoint
+from lambdactl.aws.session import Clients
 from lambdactl.deployment import Deployment, Deployments
 from lambdactl.manifest.job import Agent, Job
 from lambdactl.ports import free_port
@@ -84,14 +85,24 @@ class Cloud:
     def endpoint(self) -> Endpoint:
         return Endpoint(url=self.url, region=REGION, access_key=ACCOUNT, secret_key="made-up")
 
+    @cached_property
+    def _clients(self) -> Clients:
+        """Nothing of a command is in them, and making them is most of a short test's time."""
+        return Clients(REGION, self.endpoint)
+
+    @property
+    def _timing(self) -> Mapping[str, Any]:
+        hurry = Hurry()
+        return {"sleep": hurry.sleep, "clock": hurry.now}
+
     def aws(self) -> Aws:
         """As a new command would have it: nothing is remembered."""
-        hurry = Hurry()
-        return Aws(endpoint=self.endpoint, sleep=hurry.sleep, clock=hurry.now)
+        made = Aws(endpoint=self.endpoint, **self._timing)
+        made._clients = self._clients
+        return made
 
     def client(self, service: str) -> Any:
-        session = boto3.Session(ACCOUNT, "made-up", region_name=REGION)
-        return session.client(service, endpoint_url=self.url)
+        return _session().client(service, endpoint_url=self.url)
 
     def writes(self) -> list[str]:
         reads = ("Get", "List", "Describe", "Head", "BatchGet")
@@ -105,8 +116,14 @@ class StrictCloud(Cloud):
     clock: VirtualClock
     strict: Strict
 
-    def aws(self) -> Aws:
-        return Aws(endpoint=self.endpoint, sleep=self.clock.sleep, clock=self.clock.now)
+    @property
+    def _timing(self) -> Mapping[str, Any]:
+        return {"sleep": self.clock.sleep, "clock": self.clock.now}
+
+
+@cache
+def _session() -> boto3.Session:
+    return boto3.Session(ACCOUNT, "made-up", region_name=REGION)
 
 
 @contextmanager
@@ -133,7 +150,7 @@ def moto() -> Iterator[str]:
     """moto's server; its URL."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    argv = [str(Path(sys.executable).with_name("moto_server")), "-H", "127.0.0.1", "-p", str(port)]
+    argv = [sys.executable, "-P", str(Path(__file__).with_name("moto_server.py")), str(port)]
     with process(*argv, url=f"{url}/moto-api/", env={"MOTO_ACCOUNT_ID": ACCOUNT}):
         yield url
 
