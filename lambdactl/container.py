@@ -52,7 +52,10 @@ class Engine:
         check: bool = True,
         error: type[LambdactlError] = RunError,
     ) -> subprocess.CompletedProcess[bytes]:
-        """Run the client to its end; with `check`, raise `error` with its last words when it fails."""
+        """Run the client to its end; with `check`, raise `error` with its last words when it fails.
+
+        It is in a session of its own: what a terminal's ^C means is ours to say.
+        """
         try:
             done = subprocess.run(
                 [self.executable, *args],
@@ -60,6 +63,7 @@ class Engine:
                 capture_output=True,
                 env=self.environment(env),
                 timeout=timeout,
+                start_new_session=True,
             )
         except subprocess.TimeoutExpired:
             raise error(f"{self.name} {args[0]} did not end within {timeout:g} s") from None

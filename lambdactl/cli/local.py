@@ -19,7 +19,7 @@ from lambdactl.cli.jobs import Input, Job, read_input
 from lambdactl.cli.options import HERE, Environment, Exit, Root, Sandbox, only_with, open_project, say_where
 from lambdactl.cli.signals import stopping
 from lambdactl.credentials import Creds
-from lambdactl.errors import UsageError
+from lambdactl.errors import BuildError, UsageError
 
 if TYPE_CHECKING:
     from lambdactl.manifest import job as manifest
@@ -164,16 +164,20 @@ def _run(
     from lambdactl.report import runs as report
 
     good = True
-    with closing(
-        use_case.run_local(project, job, options, on_line=_progress, note=output.line, stop=stop)
-    ) as ended:
-        for each in ended:
-            if as_json:
-                output.raw(report.local_json(each.run, each.response, each.attempts))
-                sys.stdout.flush()
-            else:
-                output.result(report.one(each.run))
-            good = good and each.run.ended_well
+    playing = use_case.run_local(project, job, options, on_line=_progress, note=output.line, stop=stop)
+    with closing(playing) as ended:
+        try:
+            for each in ended:
+                if as_json:
+                    output.raw(report.local_json(each.run, each.response, each.attempts))
+                    sys.stdout.flush()
+                else:
+                    output.result(report.one(each.run))
+                good = good and each.run.ended_well
+        except BuildError:
+            if stop.is_set():  # a terminal's ^C ends the builder, too
+                return Exit.INTERRUPTED
+            raise
     return Exit.OK if good else Exit.FAILED
 
 

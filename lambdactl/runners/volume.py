@@ -38,6 +38,7 @@ def put(engine: Engine, container: str, folder: Path) -> None:
             stdin=packed,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
+            start_new_session=True,  # ^C in a terminal is for us
         )
         with _ended_after(process, SECONDS):
             _, words = process.communicate()

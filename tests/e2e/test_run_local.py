@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import time
@@ -105,6 +106,37 @@ def test_ctrl_c_once_stops_softly_and_gathers_what_there_is(project: Program, en
     assert child.returncode == 1
     assert result(out)["outcome"] == "cancelled"
     assert "begun" in (folder(out) / "stdout" / "000001.log").read_text()
+
+
+@pytest.mark.parametrize("after", [0, 0.1, 0.3])
+def test_ctrl_c_in_a_terminal_before_it_began_is_no_error_of_the_engine(
+    project: Program, engine: Engine, after: float
+) -> None:
+    """A terminal sends it to every process of the group: the engine's clients are not in it."""
+    manifest = project.root / "jobs" / "hello.yaml"
+    manifest.write_text("agent: {type: command, command: [sleep, '120']}\nprefix: hello/\ntimeout: 3m\n")
+    with project.start("run-local", "hello", start_new_session=True) as child:
+        assert child.stderr is not None
+        assert any(line.startswith("image ") for line in child.stderr)
+        time.sleep(after)
+        os.killpg(child.pid, signal.SIGINT)
+        out, said = child.communicate(timeout=60)
+    assert "\nerror: " not in f"\n{said}"
+    assert child.returncode == 1
+    assert "cancelled" in out
+
+
+def test_ctrl_c_in_a_terminal_while_the_image_is_built(project: Program) -> None:
+    manifest = project.root / "jobs" / "hello.yaml"
+    manifest.write_text("agent: {type: command, command: [sleep, '120']}\nprefix: hello/\ninclude: [new]\n")
+    (project.root / "new").write_text(str(time.time()))
+    with project.start("run-local", "hello", start_new_session=True) as child:
+        assert child.stderr is not None
+        assert any("#1 " in line for line in child.stderr)
+        os.killpg(child.pid, signal.SIGINT)
+        out, said = child.communicate(timeout=60)
+    assert "\nerror: " not in f"\n{said}"
+    assert (child.returncode, out) == (130, "")
 
 
 @pytest.mark.parametrize("end", ["hang-up", "deaf"])
