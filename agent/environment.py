@@ -10,11 +10,12 @@ from agent.settings import Settings
 def base(settings: Settings, layout: Layout, mark: str) -> dict[str, str]:
     """What every process of a run gets: no credential, no AWS_ or LAMBDACTL_ variable; caches in the run."""
     home = layout.home
-    path = settings.passed_on.get("PATH", "/usr/local/bin:/usr/bin:/bin")
+    inherited = settings.passed_on.get("PATH", "/usr/local/bin:/usr/bin:/bin")
+    path = dict.fromkeys([f"{settings.home}/bin", *inherited.split(":")])  # once
     return {
         "LANG": "C.UTF-8",
         **settings.passed_on,
-        "PATH": f"{settings.home}/bin:{path}",
+        "PATH": ":".join(path),
         "HOME": str(home),
         "TMPDIR": str(layout.tmp),
         "XDG_CACHE_HOME": str(home / ".cache"),

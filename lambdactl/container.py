@@ -87,6 +87,9 @@ def find(preferred: str = "", path: str | None = None) -> Engine:
 
     Every docker on the path is tried, since the first one may be a bare client without BuildKit.
     """
+    if os.sep not in preferred and preferred not in ("", "docker", "podman"):
+        hint = "docker, podman, or a path to either"
+        raise MissingTool(f"{preferred} is no container engine", hint=hint)
     reasons = []
     for name, executable in _candidates(preferred, os.environ.get("PATH", "") if path is None else path):
         engine, reason = _try(name, executable)

@@ -53,6 +53,11 @@ def _names(runs: ProjectRuns, run: Run, kind: str) -> list[str]:
     return [name for _, name in found]
 
 
+def kind(name: str) -> str:
+    """Which stream a part, or a folder of parts, is of; it is no stream's where nothing is."""
+    return re.sub(r"^legs/[0-9]{1,2}/", "", name).partition("/")[0]
+
+
 def begun(
     runs: ProjectRuns, run_id: str, waiting: Callable[[], None], sleep: Callable[[float], None] = time.sleep
 ) -> Run:

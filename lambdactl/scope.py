@@ -11,6 +11,7 @@ from lambdactl.engine import Address, Choice, Plan, Resource, World
 from lambdactl.errors import UsageError
 from lambdactl.kinds import SHARED
 from lambdactl.kinds.image import Image
+from lambdactl.manifest.job import known
 
 DAYS_MAX = 36_500
 FEW, SHARE = 5, 0.3  # jobs that may go at once: the larger of a few and a share of all
@@ -51,9 +52,7 @@ class Scope:
         """A pattern that matches no job is a mistake, and would otherwise pass in silence."""
         for pattern in (*self.targets, *self.excludes):
             if not any(fnmatchcase(job, pattern) for job in jobs):
-                raise UsageError(
-                    f"no job matches {pattern}", hint=f"jobs: {', '.join(sorted(jobs)) or 'none'}"
-                )
+                raise UsageError(f"no job matches {pattern}", hint=known(pattern, jobs))
         if self.narrowed and not any(map(self.takes, jobs)):
             raise UsageError("--exclude leaves none of the jobs that --target takes")
 

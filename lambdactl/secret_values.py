@@ -52,7 +52,7 @@ def check(job: Job, values: Mapping[str, str]) -> None:
     if missing := sorted(job.secrets.keys() - values.keys()):
         raise UsageError(
             f"no value for {', '.join(missing)}",
-            hint="--secrets-file, --env NAME, --scripted-model (the model's key), or --creds to read SSM",
+            hint="--secrets-file, --env NAME, --scripted-model (the model's key), or --creds job to read SSM",
         )
 
 

@@ -32,7 +32,7 @@ Env = Annotated[
 
 def validate(
     manifests: Annotated[
-        list[Path] | None, typer.Argument(help="Only these manifests.", show_default="all")
+        list[Path] | None, typer.Argument(help="Only these manifests, or jobs.", show_default="all")
     ] = None,
     root: Root = HERE,
     env: Env = "",

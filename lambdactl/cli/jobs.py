@@ -6,7 +6,7 @@ import json
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -24,6 +24,9 @@ from lambdactl.cli.options import (
     say_where,
 )
 from lambdactl.errors import UsageError
+
+if TYPE_CHECKING:
+    from lambdactl.runs import Run
 
 
 class RunFormat(StrEnum):
@@ -61,12 +64,22 @@ def launch(
     run = runs.launch(job, read_input(input))
     if wait:
         output.note(f"launched {run.id}; waiting")
-        run = runs.wait(run, patience=timeout)
+        try:
+            run = runs.wait(run, patience=timeout)
+        except KeyboardInterrupt:
+            output.note(f"\n{_goes_on(run)}")
+            raise
+        if run.state in ("queued", "running"):
+            output.note(_goes_on(run))
     if format is RunFormat.json:
         output.raw(report.json_([run]))
     else:
         output.result(report.one(run))
     return Exit.OK if run.ended_well or not wait else Exit.FAILED
+
+
+def _goes_on(run: Run) -> str:
+    return f"it goes on: `lambdactl logs {run.id} --follow`, `lambdactl cancel {run.id}`"
 
 
 def runs(
@@ -88,7 +101,8 @@ def runs(
     if format is RunFormat.json:
         output.raw(report.json_(found))
     else:
-        output.result(report.table(found))
+        of_all = f"of the jobs in {project.settings.jobs}/; of others, `--prefix FOLDER/` lists them"
+        output.result(report.table(found, f"under {prefix}" if prefix else f"of {job}" if job else of_all))
     return Exit.OK
 
 
@@ -118,6 +132,8 @@ def show(
     from lambdactl.report import runs as report
 
     only_with("--html", html is not None, force=force)
+    if html == Path("-"):
+        raise UsageError("--html writes a file", hint="--html FILE")
     project = open_project(root, env, sandbox, talks=False, whole=False)
     found = runs_of(project, prefix).find(run)
     if found.folder.startswith("s3://"):
@@ -149,4 +165,5 @@ def read_input(name: str) -> Any:
         hint = "--input names a file; - is standard input, as in `echo '{}' | … --input -`"
         raise UsageError(f"cannot read the input {name}", why=error.strerror or "", hint=hint) from None
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"the input {name} is not JSON", why=str(error)) from None
+        what = "standard input" if name == "-" else f"the input {name}"
+        raise UsageError(f"{what} is not JSON", why=str(error)) from None

@@ -92,6 +92,7 @@ def run_local(
             "--strict": strict,
             "--engine process": engine == "process",
             "--input -": input == "-",
+            "--creds own": creds is Creds.own,
         },
     )
     only_with("--engine process", engine == "process", unsandboxed=unsandboxed)
@@ -149,6 +150,7 @@ def _check_together(modes: dict[str, bool], others: dict[str, bool]) -> None:
         "--repeat": {"--async", "--leg", "--engine process"},
         "--async": {"--engine process"},
         "--strict": {"--engine process"},
+        "--creds own": {"--engine process"},
         "--watch": {"--input -"},
     }
     for name in given:

@@ -39,8 +39,10 @@ def set_(
         # A shell's `echo` ends its line; a secret that really ends in one is not known to exist.
         value = _text(sys.stdin.buffer.read()).removesuffix("\n").removesuffix("\r")
     secrets.put(aws, parameter, value)
+    if parameter not in secrets.declared(project.jobs.values()) and not project.jobs.left_out:
+        output.note("note: no job declares it", style="yellow")
     if note := secrets.masking(value):
-        output.note(note, style="yellow")
+        output.note(f"note: {note}", style="yellow")
     output.result(f"{parameter} is set")
     return Exit.OK
 

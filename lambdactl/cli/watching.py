@@ -57,8 +57,9 @@ def logs(
         found = runs.find(run)
     if found.folder.startswith("s3://"):
         say_where(project)
-    if not _shown(runs, found, stream or "", follow, as_json) and not stream:
-        _say_others(runs, found)
+    count = _shown(runs, found, stream or "", follow, as_json)
+    if not stream:
+        _say_others(runs, found, nothing=not count)
     now = runs.again(found) if follow else found
     if now.state not in ("queued", "running"):
         output.note(report.one(now))
@@ -78,7 +79,7 @@ def _shown(runs: ProjectRuns, run: Run, stream: str, follow: bool, as_json: bool
         before = which
         if as_json:
             output.raw(streams.raw(line))
-        elif which == "events":
+        elif use_case.kind(which) == "events":
             for text in streams.drawn(line):
                 output.result(text)
         else:
@@ -86,10 +87,14 @@ def _shown(runs: ProjectRuns, run: Run, stream: str, follow: bool, as_json: bool
     return count
 
 
-def _say_others(runs: ProjectRuns, run: Run) -> None:
-    others = {name.partition("/")[0] for name, size in runs.files(run) if size}
-    if there := sorted(others & set(Stream)):
-        output.note(f"nothing yet there; but there is --stream {', '.join(there)}")
+def _say_others(runs: ProjectRuns, run: Run, *, nothing: bool) -> None:
+    """The streams there are besides `nothing`, or besides what was shown: of those only what went wrong."""
+    from lambdactl import logs as use_case
+
+    others = {use_case.kind(name) for name, size in runs.files(run) if size}
+    if there := sorted(others & (set(Stream) if nothing else {Stream.stderr})):
+        begin = "nothing yet there; but there is" if nothing else "there is more:"
+        output.note(f"{begin} --stream {', '.join(there)}")
 
 
 def cancel(

@@ -20,7 +20,7 @@ from lambdactl.manifest.source import Source
 ONLY = "main"  # the one there is where none is declared
 _NAME = re.compile(r"[a-z][a-z0-9]{1,31}")
 _OF_JOBS = ("defaults", "jobs")  # of an environment: what is about jobs, not about the project
-_HOW = "--env NAME or LAMBDACTL_ENV"
+_HOW = "--environment NAME or LAMBDACTL_ENV"  # `run-local --env` names a secret
 _OF_ALL = ("environments", "defaultEnvironment")
 
 

@@ -55,18 +55,32 @@ def manifests(home: Source) -> list[Path]:
 
 
 def read_jobs(home: Source, paths: Sequence[Path]) -> Folder:
-    """All manifests, or those of `paths` and beside them the others. Raises UsageError for a wrong path."""
+    """All manifests, or those of `paths` (or jobs' names) and beside them the others. Raises UsageError for
+    a wrong path."""
     everything = manifests(home)
     if not paths:
         return Folder(home, _read(everything))
     chosen: dict[Path, Path] = {}
-    for path in paths:
-        if not path.exists():
-            raise UsageError(f"{path} does not exist", hint=f"manifests lie in {_jobs(home).name}/")
+    for path in (_named(home, everything, each) for each in paths):
         for file in _in_folder(path) if path.is_dir() else [path]:
             chosen.setdefault(file.resolve(), file)
     others = (file for file in everything if file.resolve() not in chosen)
     return Folder(home, _read(chosen.values()), _read(others))
+
+
+def _named(home: Source, everything: Sequence[Path], path: Path) -> Path:
+    """A manifest or a folder of some, or the manifest of the job of this name."""
+    folder = _jobs(home)
+    if not path.exists():
+        for file in everything:
+            if file.stem == str(path):
+                return file
+        raise UsageError(f"{path} does not exist", hint=f"manifests lie in {folder.name}/")
+    here = path.resolve()
+    if folder.resolve() in (here if path.is_dir() else here.parent).parents:
+        hint = f"manifests lie in {folder.name}/ itself: move it there"
+        raise UsageError(f"{path} is in a folder below {folder.name}/, where nothing is a job", hint=hint)
+    return path
 
 
 def _jobs(home: Source) -> Path:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
@@ -171,6 +172,14 @@ class Settings:
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
+def known(name: str, jobs: Iterable[str]) -> str:
+    """A hint for a job's name that is none: the one that may be meant, or all."""
+    names = sorted(jobs)
+    if near := get_close_matches(name, names, n=1):
+        return f"did you mean {near[0]}?"
+    return f"jobs: {', '.join(names) or 'none yet'}"
+
+
 class Jobs(dict[str, Job]):
     """Jobs by name. `left_out` are others, and the problems for which they are."""
 
@@ -186,7 +195,7 @@ class Jobs(dict[str, Job]):
             return job
         if stem in self.left_out:
             raise ManifestError(list(self.left_out[stem]))
-        raise UsageError(f"there is no job {name}", hint=f"jobs: {', '.join(sorted(self)) or 'none yet'}")
+        raise UsageError(f"there is no job {name}", hint=known(name, self))
 
     def whole(self) -> Jobs:
         """Itself; ManifestError when any is left out."""

@@ -18,9 +18,10 @@ MOST = 10**15  # dollars
 _STYLES = {"succeeded": "green", "running": "cyan", "queued": "cyan", "cancelled": "yellow"}
 
 
-def table(runs: Sequence[Run]) -> Text:
+def table(runs: Sequence[Run], whose: str = "") -> Text:
+    """`whose` says where was looked, should there be none."""
     if not runs:
-        return Text("no runs yet")
+        return Text(f"no runs yet {whose}".rstrip())
     rows = [
         (run.id, run.job, run.state, _when(run), _duration(run), _cost(run.cost_usd), line(run.reason, 60))
         for run in runs

@@ -49,7 +49,7 @@ def init(
     if not _PROJECT.fullmatch(name):
         raise UsageError(
             f"{name!r} cannot be a project's name",
-            why="lower-case letters and digits, a letter first, at most 32: names are split at hyphens",
+            why="2 to 32 lower-case letters and digits, a letter first: names are split at hyphens",
             hint="choose one with --project",
         )
     if region and not _REGION.fullmatch(region):

@@ -56,6 +56,11 @@ def test_wrong_usage_is_64(lambdactl: Program, argv: list[str]) -> None:
     assert lambdactl(*argv, code=64).stdout == ""
 
 
+def test_a_name_that_is_nearly_a_job_s(lambdactl: Program) -> None:
+    for argv in (["launch", "helo"], ["run-local", "helo"]):
+        assert "did you mean hello?" in lambdactl(*argv, code=64).stderr
+
+
 def test_bad_manifests_are_1_and_every_problem_is_named_with_its_place(lambdactl: Program) -> None:
     (lambdactl.root / "jobs" / "bad.yaml").write_text(
         "agent: {type: command, command: [x]}\nprefx: bad/\ntimeout: 20m\n"
@@ -123,6 +128,8 @@ def test_the_whole_way_through_the_embedded_aws(sandbox: Program) -> None:
     assert "is not running" in sandbox("cancel", run["id"], "--prefix", prefix, code=1).stderr
     assert "whole bucket" in sandbox("runs", "--prefix", "/", code=64).stderr
     sandbox("runs", "other", "--prefix", prefix, code=64)
+    assert "of others, `--prefix FOLDER/` lists them" in sandbox("runs").stdout
+    assert "no runs yet under none/" in sandbox("runs", "--prefix", "none").stdout
     assert "no longer in git" in sandbox("plan").stdout
     sandbox("apply", "--yes", "--prune")
     assert "no longer in git" not in sandbox("plan").stdout
@@ -143,7 +150,8 @@ def test_secrets_are_read_from_standard_input_and_never_shown(sandbox: Program) 
     listed = sandbox("secrets", "list")
     assert "made-up-token-value" not in listed.stdout + listed.stderr
     sandbox("secrets", "set", "TOKEN", input="", code=64)
-    assert "it is short" in sandbox("secrets", "set", "TOKEN", input="word\n").stderr
+    assert "note: it is short" in sandbox("secrets", "set", "TOKEN", input="word\n").stderr
+    assert "no job declares it" in sandbox("secrets", "set", "/other/token", input="made-up-value").stderr
     assert "too short to be masked" in sandbox("secrets", "set", "TOKEN", input="abc\n").stderr
 
 
@@ -219,7 +227,9 @@ def test_waiting_ends_after_its_time(sandbox: Program) -> None:
     manifest.write_text(manifest.read_text().replace("echo hello", "sleep 20"))
     sandbox("apply", "--yes")
     launched = sandbox("launch", "hello", "--wait", "--timeout", "1", "--format", "json", code=1)
-    assert json.loads(launched.stdout)[0]["state"] in ("queued", "running")
+    run = json.loads(launched.stdout)[0]
+    assert run["state"] in ("queued", "running")
+    assert f"it goes on: `lambdactl logs {run['id']} --follow`" in launched.stderr
 
 
 def test_build_push_brings_images_into_the_registry_once(sandbox: Program) -> None:

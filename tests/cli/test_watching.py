@@ -112,10 +112,26 @@ def test_events_are_drawn_and_their_parts_are_one_text(program: Program, put: Pu
         "{broken",
     ]
     assert "succeeded" in done.stderr
+    assert "there is more: --stream stderr" in done.stderr
     raw = program("logs", run_id, "--json").stdout.splitlines()
     assert [json.loads(line) for line in raw[:-2]] == [*CLAUDE, *CODEX]
     assert "\x1b" not in "".join(raw)
     assert "\u202e" not in "".join(raw)
+
+
+def test_the_events_of_legs_are_drawn_too(program: Program, put: Put, run_id: str) -> None:
+    put("legs/1/events/000001.jsonl", lines(CLAUDE[2]))
+    put("legs/2/events/000001.jsonl", lines(CLAUDE[3]))
+    put("legs/2/stderr/000001.log", b"oh\n")
+    ended(put, run_id)
+    done = program("logs", run_id)
+    assert done.stdout.splitlines() == ['→ Bash {"c": 1}', "✗ 42"]
+    assert [line for line in done.stderr.splitlines() if line.startswith("---")] == [
+        "--- legs/1/events",
+        "--- legs/2/events",
+    ]
+    assert "--stream stderr" in done.stderr
+    assert json.loads(program("logs", run_id, "--json").stdout.splitlines()[0]) == CLAUDE[2]
 
 
 def test_any_stream_by_its_name(program: Program, put: Put, run_id: str) -> None:

@@ -39,7 +39,7 @@ def test_one_of_several_must_be_named_and_spelled_right(project: Write) -> None:
     assert load(root, "prod").project.environment == "prod"
     with pytest.raises(UsageError, match="none is named") as none:
         load(root)
-    assert "--env NAME or LAMBDACTL_ENV: dev, prod" in none.value.hint
+    assert "--environment NAME or LAMBDACTL_ENV: dev, prod" in none.value.hint
     with pytest.raises(UsageError, match="no environment prd") as wrong:
         load(root, "prd")
     assert wrong.value.hint == "environments: dev, prod"

@@ -391,6 +391,20 @@ def test_problems_raise_together(project: Write) -> None:
     assert {problem.file for problem in caught.value.problems} == {"jobs/one.yaml", "jobs/two.yaml"}
 
 
+def test_a_job_is_found_by_its_name(project: Write) -> None:
+    root = project(one="prefix: ''\n", two="prefix: /\n")
+    assert {problem.file for problem in load(root, paths=[Path("two")]).problems} == {"jobs/two.yaml"}
+
+
+def test_what_an_included_folder_must_not_hold_is_a_problem_of_the_manifest(project: Write) -> None:
+    root = project(one="agent: {type: command, command: [ls]}\nprefix: a/\ninclude: [d]\n")
+    (root / "d").mkdir()
+    (root / "d/.env").write_text("made-up")
+    (found,) = load(root).problems
+    assert (found.line, found.column) == (3, 11)
+    assert "d/.env may hold secrets" in found.what
+
+
 def test_wrong_arguments(project: Write, tmp_path: Path) -> None:
     root = project()
     assert find_root(root / "jobs") == root
@@ -398,6 +412,11 @@ def test_wrong_arguments(project: Write, tmp_path: Path) -> None:
         find_root(tmp_path)
     with pytest.raises(UsageError, match="does not exist"):
         load(root, paths=[root / "jobs/none.yaml"])
+    (root / "jobs/team").mkdir()
+    (root / "jobs/team/lost.yaml").write_text("prefix: lost/\n")
+    for lost in ("jobs/team", "jobs/team/lost.yaml"):
+        with pytest.raises(UsageError, match="nothing is a job"):
+            load(root, paths=[root / lost])
     with pytest.raises(UsageError, match="environment"):
         load(root, "Not-One")
 

@@ -12,6 +12,7 @@ from typing import Any
 from lambdactl.manifest.bundling import Unclear, npm, pypi
 from lambdactl.manifest.draft import Draft
 from lambdactl.manifest.finding import Finding, shown
+from lambdactl.manifest.included import files
 from lambdactl.manifest.job import Package
 from lambdactl.manifest.references import LITERAL_SECRET
 from lambdactl.manifest.rules.limits import TEXT_MAX
@@ -101,6 +102,12 @@ def include(draft: Draft) -> Iterator[Finding]:
         except Unfit as error:
             what, hint = error.args
             yield Finding(("include", index), f"{shown(name)} {what}", hint)
+            continue
+        try:
+            for _ in files(draft.project.root, name):
+                pass
+        except (OSError, ValueError) as problem:
+            yield Finding(("include", index), str(problem), "move it out of what is included")
 
 
 def artifacts(draft: Draft) -> Iterator[Finding]:

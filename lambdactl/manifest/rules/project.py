@@ -59,5 +59,7 @@ def _jobs_folder(project: Settings) -> Iterator[Finding]:
     elif not folder.is_dir():
         # An empty list of jobs would mean "delete them all", so a wrong name must not look like one.
         yield Finding(
-            ("jobs",), f"the folder of jobs, {project.jobs}/, does not exist", "make it, or correct `jobs`"
+            ("jobs",),
+            f"the folder of jobs, {project.jobs}/, does not exist",
+            "make it (a .gitkeep keeps it in git while it is empty), or correct `jobs`",
         )
