@@ -23,11 +23,18 @@ from tests.support.program import Program
 PATIENCE = 120  # seconds for what takes two
 
 
+def put(file: Path, text: str) -> None:
+    """All at once: a file that was only begun is another one, and so a change."""
+    aside = file.with_name(f"{file.name}~")
+    aside.write_text(text)
+    aside.replace(file)
+
+
 def job(project: Program, *command: str, **fields: Any) -> Path:
     """The manifest of the job `hello`, which runs this command."""
     manifest = {"agent": {"type": "command", "command": list(command)}, "prefix": "hello/", **fields}
     file = project.root / "jobs" / "hello.yaml"
-    file.write_text(json.dumps(manifest))
+    put(file, json.dumps(manifest))
     return file
 
 
@@ -257,16 +264,16 @@ def watched(project: Program, *flags: str) -> Iterator[Watched]:
 
 def test_a_change_of_what_is_run_runs_it_again(project: Program, engine: Engine) -> None:
     manifest = job(project, *shell("cat words.txt"), include=["words.txt"])
-    (project.root / "words.txt").write_text("first\n")
+    put(project.root / "words.txt", "first\n")
     with watched(project) as run:
         run.until("waiting for a change")
         # What is no part of it runs nothing, nor does what is written anew as it was.
         (project.root / "other.txt").write_text("other")
-        (project.root / "words.txt").write_text("first\n")
-        (project.root / "words.txt").write_text("second\n")
+        put(project.root / "words.txt", "first\n")
+        put(project.root / "words.txt", "second\n")
         run.until("changed: ")
         run.until("waiting for a change", 2)
-        manifest.write_text("agent: {type: command\n")
+        put(manifest, "agent: {type: command\n")
         run.until("hello.yaml:2")
         run.until("waiting for a change", 3)
         job(project, *shell("echo third"))
@@ -296,5 +303,5 @@ def test_the_input_counts_too(project: Program, tmp_path: Path) -> None:
     file.write_text("1")
     with watched(project, "--input", str(file)) as run:
         run.until("waiting for a change")
-        file.write_text("2")
+        put(file, "2")
         run.until("waiting for a change", 2)
