@@ -6,10 +6,10 @@ import signal
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 # Seconds are never asserted: the machines that run this are noisy.
-settings.register_profile("lambdactl", deadline=None)
+settings.register_profile("lambdactl", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("lambdactl")
 
 # In the background of a shell, as by nohup, Ctrl-C is ignored, and by what is started here as well: a test

@@ -79,7 +79,7 @@ class Rerun:
         from watchfiles import DefaultFilter, watch
 
         looks = DefaultFilter(ignore_dirs=(*DefaultFilter.ignore_dirs, OURS))
-        before = self._stats()
+        before, first = self._stats(), True
         for changes in watch(
             self._root,
             watch_filter=looks,
@@ -90,14 +90,17 @@ class Rerun:
             if self._end.is_set() and self._running:
                 self._running.set()
             now = self._stats()
-            if (changes or now != before) and (mark := self._marked()) != self._latest:
+            # Once in any case: what changed before the system was asked to tell is not told.
+            if (first or changes or now != before) and (mark := self._marked()) != self._latest:
                 self._latest = mark
-                output.note(f"changed: {_names(path for _, path in changes)}", style="magenta")
+                untold = "the input" if now != before else "what is run"
+                names = _names(path for _, path in changes) or untold
+                output.note(f"changed: {names}", style="magenta")
                 self._changed.set()
                 if self._running:
                     output.note("stopping the run, to begin again", style="dim")
                     self._running.set()
-            before = now
+            before, first = now, False
 
     def _marked(self) -> str:
         try:
@@ -124,4 +127,4 @@ def _names(paths: Iterable[str]) -> str:
     paths = list(paths)
     there = [path for path in paths if os.path.exists(path) and not path.endswith("~")]
     names = sorted({Path(path).name for path in there or paths})
-    return ", ".join(names[:5]) or "the input"
+    return ", ".join(names[:5])

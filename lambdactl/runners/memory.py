@@ -16,6 +16,7 @@ from pathlib import Path
 
 from lambdactl.container import Engine
 from lambdactl.errors import LambdactlError
+from lambdactl.runners.owner import PATIENCE as ANSWERS
 
 PROC, CGROUP = Path("/proc"), Path("/sys/fs/cgroup")
 MB = 1 << 20
@@ -23,7 +24,7 @@ EVERY = 0.02  # seconds between samples: a shorter peak is missed
 ASK_EVERY = 0.1  # seconds between questions whether it runs
 ENDS = 0.2  # seconds in which one that was killed is left alone in any case
 _KILLED = 1 << (signal.SIGKILL - 1)  # in a mask of signals
-PATIENCE = 5.0  # seconds for the engine to say where
+PATIENCE = 5.0  # seconds for the engine to kill, and for the watch to end
 
 
 class Memory:
@@ -122,7 +123,7 @@ def _state(engine: Engine, container: str) -> list[str]:
     """Whether it runs, its process and its id; nothing when the engine does not say."""
     asked = "{{.State.Running}} {{.State.Pid}} {{.Id}}"
     try:
-        done = engine.call("inspect", "--format", asked, container, check=False, timeout=PATIENCE)
+        done = engine.call("inspect", "--format", asked, container, check=False, timeout=ANSWERS)
     except LambdactlError:
         return []  # a run is worth more than its measure
     return done.stdout.decode().split()

@@ -57,7 +57,7 @@ class Watch:
     def _until(self, met: Callable[[], Ending | None], limit: float) -> Ending:
         while True:
             if ending := met() or self._end(limit):
-                return ending
+                return met() or ending  # what came between the two looks came in time
             self.api.changed.wait(max(0.0, min(TICK, limit - time.monotonic())))
             self.api.changed.clear()
 

@@ -15,6 +15,9 @@ from pathlib import Path
 from typing import Any
 
 FINGERPRINT = "f" * 64
+# The agent as a run of one leg has it whose time is over as soon as a file is there (early.py).
+EARLY = (sys.executable, "-m", "tests.agent.early")
+REST = 1.9  # seconds; a little less than is kept for its end
 SESSION_TOKEN = "made-up-session-token"
 ROOT = Path(__file__).resolve().parents[2]
 AGENT: dict[str, Any] = {
@@ -170,7 +173,8 @@ class Bench:
         )
 
     def finish(self, child: subprocess.Popen[str], event: Any = None) -> Done:
-        stdout, stderr = child.communicate(json.dumps({"version": 1} if event is None else event), timeout=90)
+        given = json.dumps({"version": 1} if event is None else event)
+        stdout, stderr = child.communicate(given, timeout=200)
         lines = [json.loads(line) for line in stdout.splitlines()]
         return Done(
             exit_code=child.returncode,
@@ -187,10 +191,16 @@ class Bench:
     def command(self, *argv: str, event: Any = None, timeout: float = 60, **changes: Any) -> Done:
         """Run a job of type `command`; `function` is more of the function's environment."""
         secrets, function = changes.pop("values", {}), changes.pop("function", {})
+        prefix = changes.pop("prefix", ())
         agent = {"command": list(argv), "env": changes.pop("env", {}), **changes.pop("agent", {})}
         declared = {name: f"/demo/{name.lower()}" for name in secrets}
         document = definition(agent, **{"secrets": declared, **changes})
-        return self.run(document, event, timeout=timeout, secrets=secrets, env=function)
+        return self.run(document, event, timeout=timeout, secrets=secrets, env=function, prefix=prefix)
+
+
+def ends_with(name: str) -> dict[str, str]:
+    """What EARLY wants to be told."""
+    return {"ENDS_WITH": name, "REST": str(REST)}
 
 
 def alive(word: str) -> list[str]:
@@ -209,7 +219,7 @@ def alive(word: str) -> list[str]:
 
 def interrupt_when(child: subprocess.Popen[str], ready: Path, number: signal.Signals) -> None:
     """Send a signal once `ready` is there."""
-    until = time.monotonic() + 20
+    until = time.monotonic() + 60
     while not ready.exists() and time.monotonic() < until:
         time.sleep(0.02)
     assert ready.exists()

@@ -166,7 +166,7 @@ class Context:
 
 def test_the_door_for_lambda(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """In a process of its own: it makes itself the reaper of orphans, and hides its memory."""
-    path = bench.store(definition({"command": ["/bin/sh", "-c", "setsid sleep 7401 & cat input.json"]}))
+    path = bench.store(definition({"command": ["/bin/sh", "-c", "setsid sleep 7431 & cat input.json"]}))
     child = os.fork()
     if child == 0:
         os.environ.update(

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from tests.agent.bench import Bench, alive, definition, interrupt_when
+from tests.agent.bench import EARLY, Bench, alive, definition, ends_with, interrupt_when
 
 SH = "/bin/sh"
 
@@ -62,10 +62,10 @@ def test_the_deadline_ends_all_it_started(bench: Bench) -> None:
     script = (
         "echo begun > begun.txt; echo said;"
         " setsid sh -c 'trap \"\" TERM INT HUP; sleep 7001' &"
-        " env -i /bin/sh -c 'setsid sleep 7002' & sleep 7003"
+        " env -i /bin/sh -c 'setsid sleep 7002' & sleep 1; touch over; sleep 7003"
     )
-    done = bench.command(SH, "-c", script, timeout=4, artifacts=["*.txt"])
-    assert done.result["durationSeconds"] < 4
+    done = bench.command(SH, "-c", script, artifacts=["*.txt"], prefix=EARLY, function=ends_with("over"))
+    assert done.exit_code == 0  # in time
     assert done.ending == (
         "timed_out",
         "stopped, and what there was saved, ahead of the time limit of 60 s",
@@ -82,8 +82,8 @@ def test_what_is_left_in_the_background_ends_with_the_run(bench: Bench) -> None:
 
 
 def test_a_polite_stop_is_heard(bench: Bench) -> None:
-    script = "trap 'echo tidied > tidied.txt; exit 0' TERM; sleep 7021 & wait"
-    done = bench.command(SH, "-c", script, timeout=5, artifacts=["*.txt"])
+    script = "trap 'echo tidied > tidied.txt; exit 0' TERM; touch over; sleep 7021 & wait"
+    done = bench.command(SH, "-c", script, artifacts=["*.txt"], prefix=EARLY, function=ends_with("over"))
     assert done.result["outcome"] == "timed_out"
     assert done.text("artifacts/tidied.txt") == "tidied\n"
 

@@ -10,6 +10,7 @@ from tests.agent.bench import Bench
 from tests.agent.both import EVERYTHING, KINDS, run
 
 TIMEOUT = {"env": {"MCP_TIMEOUT": "4000"}}  # Claude Code's own; Codex waits its 30 seconds
+ENOUGH = {"env": {"MCP_TIMEOUT": "15000"}}  # for one that comes up
 
 
 def server(script: str) -> dict[str, Any]:
@@ -47,7 +48,7 @@ def test_optional_servers_are_told_of_and_the_run_goes_on(clis: Bench, kind: str
         {"tool": "mcp__everything__get-sum", "input": {"a": 20, "b": 22}},
         {"say": "{result}"},
         mcpServers=servers,
-        agent=TIMEOUT,
+        agent=ENOUGH,
     )
     assert done.ending == ("succeeded", "")
     assert done.result["output"] == "The sum of 20 and 22 is 42."

@@ -20,7 +20,7 @@ PROGRAM = ROOT / "agent" / "mcp_shell.py"
 class Client:
     def __init__(self, folder: Path) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-I", str(PROGRAM), "5"],
+            [sys.executable, "-I", str(PROGRAM), "60"],
             cwd=folder,
             env={"PATH": "/usr/bin:/bin", "GREETING": "hi"},
             stdin=subprocess.PIPE,
@@ -53,7 +53,7 @@ def client(tmp_path: Path) -> Iterator[Client]:
     yield started
     assert started.process.stdin
     started.process.stdin.close()
-    assert started.process.wait(5) == 0
+    assert started.process.wait(60) == 0
 
 
 def test_the_hand_shake_and_the_tool(client: Client) -> None:
@@ -89,8 +89,8 @@ def test_what_is_no_command(client: Client) -> None:
 
 
 def test_time_is_up_for_all_it_started(client: Client) -> None:
-    text, is_error = client.call(command="echo begun; setsid sleep 7301 & sleep 7302", timeout_seconds=0.5)
-    assert (text, is_error) == ("Killed after 0.5 seconds.\nbegun\n", True)
+    text, is_error = client.call(command="echo begun; setsid sleep 7301 & sleep 7302", timeout_seconds=3)
+    assert (text, is_error) == ("Killed after 3 seconds.\nbegun\n", True)
     assert not alive("sleep 7301")
     assert not alive("sleep 7302")
 
@@ -104,13 +104,12 @@ def test_output_is_bounded_at_both_ends(client: Client) -> None:
 
 
 def test_a_command_in_the_background_does_not_hold_the_answer(client: Client) -> None:
-    began = time.monotonic()
-    assert client.call(command="sleep 3 & echo started") == ("Exit code: 0\nstarted\n", False)
-    assert time.monotonic() - began < 2
+    """Else it would come when the time for a command is over, and say so."""
+    assert client.call(command="sleep 7312 & echo started") == ("Exit code: 0\nstarted\n", False)
 
 
 def test_calls_run_side_by_side_and_can_be_cancelled(client: Client) -> None:
-    client.send("tools/call", 1, name="shell", arguments={"command": "sleep 4; echo slow"})
+    client.send("tools/call", 1, name="shell", arguments={"command": "sleep 50; echo slow"})
     assert client.call(2, command="echo quick") == ("Exit code: 0\nquick\n", False)
     client.send("notifications/cancelled", requestId=1)
     answer = client.receive()
@@ -124,5 +123,5 @@ def test_the_end_of_the_input_ends_what_runs(tmp_path: Path) -> None:
         time.sleep(0.02)
     assert client.process.stdin
     client.process.stdin.close()
-    assert client.process.wait(5) == 0
+    assert client.process.wait(60) == 0
     assert not alive("sleep 7311")

@@ -186,7 +186,7 @@ def test_a_store_in_trouble_neither_loses_nor_delays(cloud: Cloud) -> None:
     assert cloud.result()["notes"] == []
     cloud.whole()
     times = [int(each) for each in cloud.stream("stderr").split()]
-    assert max(after - before for before, after in itertools.pairwise(times)) < 5  # never held up
+    assert max(after - before for before, after in itertools.pairwise(times)) < 10  # never held up, as S3 is
 
 
 def refusing(*names: str) -> Layer:

@@ -423,7 +423,7 @@ def test_what_fails_of_many_reads_ends_all_of_them() -> None:
         return number
 
     waits = threading.Event()
-    threading.Timer(1, waits.set).start()
+    threading.Timer(3, waits.set).start()
     with pytest.raises(ValueError):  # noqa: PT011 - its own
         Aws(region="us-east-1").each(read, range(1_000))
     assert len(begun) <= READERS
@@ -439,7 +439,7 @@ def test_ctrl_c_ends_many_reads() -> None:
         waits.wait(60)
 
     waits = threading.Event()
-    threading.Timer(1, waits.set).start()
+    threading.Timer(3, waits.set).start()
     with pytest.raises(KeyboardInterrupt):
         Aws(region="us-east-1").each(read, range(1_000))
     assert len(begun) <= READERS  # those that were begun already are waited for

@@ -267,7 +267,7 @@ def test_a_run_of_this_machine(lambdactl: Program, run_id: str) -> None:
 
 
 SLOW = """\
-agent: {type: command, command: ["sh", "-c", "echo begun; echo kept > out.txt; sleep 7241"]}
+agent: {type: command, command: ["sh", "-c", "echo begun; echo kept > out.txt; sleep 7251"]}
 prefix: slow/
 timeout: 2m
 artifacts: [out.txt]

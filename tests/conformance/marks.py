@@ -35,7 +35,7 @@ def collected() -> tuple[Mark, ...]:
         cwd=TESTS.parent,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=280,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return tuple(Mark(**each) for each in json.loads(done.stdout.splitlines()[-1]))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import time
 import urllib.error
 import urllib.request
@@ -25,7 +26,7 @@ emulator = pytest.mark.emulator
 COMMAND = ("/opt/venv/bin/python", "-m", "awslambdaric", "functions.handle")
 PATH = "/2015-03-31/functions/function/invocations"
 FILES = 4096  # of the container
-UP = 20.0  # seconds for it to listen
+UP = 60.0  # seconds for it to listen
 FUNCTION: dict[str, Any] = {"timeout": 8, "memory": 2048}
 SETTINGS = {"AWS_LAMBDA_FUNCTION_TIMEOUT": "8", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "2048"}
 TIMED_OUT = (200, b"Task timed out after 8.00 seconds")  # Lambda: a JSON error
@@ -148,11 +149,9 @@ def test_what_is_kept_and_what_is_not(ours: Any, theirs: Emulator) -> None:
 
 @emulator("freeze")
 def test_it_goes_on_between_events(theirs: Emulator) -> None:
-    before = time.monotonic()
-    theirs("tick")
+    before = json.loads(theirs("tick")[1])["ticks"]
     time.sleep(2)
-    gap = json.loads(theirs("tick")[1])["longest gap"]
-    assert gap < 1.5 < time.monotonic() - before
+    assert json.loads(theirs("tick")[1])["ticks"] > before + 20  # of 200
 
 
 @emulator("timeout")
@@ -160,7 +159,7 @@ def test_it_goes_on_between_events(theirs: Emulator) -> None:
 def test_the_time_limit(ours: Any, theirs: Emulator) -> None:
     assert json.loads(ours("linger")[1])["errorType"] == "Sandbox.Timedout"
     assert theirs("linger") == TIMED_OUT
-    left = json.loads(theirs("beats")[1])
+    left = json.loads(theirs("beats", seconds=3)[1])
     assert left["more"] > 0  # what it started goes on
     assert not left["terminated"]
 
@@ -193,7 +192,9 @@ def test_a_slow_start(engine: Engine, image: str, rie: Path) -> None:
     settings = {"SLEEP_AT_START": "11", "AWS_LAMBDA_FUNCTION_TIMEOUT": "30"}
     with emulated(engine, image, rie, **settings) as theirs:
         assert theirs("echo")[0] == 200
-        assert "(rapid) INIT REPORT(durationMs: 11" in theirs.log()
+        took = re.search(r"\(rapid\) INIT REPORT\(durationMs: ([\d.]+)", theirs.log())
+        assert took
+        assert float(took[1]) >= 11_000
 
 
 @pytest.mark.parametrize(

@@ -30,12 +30,13 @@ def test_a_start_is_reported_and_billed_once(runner: Runner) -> None:
 
 @row("init-limit")
 def test_a_start_over_10_s_is_tried_again_with_the_event(runner: Runner) -> None:
-    response = runner("count", leave="x", timeout=15, environment={"SLOW_FIRST_START": "1"}, request_id="r-1")
+    response = runner("count", leave="x", timeout=60, environment={"SLOW_FIRST_START": "1"}, request_id="r-1")
     assert answer(response)["found"] == ["started", "started-2"]  # the same /tmp
     assert [line for line in runner.lines if line.startswith("start ")] == ["start 0", "start 2"]
     report = next(line for line in runner.lines if line.startswith("INIT_REPORT"))
-    assert report.startswith("INIT_REPORT Init Duration: 10")
-    assert report.endswith("\tPhase: init\tStatus: timeout")
+    said = re.fullmatch(r"INIT_REPORT Init Duration: ([\d.]+) ms\tPhase: init\tStatus: timeout", report)
+    assert said
+    assert float(said[1]) >= 10_000
     assert runner.lines.index(report) < runner.lines.index("START RequestId: r-1 Version: $LATEST")
 
 

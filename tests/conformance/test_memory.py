@@ -14,7 +14,7 @@ FUNCTION = {"memory": 128, "ephemeral_storage": 512, "timeout": 30}
 @row("memory-used")
 def test_tmp_is_not_memory(sandbox: Shared) -> None:
     """300 MB in /tmp of a function of 128 MB, and 80 MB of memory; the peak is that of the latter."""
-    response = sandbox("fill", tmp=300, megabytes=80, hold=0.5)
+    response = sandbox("fill", tmp=300, megabytes=80, hold=2)
     assert answer(response) == 80 << 20
     assert 80 <= response.max_memory_mb < 128
 

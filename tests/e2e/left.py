@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 
 from lambdactl.container import Engine
+from lambdactl.runners.owner import LEFTOVERS, Owner
+from tests.support.program import Program
 
 
 def folder(printed: str) -> Path:
@@ -21,10 +23,7 @@ def everything_in(place: Path) -> bytes:
     return b"".join(path.read_bytes() for path in sorted(place.rglob("*")) if path.is_file())
 
 
-def leftovers(engine: Engine) -> list[str]:
-    kinds = (("ps", "-aq"), ("network", "ls", "-q"), ("volume", "ls", "-q"))
-    return [
-        each
-        for kind in kinds
-        for each in engine.call(*kind, "--filter", "label=lambdactl.owner").stdout.decode().split()
-    ]
+def leftovers(engine: Engine, project: Program) -> list[str]:
+    """Of what this project's commands made: other tests' runs come and go beside it."""
+    found = [name for listing, _ in LEFTOVERS for name in engine.call(*listing).stdout.decode().split()]
+    return [name for name in found if (owner := Owner.of(name)) and owner.pid in project.pids]

@@ -23,11 +23,18 @@ from tests.support.program import Program
 PATIENCE = 120  # seconds for what takes two
 
 
+def put(file: Path, text: str) -> None:
+    """All at once: a file that was only begun is another one, and so a change."""
+    aside = file.with_name(f"{file.name}~")
+    aside.write_text(text)
+    aside.replace(file)
+
+
 def job(project: Program, *command: str, **fields: Any) -> Path:
     """The manifest of the job `hello`, which runs this command."""
     manifest = {"agent": {"type": "command", "command": list(command)}, "prefix": "hello/", **fields}
     file = project.root / "jobs" / "hello.yaml"
-    file.write_text(json.dumps(manifest))
+    put(file, json.dumps(manifest))
     return file
 
 
@@ -39,7 +46,6 @@ def shell(script: str) -> tuple[str, ...]:
 
 
 def test_several_runs_in_one_warm_sandbox(project: Program, engine: Engine) -> None:
-    before = leftovers(engine)
     job(project, *shell("ls /tmp; cat /proc/1/stat | cut -d' ' -f22"))
     done = project("run-local", "hello", "--repeat", "2", "--json", input="")
     runs = [json.loads(line) for line in done.stdout.splitlines()]
@@ -48,7 +54,7 @@ def test_several_runs_in_one_warm_sandbox(project: Program, engine: Engine) -> N
     printed = [Path(each["run"]["folder"], "stdout/000001.log").read_text() for each in runs]
     assert printed[0] == printed[1]  # the same process since the same tick, and nothing of the first in /tmp
     assert done.stderr.count("Init Duration") == 1
-    assert set(leftovers(engine)) <= set(before)
+    assert leftovers(engine, project) == []
 
 
 def test_one_failure_of_several_is_a_failure(project: Program) -> None:
@@ -100,12 +106,12 @@ def test_an_event_over_lambda_s_limit_is_refused_first(project: Program, tmp_pat
 
 
 def test_a_shell_in_the_very_sandbox(project: Program, engine: Engine) -> None:
-    before = leftovers(engine)
     script = """\
 id -u; id -un; touch /opt/x 2>&1 | tail -1; echo $AWS_LAMBDA_FUNCTION_NAME; ls /mnt/run/out -d
 python3 -c 'import os; print(os.environ.get("HOSTNAME"))'
-/opt/lambdactl/python/bin/python -m awslambdaric agent.handler.handle & sleep 8
-exit 7
+mkfifo /tmp/said
+/opt/lambdactl/python/bin/python -m awslambdaric agent.handler.handle > /tmp/said 2>&1 &
+while read -r line; do echo "$line"; case "$line" in *run.ended*) exit 7 ;; esac; done < /tmp/said
 """
     done = project("run-local", "hello", "--shell", input=script, code=7)
     lines = done.stdout.splitlines()
@@ -115,12 +121,11 @@ exit 7
     assert lines[4] == "/mnt/run/out"
     assert lines[5] == "None"
     assert '"outcome": "succeeded"' in done.stdout.replace('":"', '": "')  # the event waited for a runtime
-    assert set(leftovers(engine)) <= set(before)
+    assert leftovers(engine, project) == []
 
 
 def test_a_shell_on_a_terminal(project: Program, engine: Engine) -> None:
     """As a person has it: a prompt, a terminal inside, and Ctrl-C that is the shell's."""
-    before = leftovers(engine)
     ours, theirs = os.openpty()
     process = project.start(
         *("run-local", "hello", "--shell"),
@@ -145,14 +150,13 @@ def test_a_shell_on_a_terminal(project: Program, engine: Engine) -> None:
         process.kill()
         process.wait()
         os.close(ours)
-    assert set(leftovers(engine)) <= set(before)
+    assert leftovers(engine, project) == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
 def test_a_shell_whose_terminal_closes_leaves_nothing(
     project: Program, engine: Engine, number: signal.Signals
 ) -> None:
-    before = leftovers(engine)
     process = project.start("run-local", "hello", "--shell", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stdin
     assert process.stdout
@@ -162,7 +166,7 @@ def test_a_shell_whose_terminal_closes_leaves_nothing(
     process.send_signal(number)
     process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
-    assert set(leftovers(engine)) <= set(before)
+    assert leftovers(engine, project) == []
 
 
 def _until(terminal: int, text: str) -> str:
@@ -201,14 +205,13 @@ def test_legs_are_not_repeated(project: Program) -> None:
 
 
 def test_strict_refuses_what_this_machine_cannot_do(project: Program, engine: Engine) -> None:
-    before = leftovers(engine)
     job(project, *shell("echo hi"), memory=10_240)
     loose = project("run-local", "hello")
     assert "not as in Lambda: 10240 MB come with 5.8 CPUs" in loose.stderr
     strict = project("run-local", "hello", "--strict", code=1)
     assert "10240 MB come with 5.8 CPUs" in strict.stderr
     assert "START" not in strict.stderr
-    assert set(leftovers(engine)) <= set(before)
+    assert leftovers(engine, project) == []
 
 
 # -- on every change ----------------------------------------------------------------------------------
@@ -219,8 +222,18 @@ class Watched:
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self.process, self.said, self.results = process, "", ""
-        for read in (self._read_results, self._read_notes):
-            threading.Thread(target=read, daemon=True).start()
+        reads = (self._read_results, self._read_notes)
+        self._reading = [threading.Thread(target=each, daemon=True) for each in reads]
+        for thread in self._reading:
+            thread.start()
+
+    def interrupt(self) -> int:
+        """Ctrl-C; the exit code, once all that was said is read."""
+        self.process.send_signal(signal.SIGINT)
+        code = self.process.wait(PATIENCE)
+        for thread in self._reading:
+            thread.join(PATIENCE)
+        return code
 
     def _read_results(self) -> None:
         assert self.process.stdout
@@ -250,31 +263,28 @@ def watched(project: Program, *flags: str) -> Iterator[Watched]:
 
 
 def test_a_change_of_what_is_run_runs_it_again(project: Program, engine: Engine) -> None:
-    before = leftovers(engine)
     manifest = job(project, *shell("cat words.txt"), include=["words.txt"])
-    (project.root / "words.txt").write_text("first\n")
+    put(project.root / "words.txt", "first\n")
     with watched(project) as run:
         run.until("waiting for a change")
         # What is no part of it runs nothing, nor does what is written anew as it was.
         (project.root / "other.txt").write_text("other")
-        (project.root / "words.txt").write_text("first\n")
-        (project.root / "words.txt").write_text("second\n")
+        put(project.root / "words.txt", "first\n")
+        put(project.root / "words.txt", "second\n")
         run.until("changed: ")
         run.until("waiting for a change", 2)
-        manifest.write_text("agent: {type: command\n")
+        put(manifest, "agent: {type: command\n")
         run.until("hello.yaml:2")
         run.until("waiting for a change", 3)
         job(project, *shell("echo third"))
         run.until("waiting for a change", 4)
-        run.process.send_signal(signal.SIGINT)
-        assert run.process.wait(PATIENCE) == 130
+        assert run.interrupt() == 130
     runs = sorted((project.root / ".lambdactl/runs").iterdir())
     assert [(each / "stdout/000001.log").read_text() for each in runs] == ["first\n", "second\n", "third\n"]
-    assert set(leftovers(engine)) <= set(before)
+    assert leftovers(engine, project) == []
 
 
 def test_a_change_while_it_runs_stops_it_softly_and_begins_again(project: Program, engine: Engine) -> None:
-    before = leftovers(engine)
     job(project, *shell("echo begun; sleep 600"))
     with watched(project) as run:
         run.until("begun")
@@ -282,10 +292,9 @@ def test_a_change_while_it_runs_stops_it_softly_and_begins_again(project: Progra
         run.until("stopping the run, to begin again")
         run.until("cancelled")
         run.until("begun anew")
-        run.process.send_signal(signal.SIGINT)
-        assert run.process.wait(PATIENCE) == 1
+        assert run.interrupt() == 1
     assert run.results.count("cancelled") == 2
-    assert set(leftovers(engine)) <= set(before)
+    assert leftovers(engine, project) == []
 
 
 def test_the_input_counts_too(project: Program, tmp_path: Path) -> None:
@@ -294,5 +303,5 @@ def test_the_input_counts_too(project: Program, tmp_path: Path) -> None:
     file.write_text("1")
     with watched(project, "--input", str(file)) as run:
         run.until("waiting for a change")
-        file.write_text("2")
+        put(file, "2")
         run.until("waiting for a change", 2)

@@ -132,12 +132,20 @@ def test_told_twice_what_runs_is_abandoned() -> None:
     assert isinstance(next(events), Started)
     main = threading.main_thread().ident
     assert main
+
     # To this thread, as a terminal's would come: elsewhere it would not end the waiting.
-    timer = threading.Timer(0.2, lambda: signal.pthread_kill(main, signal.SIGINT))
-    timer.start()
+    def interrupt() -> None:
+        reached.wait(60)
+        time.sleep(0.2)  # for this thread to wait as well
+        signal.pthread_kill(main, signal.SIGINT)
+
+    def wait() -> None:
+        threading.Thread(target=interrupt).start()
+        next(events)
+
     try:
         with pytest.raises(KeyboardInterrupt):
-            next(events)
+            wait()
         assert reached.is_set()
         assert not release.is_set()
     finally:

@@ -112,7 +112,9 @@ def tick(event: dict[str, Any], context: Any) -> Any:
 
         threading.Thread(target=note, daemon=True).start()
         time.sleep(0.1)
-    return {"longest gap": max((b - a for a, b in itertools.pairwise(TICKS)), default=0)}
+    noted = tuple(TICKS)
+    longest = max((b - a for a, b in itertools.pairwise(noted)), default=0)
+    return {"longest gap": longest, "ticks": len(noted)}
 
 
 def fill(event: dict[str, Any], context: Any) -> Any:
@@ -172,7 +174,7 @@ def linger(event: dict[str, Any], context: Any) -> Any:
 def beats(event: dict[str, Any], context: Any) -> Any:
     """What is left of it."""
     before = Path("/tmp/beats").stat().st_size
-    time.sleep(0.5)
+    time.sleep(event.get("seconds", 0.5))
     return {
         "before": before,
         "more": Path("/tmp/beats").stat().st_size - before,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -20,6 +21,7 @@ def main(executable: str, image: str, do: str, folder: str) -> int:
         if stop.is_set():
             raise KeyboardInterrupt
         stop.set()
+        os.write(1, b"stopping\n")
 
     signal.signal(signal.SIGINT, interrupted)
     runner = Runner(container.find(executable), image)

@@ -59,3 +59,15 @@ def test_what_one_process_took_is_no_other_s_death(tmp_path: Path, monkeypatch: 
     assert killed == [8, 7]
     watch._sample(tmp_path)  # a process that has the number now, or one that was deaf
     assert killed == [8, 7, 7]
+
+
+def test_an_engine_that_is_slow_to_answer_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a run on a busy machine would have no limit of memory, and nobody would be told."""
+    program = tmp_path / "docker"
+    program.write_text("#!/bin/sh\nsleep 1\necho true 7 abc\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(memory, "PATIENCE", 0.1)
+    engine = Engine(name="docker", executable=str(program), buildx=False)
+    assert memory._state(engine, "abc") == ["true", "7", "abc"]

@@ -18,7 +18,7 @@ from tests.runners.conftest import Runner
 def test_a_run_folder_and_a_kill(on: Engine, copies: Callable[[Engine], str], tmp_path: Path) -> None:
     runner = Runner(on, copies(on))
     (tmp_path / "in.json").write_text("{}")
-    response = runner("output", then="hang", timeout=1, run_folder=tmp_path)
+    response = runner("output", then="hang", timeout=5, run_folder=tmp_path)
     assert b"Sandbox.Timedout" in response.payload
     assert (tmp_path / "out/result.json").read_text() == "{}"
     assert runner.left_behind() == []

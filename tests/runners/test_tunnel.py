@@ -163,7 +163,11 @@ def test_the_script_is_for_python_3_9_and_its_standard_library() -> None:
 parts = st.lists(st.tuples(st.integers(0, 3), st.integers(1, WINDOW + 1000)), min_size=1, max_size=16)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(parts)
 def test_any_interleaving_arrives_whole_and_in_order(made: Made, sent: list[tuple[int, int]]) -> None:
     """Both directions at once, then the end of each."""

@@ -20,7 +20,7 @@ Run = Callable[..., tuple[int, Events]]
 
 def run(command: list[str], env: Mapping[str, str], cwd: Path) -> tuple[int, Events]:
     done = subprocess.run(
-        command, env=env, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, timeout=60
+        command, env=env, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, timeout=120
     )
     lines = done.stdout.decode().splitlines()
     return done.returncode, [json.loads(line) for line in lines if line.startswith("{")]

@@ -95,7 +95,7 @@ def serve_registry(
         yield Registry(f"127.0.0.1:{port}")
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
 @pytest.fixture(scope="session")
@@ -129,7 +129,7 @@ def base_image(engine: Engine, registry: Registry, base_tag: str) -> str:
     return f"{repository}@{push.push(engine, base_tag, repository, 'bookworm')}"
 
 
-def _wait_for(url: str, process: subprocess.Popen[bytes], seconds: float = 20) -> None:
+def _wait_for(url: str, process: subprocess.Popen[bytes], seconds: float = 60) -> None:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     end = time.monotonic() + seconds
     while process.poll() is None and time.monotonic() < end:

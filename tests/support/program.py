@@ -22,6 +22,7 @@ NO_BASE = "none.invalid/base@sha256:" + "0" * 64
 class Program:
     root: Path
     machine: Mapping[str, str] = field(default_factory=dict)  # what the machine says about builds
+    pids: list[int] = field(default_factory=list)  # of all that was started
 
     @property
     def environment(self) -> dict[str, str]:
@@ -45,13 +46,15 @@ class Program:
             "stderr": subprocess.PIPE,
             **options,
         }
-        return subprocess.Popen(
+        child: subprocess.Popen[str] = subprocess.Popen(
             [sys.executable, "-P", "-m", "lambdactl", *argv],
             cwd=self.root,
             env={**self.environment, **(env or {})},
             text=True,
             **settings,  # type: ignore[call-overload]
         )
+        self.pids.append(child.pid)
+        return child
 
     def __call__(
         self, *argv: str, code: int = 0, input: str | None = None, env: Mapping[str, str] | None = None
