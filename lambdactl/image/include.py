@@ -26,7 +26,7 @@ def included(job: Job, root: Path) -> dict[str, File]:
         try:
             for path in _walk(root, entry):
                 found[path.as_posix()] = _read(root, path)
-        except (OSError, ValueError) as error:
+        except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: a circle of links, up to 3.12
             problems.append(str(error))
     if problems:
         source = os.path.relpath(job.source, root) if job.source.is_absolute() else str(job.source)
@@ -47,10 +47,15 @@ def _walk(root: Path, entry: str) -> Iterator[Path]:
             raise ValueError(f"{entry} does not exist")
         yield start
         return
-    for folder, folders, names in os.walk(full):
+    for folder, folders, names in os.walk(full, onerror=_raise):
         folders[:] = sorted(set(folders) - set(LEFT_OUT))
         for name in sorted({*names, *(f for f in folders if Path(folder, f).is_symlink())} - set(LEFT_OUT)):
             yield Path(folder, name).relative_to(root)
+
+
+def _raise(error: OSError) -> None:
+    """For os.walk, which otherwise leaves out what it cannot read, and says nothing."""
+    raise error
 
 
 def _read(root: Path, path: Path) -> File:
