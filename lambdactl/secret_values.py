@@ -86,6 +86,6 @@ def _tracked(path: Path) -> bool:
             timeout=10,
             check=False,
         )
-    except OSError:
-        return False  # no git here: nothing tracks it
+    except (OSError, subprocess.TimeoutExpired):
+        return False  # no git here, or one that hangs: nobody says that it is tracked
     return asked.returncode == 0

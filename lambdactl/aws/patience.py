@@ -63,7 +63,8 @@ _UNSURE = frozenset(
 
 
 def throttled(error: AwsError) -> bool:
-    return error.code in THROTTLES or error.status == 429
+    # Lambda tells of EC2's throttles by text alone, under the code of a wrong parameter.
+    return error.code in THROTTLES or error.status == 429 or "throttled by EC2" in error.what
 
 
 def unsure(error: AwsError) -> bool:

@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 from contextlib import suppress
+from io import TextIOWrapper
 from typing import NoReturn
 
 from lambdactl.errors import LambdactlError
@@ -69,11 +70,15 @@ def run(arguments: list[str]) -> int:
 
 
 def _open_streams() -> None:
-    """A standard stream that the caller closed leads nowhere; else the next file opened would become it."""
+    """A standard stream that the caller closed leads nowhere; else the next file opened would become it.
+    What a terminal's encoding lacks is escaped: no output, and no apply, is to break off over a character."""
     for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
         if getattr(sys, name) is None:
             os.dup2(os.open(os.devnull, os.O_RDWR), number)
             setattr(sys, name, open(number, mode))  # noqa: SIM115 - for as long as the process lives
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _leave(code: int) -> NoReturn:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import nullcontext
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -27,6 +28,10 @@ from lambdactl.errors import UsageError
 
 if TYPE_CHECKING:
     from lambdactl.runs import Run
+
+# Characters; only so that what has no end is not read to it. An event has 6 MB at most, but it is made
+# anew of the input's values: blanks and escapes cost nothing.
+_INPUT_MAX = 64 << 20
 
 
 class RunFormat(StrEnum):
@@ -159,7 +164,13 @@ def read_input(name: str) -> Any:
     if not name:
         return None
     try:
-        text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
+        with nullcontext(sys.stdin) if name == "-" else Path(name).open(encoding="utf-8") as file:
+            text = file.read(_INPUT_MAX + 1)
+        if len(text) > _INPUT_MAX:
+            raise UsageError(
+                f"the input {name} has more than {_INPUT_MAX >> 20} MiB",
+                hint="put it into S3 and pass its key",
+            )
         return json.loads(text)
     except OSError as error:
         hint = "--input names a file; - is standard input, as in `echo '{}' | … --input -`"

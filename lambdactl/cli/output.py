@@ -32,8 +32,9 @@ def result(text: Text | str) -> None:
 
 
 def raw(text: str) -> None:
-    """A document for another program: byte for byte."""
-    sys.stdout.write(text if text.endswith("\n") else text + "\n")
+    """A document for another program: byte for byte, in UTF-8 whatever the terminal's is."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write((text if text.endswith("\n") else text + "\n").encode(errors="backslashreplace"))
 
 
 def note(text: Text | str, style: str = "") -> None:

@@ -11,14 +11,17 @@ LEFT_OUT = (".git", ".lambdactl", "__pycache__")
 
 
 def files(root: Path, entry: str) -> Iterator[tuple[Path, Path]]:
-    """(path below the project's root, the file that is there) for each. Raises OSError and ValueError.
+    """(path below the project's root, the file that is there) for each. Raises ValueError.
 
     A link to a file inside the project becomes that file; a link to a folder, or out of the
     project, is refused: what lies there changes without the project changing.
     """
     whole = root.resolve()
-    for path in _walk(root, entry):
-        yield path, _checked(root, whole, path)
+    try:
+        for path in _walk(root, entry):
+            yield path, _checked(root, whole, path)
+    except (OSError, RuntimeError) as error:  # RuntimeError: a circle of links, up to Python 3.12
+        raise ValueError(str(error)) from None
 
 
 def _walk(root: Path, entry: str) -> Iterator[Path]:
@@ -34,10 +37,15 @@ def _walk(root: Path, entry: str) -> Iterator[Path]:
             raise ValueError(f"{entry} does not exist")
         yield start
         return
-    for folder, folders, names in os.walk(full):
+    for folder, folders, names in os.walk(full, onerror=_raise):
         folders[:] = sorted(set(folders) - set(LEFT_OUT))
         for name in sorted({*names, *(f for f in folders if Path(folder, f).is_symlink())} - set(LEFT_OUT)):
             yield Path(folder, name).relative_to(root)
+
+
+def _raise(error: OSError) -> None:
+    """For os.walk, which otherwise leaves out what it cannot read, and says nothing."""
+    raise error
 
 
 def _checked(root: Path, whole: Path, path: Path) -> Path:

@@ -111,6 +111,20 @@ def test_a_role_that_stays_unusable_fails_after_the_patience_for_it(scripted) ->
     assert 15 < sum(slept) < 30
 
 
+def test_a_throttle_of_ec2_behind_lambda_is_a_throttle(scripted) -> None:  # type: ignore[no-untyped-def]
+    aws, script, _ = scripted
+    said = (
+        b'{"Type":"User","message":"Your request has been throttled by EC2, please make sure you have ..."}'
+    )
+    throttle = answer(said, 400, "InvalidParameterValueException")
+    script.answers = {
+        "UpdateFunctionConfiguration": [*[throttle] * 8, answer()],
+        "GetFunction": [state("Active")],
+    }
+    aws.perform(UPDATE)
+    assert script.calls.count("UpdateFunctionConfiguration") == 9
+
+
 def test_a_role_that_this_run_made_is_given_longer(scripted) -> None:  # type: ignore[no-untyped-def]
     aws, script, slept = scripted
     script.answers = {

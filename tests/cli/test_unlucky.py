@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from io import TextIOWrapper
@@ -61,6 +62,38 @@ def test_damage_inside_of_the_lock_is_an_error_too(lambdactl: Program) -> None:
 def test_an_input_that_is_no_json_is_wrong_usage(sandbox: Program, text: str) -> None:
     (sandbox.root / "input.json").write_text(text)
     assert "JSON" in sandbox("launch", "hello", "-i", "input.json", code=64).stderr
+
+
+def test_an_input_without_an_end_is_not_read_to_its_end(lambdactl: Program) -> None:
+    for line in ("lambdactl launch hello -i /dev/zero", "lambdactl run-local hello -i - </dev/zero"):
+        done = shell(lambdactl, f"ulimit -v 4000000; {line}")
+        assert (done.returncode, "more than 64 MiB" in done.stderr) == (64, True), done.stderr
+
+
+def test_a_stream_that_is_not_utf_8_loses_no_output(lambdactl: Program) -> None:
+    manifest = lambdactl.root / "jobs" / "hello.yaml"
+    manifest.write_text(
+        manifest.read_text().replace("description: ", "description: \u00e9 \u2713 \U0001f600 ", 1)
+    )
+    ascii_ = {"PYTHONIOENCODING": "ascii"}
+    text = lambdactl("plan", "--offline", env=ascii_)
+    assert r"\xe9 \u2713 \U0001f600" in text.stdout  # a terminal that lacks them
+    document = lambdactl("plan", "--offline", "--format", "json", env=ascii_)
+    assert document.stdout == lambdactl("plan", "--offline", "--format", "json").stdout  # is UTF-8 anywhere
+
+
+def test_a_folder_that_cannot_be_read_is_not_left_out_in_silence(lambdactl: Program) -> None:
+    closed = lambdactl.root / "files" / "closed"
+    closed.mkdir(parents=True)
+    (closed / "file").write_text("")
+    closed.chmod(0)
+    manifest = lambdactl.root / "jobs" / "hello.yaml"
+    manifest.write_text(manifest.read_text() + "include: [files]\n")
+    mere = "exec setpriv --bounding-set=-dac_override,-dac_read_search" if os.geteuid() == 0 else "exec"
+    done = shell(lambdactl, f"{mere} lambdactl plan --offline")
+    closed.chmod(0o755)
+    assert done.returncode == 1
+    assert "Permission denied" in done.stderr
 
 
 def test_a_value_that_is_no_text_is_refused_and_not_shown(sandbox: Program) -> None:

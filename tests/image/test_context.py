@@ -190,6 +190,7 @@ def _link(place: Path, name: str, target: str) -> None:
         ("files", lambda place: _link(place, "folder", "deep"), "not a regular file"),
         ("files", lambda place: _link(place, "hidden", "../.env"), "may hold secrets"),
         ("files", lambda place: _link(place, "dangling", "nowhere"), "No such file"),
+        ("files", lambda place: _link(place, "loop", "loop"), "loop"),
     ],
 )
 def test_refused_files(place: Path, include: str, change: Callable[[Path], object] | None, text: str) -> None:

@@ -106,7 +106,7 @@ def include(draft: Draft) -> Iterator[Finding]:
         try:
             for _ in files(draft.project.root, name):
                 pass
-        except (OSError, ValueError) as problem:
+        except ValueError as problem:
             yield Finding(("include", index), str(problem), "move it out of what is included")
 
 
