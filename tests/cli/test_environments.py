@@ -46,7 +46,7 @@ def two(lambdactl: Program) -> Program:
 
 @pytest.mark.parametrize("argv", OPENS, ids=" ".join)
 def test_a_command_that_names_no_environment_is_refused(two: Program, argv: list[str]) -> None:
-    assert "--env NAME or LAMBDACTL_ENV: dev, prod" in two(*argv, code=64).stderr
+    assert "--environment NAME or LAMBDACTL_ENV: dev, prod" in two(*argv, code=64).stderr
     flag = "--environment" if argv[0] == "run-local" else "--env"
     assert "there is no environment prd" in two(*argv, flag, "prd", code=64).stderr
     assert "there is no environment prd" in two(*argv, code=64, env={"LAMBDACTL_ENV": "prd"}).stderr

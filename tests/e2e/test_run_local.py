@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -122,13 +123,20 @@ def test_ctrl_c_in_a_terminal_before_it_began_is_no_error_of_the_engine(
     assert "cancelled" in out
 
 
-def test_ctrl_c_in_a_terminal_while_the_image_is_built(project: Program) -> None:
+def test_ctrl_c_in_a_terminal_while_the_image_is_built(
+    project: Program, engine: Engine, tmp_path: Path
+) -> None:
+    slow = tmp_path / engine.name  # a build that is not over before it can be interrupted
+    slow.write_text(
+        f'#!/bin/sh\n[ "$1" = build ] && echo "#1 building" && sleep 600\nexec {engine.executable} "$@"\n'
+    )
+    slow.chmod(0o755)
+    (project.root / "new").write_text("in no image yet")
     manifest = project.root / "jobs" / "hello.yaml"
     manifest.write_text("agent: {type: command, command: [sleep, '120']}\nprefix: hello/\ninclude: [new]\n")
-    (project.root / "new").write_text(str(time.time()))
-    with project.start("run-local", "hello", start_new_session=True) as child:
+    with project.start("run-local", "hello", "--engine", str(slow), start_new_session=True) as child:
         assert child.stderr is not None
-        assert any("#1 " in line for line in child.stderr)
+        assert any("#1 building" in line for line in child.stderr)
         os.killpg(child.pid, signal.SIGINT)
         out, said = child.communicate(timeout=60)
     assert "\nerror: " not in f"\n{said}"
