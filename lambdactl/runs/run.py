@@ -14,6 +14,7 @@ from typing import Any
 from lambdactl.errors import UsageError
 
 LARGEST = 16 << 20  # bytes of a result.json that are read
+DEEPEST = 200  # lists and objects within each other that the supervisor takes (agent.contract)
 # What is shown of a result, and its type: the rest may be anything.
 _SHOWN: Mapping[str, Any] = {
     "outcome": str,
@@ -89,10 +90,20 @@ def is_run_id(text: str) -> bool:
 def event(run_id: str, input_: Any = None) -> bytes:
     """The event that starts a run."""
     document = {"version": 1, "runId": run_id} | ({} if input_ is None else {"input": input_})
+    if not _is_shallow(document):
+        raise UsageError(f"the input has over {DEEPEST - 2} lists and objects within each other")
     try:
         return json.dumps(document, ensure_ascii=False, allow_nan=False).encode()
     except (TypeError, ValueError, RecursionError) as error:  # also half a surrogate pair
         raise UsageError("the input cannot be sent as JSON", why=str(error)) from None
+
+
+def _is_shallow(document: Any) -> bool:
+    level = [document]
+    for _ in range(DEEPEST):
+        inner = [each for each in level if isinstance(each, Mapping | list | tuple)]
+        level = [one for each in inner for one in (each.values() if isinstance(each, Mapping) else each)]
+    return not level
 
 
 def read_result(content: bytes, run: Run) -> Run:

@@ -23,6 +23,7 @@ from agent.result import Result, ServerStatus, StoredFile, response
 from lambdactl import prices, runs, secrets
 from lambdactl.bundled import schema
 from lambdactl.definition import canonical, definition
+from lambdactl.errors import UsageError
 from lambdactl.manifest import job
 from lambdactl.manifest.job import Agent, Job, McpServer, Package, Schedule
 from tests.agent import bench
@@ -45,6 +46,17 @@ def test_what_both_sides_say_for_themselves_is_the_same() -> None:
     assert (contract.INVOCATION_MAX, contract.LEGS_MAX) == (job.INVOCATION_MAX, job.LEGS_MAX)
     assert mirror.CANCEL == runs.CANCEL
     assert redact.SHORTEST == secrets.SHORTEST
+    for depth in range(195, 203):
+        deep: list[Any] = [1]
+        for _ in range(depth - 1):
+            deep = [deep]
+        try:
+            taken = bool(runs.event("id", deep))
+        except UsageError:
+            taken = False
+        assert taken == contract.is_shallow({"version": 1, "runId": "id", "input": deep}) == (depth <= 198), (
+            depth
+        )
     dated = (
         "eu.anthropic.opus-20250929-v1:0",
         "opus@20250929",

@@ -217,7 +217,11 @@ def test_every_problem_of_lambdactl_yaml_has_its_place_and_cure(project: Write) 
         ("12:7", 'there is no job "trige" (in prod)', "name it as its manifest's file is named"),
         ("13:12", 'unknown field "maxTurns" in environments.prod.jobs.a', "it belongs under `agent:`"),
         ("13:37", 'unknown field "name" in environments.prod.jobs.a', "known here: description, agent"),
-        ("14:3", 'the name "Staging" in environments must be 2 to 32 lower-case letters and digits', "rename it"),
+        (
+            "14:3",
+            'the name "Staging" in environments must be 2 to 32 lower-case letters and digits',
+            "rename it",
+        ),
     ]
     assert len(found) == len(expected)
     for (place, what, hint), (at, begin, cure) in zip(found, expected, strict=True):
