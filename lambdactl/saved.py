@@ -97,7 +97,10 @@ def check(old: Saved, now: Saved) -> None:
     if moved or old.fingerprint != now.fingerprint:
         more = f", and {len(moved) - _SHOWN} more" if len(moved) > _SHOWN else ""
         what = "; ".join(moved[:_SHOWN]) + more if moved else "the differences are others"
-        raise Refused(f"the saved plan is out of date: {what}", hint="plan again, and read that")
+        raise Refused(
+            f"the saved plan is out of date: {what}",
+            hint="plan again, and read that; `lambdactl history` says who applied what meanwhile",
+        )
 
 
 def _moved(where: str, old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
