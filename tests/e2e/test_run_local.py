@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -128,7 +129,13 @@ def test_ctrl_c_in_a_terminal_while_the_image_is_built(
 ) -> None:
     slow = tmp_path / engine.name  # a build that is not over before it can be interrupted
     slow.write_text(
-        f'#!/bin/sh\n[ "$1" = build ] && echo "#1 building" && sleep 600\nexec {engine.executable} "$@"\n'
+        f"#!{sys.executable}\n"
+        "import os, signal, sys, time\n"
+        "if sys.argv[1] == 'build':\n"
+        "    signal.signal(signal.SIGINT, signal.SIG_DFL)\n"  # a shell may miss it, just before it waits
+        "    print('#1 building', flush=True)\n"
+        "    time.sleep(600)\n"
+        f"os.execv({engine.executable!r}, sys.argv)\n"
     )
     slow.chmod(0o755)
     (project.root / "new").write_text("in no image yet")

@@ -69,7 +69,7 @@ COMMANDS = [
     ["runs"],
     ["show", RUN_ID],
     ["build", "--push"],
-    *(["run-local", "a", "--creds", each, "--engine", "process"] for each in (Creds.job, Creds.own)),
+    ["run-local", "a", "--creds", Creds.job, "--engine", "process"],
 ]
 
 
