@@ -100,6 +100,13 @@ def _sandbox(
     owner = Owner.this()
     name = owner.new_name()
     token = secrets.token_hex(16)
+    made: list[Sandbox] = []
+
+    def lost(why: str) -> None:
+        log.line(f"{LOST}: {why}")
+        for sandbox in made:
+            sandbox.cut_off()
+
     with ExitStack() as stack:
         network = stack.enter_context(opened_network(engine, name, owner))
         files = stack.enter_context(throwaway(name))
@@ -116,7 +123,7 @@ def _sandbox(
             holder_address=network.address if network.transport == "sidecar" else "",
         )
         place.seccomp.write_bytes(seccomp.profile())
-        tunnel = stack.enter_context(_held(engine, function, image, place, log))
+        tunnel = stack.enter_context(_held(engine, function, image, place, lost))
         server = _serve(stack, network, tunnel)  # from here on the holder runs
         if not place.host.tmp_in_memory(function.ephemeral_storage):
             _open_tmp(engine, place)
@@ -140,6 +147,7 @@ def _sandbox(
             log=log,
         )
         stack.callback(sandbox.close)
+        made.append(sandbox)
         yield sandbox
 
 
@@ -175,7 +183,7 @@ def _relays(
 
 @contextmanager
 def _held(
-    engine: Engine, function: Function, image: Image, place: Place, log: Log
+    engine: Engine, function: Function, image: Image, place: Place, lost: Callable[[str], None]
 ) -> Iterator[Tunnel | None]:
     """The volumes, and a container that keeps them mounted; gone with all that was put there.
 
@@ -187,7 +195,7 @@ def _held(
         run(engine, *holder_arguments(engine, image, place))
         write_users(engine, holder, place.passwd, place.group)
         if place.holder_address:
-            with closing(Tunnel(engine, holder, lambda why: log.line(f"{LOST}: {why}"))) as tunnel:
+            with closing(Tunnel(engine, holder, lost)) as tunnel:
                 yield tunnel
         else:
             run(engine, "start", holder)

@@ -117,6 +117,11 @@ class Sandbox:
             if invocation.run_folder:
                 self._bring_home(invocation.run_folder, keep=False)
 
+    def cut_off(self) -> None:
+        """Nothing reaches it any more, and no answer comes: its event ends now. For another thread."""
+        if runtime := self._runtime:
+            remove(self.engine, "kill", runtime.name)
+
     def close(self) -> None:
         self._discard()
         if self._names:

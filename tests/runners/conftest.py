@@ -22,7 +22,6 @@ from lambdactl.runners import folders, local, network, seccomp
 from lambdactl.runners.bridge import BridgeServer
 from lambdactl.runners.create import Image, Place, holder_name, read_image
 from lambdactl.runners.host import host
-from lambdactl.runners.log import Log
 from lambdactl.runners.owner import LABEL, PREFIX, Owner
 from lambdactl.runners.protocol import Function, Invocation, Response
 from lambdactl.runners.tunnel import Tunnel
@@ -217,7 +216,7 @@ def held(runner: Runner, image: Image | None = None) -> Iterator[tuple[Tunnel, s
         place.seccomp.write_bytes(seccomp.profile())
         with (
             local._held(
-                engine, function, image or read_image(engine, function), place, Log(runner.lines.append)
+                engine, function, image or read_image(engine, function), place, runner.lines.append
             ) as tunnel,
             BridgeServer(None, BaseRequestHandler) as server,
         ):
