@@ -99,6 +99,7 @@ def test_a_start_that_says_so_itself_has_exited(runner: Runner) -> None:
     assert error(response) == exited("Runtime exited with error: exit status 127")
 
 
+@pytest.mark.alone
 @row("processes")
 def test_a_fork_bomb_ends_at_1024_processes_and_leaves_none(runner: Runner) -> None:
     with runner.sandbox(timeout=15, memory=2048) as invoke:
