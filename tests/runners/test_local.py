@@ -241,10 +241,12 @@ def _other_process(engine: Any, image: str, do: str, folder: Path) -> subprocess
 
 def _read_until(process: subprocess.Popen[str], line: str) -> None:
     assert process.stdout
+    said = []
     for each in process.stdout:
         if each.strip() == line:
             return
-    pytest.fail(f"it ended before saying {line!r}")
+        said.append(each)
+    pytest.fail(f"it ended before saying {line!r}: {said}")
 
 
 def _swept(engine: Any, gone: Callable[[], bool]) -> None:
