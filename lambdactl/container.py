@@ -8,6 +8,7 @@ them passes them itself.
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -34,6 +35,10 @@ INSTALL_HINT = (
 # Clients before 23 hold a BuildKit of their own; later ones need the buildx plugin. (docker 23.0 notes)
 FIRST_WITHOUT_BUILDKIT = 23
 
+# Of a client that a terminal's ^C met before it was in its own session: it has done nothing yet, and is
+# started again.
+_TOO_EARLY = -signal.SIGINT
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Engine:
@@ -57,14 +62,17 @@ class Engine:
         It is in a session of its own: what a terminal's ^C means is ours to say.
         """
         try:
-            done = subprocess.run(
-                [self.executable, *args],
-                input=input if input is not None else b"",
-                capture_output=True,
-                env=self.environment(env),
-                timeout=timeout,
-                start_new_session=True,
-            )
+            while True:
+                done = subprocess.run(
+                    [self.executable, *args],
+                    input=input if input is not None else b"",
+                    capture_output=True,
+                    env=self.environment(env),
+                    timeout=timeout,
+                    start_new_session=True,
+                )
+                if done.returncode != _TOO_EARLY:
+                    break
         except subprocess.TimeoutExpired:
             raise error(f"{self.name} {args[0]} did not end within {timeout:g} s") from None
         if check and done.returncode:
@@ -75,7 +83,10 @@ class Engine:
         self, *args: str, env: Mapping[str, str] | None = None, **popen: Any
     ) -> subprocess.Popen[bytes]:
         """Start the client; `popen` goes to subprocess.Popen."""
-        return subprocess.Popen([self.executable, *args], env=self.environment(env), **popen)
+        while True:
+            process = subprocess.Popen([self.executable, *args], env=self.environment(env), **popen)
+            if not popen.get("start_new_session") or process.poll() != _TOO_EARLY:
+                return process
 
     def environment(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
         own = {name: os.environ[name] for name in PASSED_ON if name in os.environ}

@@ -96,3 +96,10 @@ def test_a_time_limit(tmp_path: Path) -> None:
     engine = Engine(name="docker", executable=str(program(tmp_path, "docker", "exec sleep 20")))
     with pytest.raises(RunError, match=r"docker info did not end within 0\.2 s"):
         engine.call("info", timeout=0.2)
+
+
+def test_a_client_that_a_terminal_s_ctrl_c_met_too_early_is_started_again(tmp_path: Path) -> None:
+    """Between its birth and its own session it is in the terminal's group."""
+    once = '[ -e "$0.once" ] && { echo done; exit 0; }; touch "$0.once"; kill -INT $$; sleep 60'
+    engine = Engine(name="docker", executable=str(program(tmp_path, "docker", once)), buildx=False)
+    assert engine.call("version").stdout == b"done\n"
